@@ -1,1 +1,3 @@
-//! skeleton
+//! `transform`: from `subscriptions.raw` to `subscriptions.events`, exactly once and in order.
+
+pub mod sources;

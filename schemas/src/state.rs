@@ -1,0 +1,172 @@
+//! What `transform` knows of one subscriber: the value of `subscriptions.state`.
+//!
+//! The compacted topic is the truth and a local store only a cache of it, so this record is all that a
+//! restart, a rebalance or a lost disk leaves. Deduplication ids and held facts expire; the sequence,
+//! the subscriptions and the identity never do.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Offer, Subscription, Transfer};
+use crate::money::Money;
+use crate::time::Timestamp;
+use crate::vocabulary::Environment;
+
+/// One subscriber.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "SubscriberState")]
+pub struct SubscriberState {
+    /// Sequence of the latest event emitted; 0 before the first.
+    pub sequence: i64,
+    /// Ids of provider events already accepted: packed, see `SeenIds` in `transform`.
+    #[serde(with = "serde_bytes")]
+    pub seen: Vec<u8>,
+    /// Accepted, waiting for the reorder window.
+    pub held: Vec<Held>,
+    /// The latest place in the order that was emitted: what sorts before it is late.
+    pub emitted_up_to: Option<OrderKey>,
+    /// One per subscription and environment.
+    pub subscriptions: Vec<SubscriptionState>,
+    /// Who it is, as far as learned.
+    pub identity: Identity,
+    /// Sums of `transaction_processed`, one per environment and currency, in order of first use.
+    pub totals: Vec<Total>,
+    /// The latest distinct seconds handed out, ascending, at most 64.
+    pub seconds: Vec<i64>,
+}
+
+/// Where an event stands among those of its subscriber: by time, then cause, then id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename = "OrderKey")]
+pub struct OrderKey {
+    /// When it occurred.
+    pub occurred_at: Timestamp,
+    /// Causal rank among events of the same moment: causes before effects.
+    pub rank: i32,
+    /// The provider's event id.
+    pub provider_event_id: String,
+}
+
+/// Facts that wait for the reorder window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Held")]
+pub struct Held {
+    /// What was read from the record.
+    pub facts: Facts,
+    /// When the raw topic took it in (the broker's clock); it is due a window later.
+    pub appended_at: Timestamp,
+}
+
+/// What was read from one raw record: all that mapping it needs, and never its bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Facts")]
+pub struct Facts {
+    /// The provider's id of the event or delivery (`ce_id`).
+    pub provider_event_id: String,
+    /// The provider's own name of the event.
+    pub provider_event_type: String,
+    /// When it happened, by the provider's clock.
+    pub occurred_at: Timestamp,
+    /// When the raw topic took it in.
+    pub received_at: Timestamp,
+    /// Causal rank among events of the same moment.
+    pub rank: i32,
+    /// Production or sandbox.
+    pub environment: Environment,
+    /// What it says about the person.
+    pub person: Identity,
+    /// What it says about a subscription, after the event.
+    pub subscription: Option<SubscriptionFacts>,
+    /// The same before the event, where the provider tells.
+    pub before: Option<SubscriptionFacts>,
+    /// The movement of money.
+    pub money: Option<Money>,
+    /// The offer it speaks of.
+    pub offer: Option<Offer>,
+    /// From whom to whom.
+    pub transfer: Option<Transfer>,
+    /// The reason given.
+    pub reason: Option<String>,
+    /// Further facts by which the provider's table distinguishes (`billing_reason` …).
+    pub details: BTreeMap<String, String>,
+    /// W3C trace context of the webhook.
+    pub traceparent: Option<String>,
+}
+
+/// What one event says about a subscription. Absent means: the payload does not say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "SubscriptionFacts")]
+pub struct SubscriptionFacts {
+    /// The subscription as the payload shows it (its status fields stay empty: deciding them is the
+    /// mapper's).
+    pub shown: Subscription,
+    /// The provider's own status word.
+    pub provider_status: Option<String>,
+    /// A cancellation is scheduled: it will not renew.
+    pub cancel_scheduled: Option<bool>,
+    /// Charges are suspended, access is kept.
+    pub collection_paused: Option<bool>,
+}
+
+/// What is known of one subscription of the subscriber.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "SubscriptionState")]
+pub struct SubscriptionState {
+    /// Environments do not mix.
+    pub environment: Environment,
+    /// As the latest event left it, status included.
+    pub current: Subscription,
+    /// The provider's own status word.
+    pub provider_status: Option<String>,
+    /// A cancellation is scheduled.
+    pub cancel_scheduled: bool,
+    /// Charges are suspended, access is kept.
+    pub collection_paused: bool,
+    /// A trial began and has neither been converted nor ended.
+    pub trial_open: bool,
+    /// A paid introductory offer is running.
+    pub intro_open: bool,
+    /// Billing trouble with access kept.
+    pub in_grace: bool,
+    /// Billing trouble without access.
+    pub in_billing_retry: bool,
+    /// Paused by the customer.
+    pub paused: bool,
+    /// Over: comes back only by an event that says so.
+    pub ended: bool,
+    /// A change of product that was announced and has not happened yet.
+    pub pending_product: Option<String>,
+    /// Facts already told that must not be told twice (scheduled phases, refunded totals, grants …).
+    pub told: BTreeMap<String, String>,
+    /// When the latest facts occurred.
+    pub facts_at: Timestamp,
+}
+
+/// Who a subscriber is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Identity")]
+pub struct Identity {
+    /// The provider's own id.
+    pub id: String,
+    /// The id in the user's own systems.
+    pub user_id: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Other ids of the same person.
+    pub aliases: Vec<String>,
+    /// No id known so far identifies a person.
+    pub anonymous: bool,
+    /// Attributes the provider keeps about the person.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Money moved in one environment and currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Total")]
+pub struct Total {
+    /// Environments do not mix.
+    pub environment: Environment,
+    /// The sum.
+    pub sum: Money,
+}
