@@ -1,1 +1,25 @@
-//! skeleton
+//! Everything around the three binaries that makes one machine into the whole pipeline.
+//!
+//! `cargo xtask demo`, `up` and the end-to-end tests all stand on this crate, so that what a newcomer sees and what
+//! CI proves are the same thing. In the order a run meets them:
+//!
+//! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
+//! * [`broker`] obtains and starts a real Apache Kafka.
+//! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`.
+//! * [`journeys`] invents subscribers and what their providers would say about them, [`schedule`] duplicates and
+//!   shuffles it, [`sign`] signs it, [`sender`] sends it.
+//! * [`judge`] compares what the destinations hold with what was sent and gives the verdict.
+//!
+//! Two promises hold everywhere: nothing that is started here outlives the process that started it, however that
+//! ends ([`supervise`]), and nothing but the provider's interface and the destinations' own record is trusted for
+//! the verdict. The crate deliberately does not use the pipeline's own Kafka code: a fault there must not hide
+//! itself.
+
+pub mod broker;
+pub mod ports;
+pub mod preflight;
+pub mod supervise;
+pub mod workspace;
+
+/// Where a step says what it is doing: one short line at a time, the newest replaces the one before.
+pub type Narrate<'a> = &'a (dyn Fn(&str) + Sync);

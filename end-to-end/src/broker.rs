@@ -1,0 +1,189 @@
+//! A real Apache Kafka (KRaft, one node) for demos and tests, in whichever way this machine allows.
+//!
+//! `KAFKA_BROKERS`, when set, names a cluster that is already there; nothing is started then, and it cannot be
+//! stopped either. Else a container is used if a Docker daemon answers, else the released artefacts from Maven
+//! Central under Java 17+. The second and third run in the foreground of a [`Supervised`] process and are gone with
+//! the process that started them; their data with them.
+
+mod container;
+mod maven;
+mod readiness;
+mod settings;
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::preflight::PreflightError;
+use crate::supervise::{Program, Signal, Supervised};
+use crate::{Narrate, ports};
+
+/// The release that is started. The logging bridge is the one that this release is built with; Maven leaves it out.
+pub const KAFKA_VERSION: &str = "4.3.1";
+
+/// The port that everything about Kafka assumes; used when it is free.
+const USUAL_PORT: u16 = 9092;
+const READY_WITHIN: Duration = Duration::from_secs(90);
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    #[error(
+        "Apache Kafka 4.x needs Java 17 or newer, found {found}; install with: sudo apt-get install -y openjdk-17-jre-headless"
+    )]
+    JavaTooOld { found: String },
+    #[error("{doing} failed")]
+    Io { doing: &'static str, source: std::io::Error },
+    #[error("{doing} failed:\n{output}")]
+    Command { doing: &'static str, output: String },
+    #[error("the broker ended while starting:\n{log}")]
+    EndedAtStart { log: String },
+    #[error("no answer from a broker at {address} within {} s:\n{log}", within.as_secs())]
+    NotReady { address: String, within: Duration, log: String },
+    #[error("the broker given by KAFKA_BROKERS is not ours to stop")]
+    NotOurs,
+}
+
+/// A broker that answers. Dropping it ends it, if it was started here.
+#[derive(Debug)]
+pub struct Broker {
+    address: String,
+    started: Option<Started>,
+}
+
+#[derive(Debug)]
+struct Started {
+    program: Program,
+    running: Option<Supervised>,
+    container: Option<container::Container>,
+    /// Log segments and metadata; removed with the broker.
+    _data: tempfile::TempDir,
+}
+
+impl Broker {
+    /// Obtains and starts a broker, or takes the one that `KAFKA_BROKERS` names, and waits until it answers.
+    /// Its log is `kafka.log` in `folder`.
+    ///
+    /// # Errors
+    /// See [`BrokerError`]; what is missing on the machine is named with the command that installs it.
+    pub fn start(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
+        match std::env::var("KAFKA_BROKERS") {
+            Ok(address) if !address.is_empty() => {
+                narrate(&format!("using the Kafka at {address} (KAFKA_BROKERS)"));
+                let broker = Self { address, started: None };
+                broker.wait_until_ready(&mut None)?;
+                Ok(broker)
+            }
+            _ => Self::start_own(folder, narrate),
+        }
+    }
+
+    /// The one broker that all tests of this process share, started by the first that asks.
+    ///
+    /// # Errors
+    /// As [`Broker::start`], as text, because every later caller gets the same answer.
+    pub fn shared() -> Result<&'static Self, String> {
+        static SHARED: OnceLock<Result<Broker, String>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| {
+            let folder =
+                crate::workspace::fresh_run_folder(&format!("tests-{}", std::process::id()))
+                    .map_err(|error| error.to_string())?;
+            Self::start(&folder, &|_| ()).map_err(|error| error.to_string())
+        });
+        shared.as_ref().map_err(Clone::clone)
+    }
+
+    fn start_own(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
+        let port = ports::free_or(USUAL_PORT).map_err(io("choosing a port"))?;
+        let controller_port = ports::free().map_err(io("choosing a port"))?;
+        let data = tempfile::Builder::new()
+            .prefix("tributary-kafka-")
+            .tempdir()
+            .map_err(io("creating the broker's data folder"))?;
+        let node = settings::Node { port, controller_port };
+        let log = folder.join("kafka.log");
+        let (program, container) = if container::daemon_answers() {
+            let (program, container) = container::prepare(node, &log, narrate)?;
+            (program, Some(container))
+        } else {
+            (maven::prepare(node, data.path(), &log, narrate)?, None)
+        };
+        narrate(&format!("starting Apache Kafka {KAFKA_VERSION} on port {port}"));
+        let mut broker = Self {
+            address: format!("127.0.0.1:{port}"),
+            started: Some(Started { program, container, running: None, _data: data }),
+        };
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// `host:port`, as clients want it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Starts it again after [`Broker::stop`] or [`Broker::kill`], on the same port with the same data.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOurs`] when it was not started here; else as at the first start.
+    pub fn start_again(&mut self) -> Result<(), BrokerError> {
+        let started = self.started.as_mut().ok_or(BrokerError::NotOurs)?;
+        let mut running = Some(started.program.start().map_err(io("starting the broker"))?);
+        let ready = self.wait_until_ready(&mut running);
+        if let Some(started) = &mut self.started {
+            started.running = running;
+        }
+        ready
+    }
+
+    /// Ends it in good order.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOurs`] when it was not started here.
+    pub fn stop(&mut self) -> Result<(), BrokerError> {
+        self.end(Signal::Terminate)
+    }
+
+    /// Ends it as a crash does.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOurs`] when it was not started here.
+    pub fn kill(&mut self) -> Result<(), BrokerError> {
+        self.end(Signal::Kill)
+    }
+
+    fn end(&mut self, signal: Signal) -> Result<(), BrokerError> {
+        let started = self.started.as_mut().ok_or(BrokerError::NotOurs)?;
+        if let Some(mut running) = started.running.take() {
+            match &started.container {
+                Some(container) => container.signal(signal)?,
+                None => running.signal(signal),
+            }
+            running.wait(STOPS_WITHIN).map_err(io("waiting for the broker's end"))?;
+        }
+        Ok(())
+    }
+
+    fn wait_until_ready(&self, running: &mut Option<Supervised>) -> Result<(), BrokerError> {
+        readiness::wait(&self.address, READY_WITHIN, || match running {
+            None => Ok(()),
+            Some(process) => match process.ended().map_err(io("watching the broker"))? {
+                None => Ok(()),
+                Some(_) => Err(BrokerError::EndedAtStart { log: process.last_words(15) }),
+            },
+        })
+        .map_err(|error| match (error, &running) {
+            (BrokerError::NotReady { address, within, .. }, Some(process)) => {
+                BrokerError::NotReady { address, within, log: process.last_words(15) }
+            }
+            (error, _) => error,
+        })
+    }
+}
+
+fn io(doing: &'static str) -> impl Fn(std::io::Error) -> BrokerError {
+    move |source| BrokerError::Io { doing, source }
+}
