@@ -1,0 +1,27 @@
+//! How the emulated workspace is set up.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Credentials and limits of the emulated workspace.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The bearer token. Default `emulator-token`.
+    pub access_token: SecretString,
+    /// Requests taken in each window of ten seconds. Default 1667 (10 000 a minute).
+    pub requests_per_ten_seconds: u64,
+    /// How long a new contact is missing from the search. Default two minutes ("a few minutes" in
+    /// the description of `POST /contacts/search`, API 2.16).
+    pub search_delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            access_token: SecretString::from("emulator-token"),
+            requests_per_ten_seconds: 1667,
+            search_delay: Duration::from_secs(120),
+        }
+    }
+}
