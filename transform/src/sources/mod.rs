@@ -6,6 +6,10 @@
 //! neither ever fails a record silently: what gives no event is ignored with a reason or parked with
 //! one.
 
+mod json;
+mod person;
+mod price;
+
 use schemas::event::{Offer, Transfer};
 use schemas::state::{Facts, SubscriberState, SubscriptionState};
 use schemas::{Environment, EventType, Money, Provider, Timestamp};

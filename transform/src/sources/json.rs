@@ -1,0 +1,284 @@
+//! Reading fields out of a provider's payload.
+//!
+//! A payload is somebody else's: any field may be absent, null, of another type or absurd. Reading one
+//! either gives a value of the type asked for or an [`Unreadable`] that names the place and never the
+//! value. Absent and null are the same (`Ok(None)`); whoever cannot do without asks [`Fields::require`].
+//! Numbers keep their digits as received, so that money never passes through a float.
+
+use schemas::{Money, Timestamp};
+use serde_json::Value;
+
+use super::Unreadable;
+
+/// Longest id or enum word that is believed.
+const LONGEST_WORD: usize = 500;
+/// Largest amount that is believed, in minor units.
+const LARGEST_AMOUNT: i64 = 1_000_000_000_000_000;
+/// The end of the year 9999: later moments are absurd.
+const LAST_MILLISECOND: i64 = 253_402_300_799_999;
+
+/// What a reader gives: the value, nothing (absent or null), or why the record is parked.
+pub(crate) type Read<T> = Result<Option<T>, Unreadable>;
+
+/// An object (or any value) inside a payload, with the way to it.
+#[derive(Clone)]
+pub(crate) struct Fields<'a> {
+    value: &'a Value,
+    base: String,
+}
+
+/// Parses a body; anything but one JSON object is unreadable.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, Unreadable> {
+    match serde_json::from_slice(body) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(unreadable(String::new(), "not an object")),
+        Err(_) => Err(unreadable(String::new(), "not JSON")),
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The payload itself.
+    pub(crate) fn of(value: &'a Value) -> Self {
+        Self { value, base: String::new() }
+    }
+
+    /// The object at `pointer`; `None` when absent, null or no object.
+    pub(crate) fn object(&self, pointer: &str) -> Option<Self> {
+        let value = self.value(pointer)?;
+        value.is_object().then(|| Self { value, base: self.path(pointer) })
+    }
+
+    /// The elements of the array at `pointer`; none when absent or no array.
+    pub(crate) fn elements(&self, pointer: &str) -> impl Iterator<Item = Self> + use<'a> {
+        let base = self.path(pointer);
+        let elements = self.value(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        elements
+            .iter()
+            .enumerate()
+            .map(move |(index, value)| Self { value, base: format!("{base}/{index}") })
+    }
+
+    /// Whether the field is there at all, be it null.
+    pub(crate) fn has(&self, pointer: &str) -> bool {
+        walk(self.value, pointer).is_some()
+    }
+
+    /// Whatever is at `pointer` and not null.
+    pub(crate) fn value(&self, pointer: &str) -> Option<&'a Value> {
+        walk(self.value, pointer).filter(|value| !value.is_null())
+    }
+
+    /// An id or a word: a string that is neither empty nor absurdly long.
+    pub(crate) fn word(&self, pointer: &str) -> Read<&'a str> {
+        match self.value(pointer) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Err(self.problem(pointer, "empty")),
+            Some(Value::String(text)) if text.len() > LONGEST_WORD => {
+                Err(self.problem(pointer, "absurdly long"))
+            }
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.problem(pointer, "not a string")),
+        }
+    }
+
+    /// A reference to an object: its id, or the object itself with an `/id`.
+    pub(crate) fn reference(&self, pointer: &str) -> Read<&'a str> {
+        match self.value(pointer) {
+            Some(Value::Object(_)) => self.word(&format!("{pointer}/id")),
+            _ => self.word(pointer),
+        }
+    }
+
+    /// Text that decides nothing (a name, an e-mail address, a comment): what is no usable string is
+    /// left out.
+    pub(crate) fn text(&self, pointer: &str) -> Option<&'a str> {
+        self.word(pointer).ok().flatten()
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&self, pointer: &str) -> Read<bool> {
+        match self.value(pointer) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.problem(pointer, "not true or false")),
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn integer(&self, pointer: &str) -> Read<i64> {
+        match self.value(pointer) {
+            None => Ok(None),
+            Some(value) => match value.as_i64() {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.problem(pointer, "not a whole number")),
+            },
+        }
+    }
+
+    /// A moment in seconds since the epoch.
+    pub(crate) fn seconds(&self, pointer: &str) -> Read<Timestamp> {
+        let moment = self.integer(pointer)?.map(Timestamp::from_seconds);
+        self.plausible(pointer, moment)
+    }
+
+    /// A moment in milliseconds since the epoch.
+    pub(crate) fn millis(&self, pointer: &str) -> Read<Timestamp> {
+        let moment = self.integer(pointer)?.map(|millis| Some(Timestamp::from_millis(millis)));
+        self.plausible(pointer, moment)
+    }
+
+    /// A moment as RFC 3339 text.
+    pub(crate) fn rfc3339(&self, pointer: &str) -> Read<Timestamp> {
+        let moment = self.word(pointer)?.map(Timestamp::from_rfc3339);
+        self.plausible(pointer, moment)
+    }
+
+    /// An ISO 4217 code, as it stands there (three letters of any case).
+    pub(crate) fn currency(&self, pointer: &str) -> Read<&'a str> {
+        match self.word(pointer)? {
+            Some(code)
+                if code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) =>
+            {
+                Ok(Some(code))
+            }
+            Some(_) => Err(self.problem(pointer, "not a currency code")),
+            None => Ok(None),
+        }
+    }
+
+    /// An amount in minor units: a whole number, or a string of one.
+    pub(crate) fn minor(&self, pointer: &str, currency: &str) -> Read<Money> {
+        let amount = match self.value(pointer) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_i64(),
+        };
+        match amount {
+            Some(amount) => self.believed(pointer, Money::minor(amount, currency)),
+            None => Err(self.problem(pointer, "not a whole number of minor units")),
+        }
+    }
+
+    /// An amount in major units: a decimal number, or a string of one.
+    pub(crate) fn major(&self, pointer: &str, currency: &str) -> Read<Money> {
+        let money = match self.value(pointer) {
+            None => return Ok(None),
+            Some(Value::String(text)) => Money::parse_major(text, currency),
+            Some(Value::Number(number)) => Money::parse_major(number.as_str(), currency),
+            Some(_) => None,
+        };
+        match money {
+            Some(money) => self.believed(pointer, money),
+            None => Err(self.problem(pointer, "not an amount")),
+        }
+    }
+
+    /// Insists on a field that was read: absent becomes unreadable.
+    pub(crate) fn require<T>(&self, pointer: &str, read: Read<T>) -> Result<T, Unreadable> {
+        read?.ok_or_else(|| self.problem(pointer, "missing"))
+    }
+
+    /// What is wrong at `pointer`.
+    pub(crate) fn problem(&self, pointer: &str, problem: &'static str) -> Unreadable {
+        unreadable(self.path(pointer), problem)
+    }
+
+    fn path(&self, pointer: &str) -> String {
+        format!("{}{pointer}", self.base)
+    }
+
+    #[expect(clippy::option_option, reason = "absent, not a moment, and a moment are three things")]
+    fn plausible(&self, pointer: &str, moment: Option<Option<Timestamp>>) -> Read<Timestamp> {
+        match moment {
+            None => Ok(None),
+            Some(Some(moment)) if (0..=LAST_MILLISECOND).contains(&moment.millis()) => {
+                Ok(Some(moment))
+            }
+            Some(Some(_)) => Err(self.problem(pointer, "an absurd time")),
+            Some(None) => Err(self.problem(pointer, "not a time")),
+        }
+    }
+
+    fn believed(&self, pointer: &str, money: Money) -> Read<Money> {
+        if (-LARGEST_AMOUNT..=LARGEST_AMOUNT).contains(&money.amount) {
+            Ok(Some(money))
+        } else {
+            Err(self.problem(pointer, "an absurd amount"))
+        }
+    }
+}
+
+fn unreadable(path: String, problem: &'static str) -> Unreadable {
+    Unreadable { path, problem }
+}
+
+/// Follows a JSON pointer (RFC 6901) without allocating where no token is escaped.
+fn walk<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let Some(tokens) = pointer.strip_prefix('/') else {
+        return pointer.is_empty().then_some(value);
+    };
+    if pointer.contains('~') {
+        return value.pointer(pointer);
+    }
+    tokens.split('/').try_fold(value, |value, token| match value {
+        Value::Object(object) => object.get(token),
+        Value::Array(array) => array.get(token.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reads_each_kind_of_field() {
+        let body = br#"{"a": {"id": "x", "on": true, "at": 1780000000, "iso": "2026-05-28T20:26:40Z",
+            "cents": 1999, "text_cents": "400", "price": 9.99, "cur": "usd", "list": [{"n": 1}], "nil": null}}"#;
+        let value = parse(body).unwrap();
+        let fields = Fields::of(&value).object("/a").unwrap();
+        assert_eq!(fields.word("/id"), Ok(Some("x")));
+        assert_eq!(fields.flag("/on"), Ok(Some(true)));
+        assert_eq!(fields.seconds("/at"), fields.rfc3339("/iso"));
+        assert_eq!(fields.minor("/cents", "usd"), Ok(Some(Money::minor(1999, "USD"))));
+        assert_eq!(fields.minor("/text_cents", "usd"), Ok(Some(Money::minor(400, "USD"))));
+        assert_eq!(fields.major("/price", "usd"), Ok(Some(Money::minor(999, "USD"))));
+        assert_eq!(fields.currency("/cur"), Ok(Some("usd")));
+        assert_eq!(fields.elements("/list").next().unwrap().integer("/n"), Ok(Some(1)));
+        assert_eq!(fields.word("/nil"), Ok(None));
+        assert!(fields.has("/nil") && !fields.has("/absent"));
+    }
+
+    #[test]
+    fn names_the_place_of_a_problem_and_never_the_value() {
+        let value = json!({"a": [{"b": "secret"}], "when": -1, "much": 2_000_000_000_000_000_i64,
+            "part": 1.5, "cur": "dollar", "empty": ""});
+        let fields = Fields::of(&value);
+        let element = fields.elements("/a").next().unwrap();
+        assert_eq!(element.integer("/b").unwrap_err().to_string(), "/a/0/b: not a whole number");
+        assert_eq!(element.flag("/b").unwrap_err().path, "/a/0/b");
+        assert_eq!(fields.seconds("/when").unwrap_err().problem, "an absurd time");
+        assert_eq!(fields.minor("/much", "USD").unwrap_err().problem, "an absurd amount");
+        assert!(fields.minor("/part", "USD").is_err());
+        assert!(fields.currency("/cur").is_err());
+        assert!(fields.word("/empty").is_err());
+        assert_eq!(fields.require("/none", fields.word("/none")).unwrap_err().problem, "missing");
+    }
+
+    #[test]
+    fn follows_an_expanded_reference() {
+        let value = json!({"plain": "cus_1", "expanded": {"id": "cus_2"}, "~odd/name": "x"});
+        let fields = Fields::of(&value);
+        assert_eq!(fields.reference("/plain"), Ok(Some("cus_1")));
+        assert_eq!(fields.reference("/expanded"), Ok(Some("cus_2")));
+        assert_eq!(fields.word("/~0odd~1name"), Ok(Some("x")));
+    }
+
+    #[test]
+    fn refuses_a_body_that_is_no_object() {
+        assert_eq!(parse(b"[]").unwrap_err().problem, "not an object");
+        assert_eq!(parse(b"{").unwrap_err().problem, "not JSON");
+        assert_eq!(parse(&[b'['; 100_000]).unwrap_err().problem, "not JSON");
+    }
+}

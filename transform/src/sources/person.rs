@@ -1,0 +1,130 @@
+//! What a payload says about the person, bounded: an identity is kept for ever and travels in every
+//! event, so no payload may make it large.
+
+use std::collections::BTreeMap;
+
+use schemas::state::Identity;
+use serde_json::Value;
+
+use super::json::Fields;
+use super::{RawView, SourceSettings};
+
+/// Most attributes one payload may teach.
+const MOST_ATTRIBUTES: usize = 32;
+/// Longest name of an attribute, in bytes; a longer one is left out.
+const LONGEST_NAME: usize = 64;
+/// Longest value of an attribute, in bytes; what is beyond is cut off.
+const LONGEST_VALUE: usize = 256;
+/// Longest user id or e-mail address that is believed, in bytes.
+const LONGEST_ID: usize = 256;
+
+/// Starts what is learned: the subscriber's id, and the user id where the source says it is.
+pub(crate) fn learn(
+    raw: &RawView<'_>,
+    payload: &Fields<'_>,
+    settings: &SourceSettings,
+) -> Identity {
+    let user_id = settings.user_id.iter().find_map(|pointer| {
+        let id = plain(payload.value(pointer)?)?;
+        (!id.is_empty() && id.len() <= LONGEST_ID).then_some(id)
+    });
+    Identity { id: raw.subscriber_id.to_owned(), user_id, ..Identity::default() }
+}
+
+/// The e-mail address at the first of `pointers` that has one.
+pub(crate) fn email(fields: &Fields<'_>, pointers: &[&str]) -> Option<String> {
+    pointers
+        .iter()
+        .find_map(|pointer| fields.text(pointer))
+        .filter(|address| address.len() <= LONGEST_ID && address.contains('@'))
+        .map(str::to_owned)
+}
+
+/// Adds one attribute, unless its name is already taken, too long, or there are enough.
+pub(crate) fn attribute(into: &mut BTreeMap<String, String>, name: &str, value: Option<&Value>) {
+    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && into.len() < MOST_ATTRIBUTES;
+    if !fits || into.contains_key(name) {
+        return;
+    }
+    if let Some(mut text) = value.and_then(plain) {
+        text.truncate(text.floor_char_boundary(LONGEST_VALUE));
+        into.insert(name.to_owned(), text);
+    }
+}
+
+/// Adds every plain member of the object at `pointer`.
+pub(crate) fn attributes(into: &mut BTreeMap<String, String>, fields: &Fields<'_>, pointer: &str) {
+    let members = fields.value(pointer).and_then(Value::as_object);
+    for (name, value) in members.into_iter().flatten() {
+        attribute(into, name, Some(value));
+    }
+}
+
+/// Text, number or flag as text; nothing for null, lists and objects.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::Timestamp;
+    use serde_json::json;
+
+    fn raw() -> RawView<'static> {
+        RawView {
+            body: b"",
+            event_id: "evt_1",
+            event_type: "x",
+            subscriber_id: "cus_1",
+            received_at: Timestamp::from_millis(0),
+            traceparent: None,
+        }
+    }
+
+    #[test]
+    fn takes_the_user_id_from_the_first_pointer_that_has_one() {
+        let settings = SourceSettings {
+            user_id: vec!["/metadata/uid".to_owned(), "/metadata/user_id".to_owned()],
+            ..SourceSettings::default()
+        };
+        let payload = json!({"metadata": {"user_id": 42, "uid": null}});
+        let identity = learn(&raw(), &Fields::of(&payload), &settings);
+        assert_eq!((identity.id.as_str(), identity.user_id.as_deref()), ("cus_1", Some("42")));
+    }
+
+    #[test]
+    fn what_is_learned_is_bounded_in_number_and_size() {
+        let mut members = serde_json::Map::new();
+        for index in 0..1000 {
+            members.insert(format!("key_{index}"), json!("é".repeat(1000)));
+        }
+        members.insert("n".repeat(1000), json!("x"));
+        let payload = json!({"metadata": members});
+        let mut learned = BTreeMap::new();
+        attributes(&mut learned, &Fields::of(&payload), "/metadata");
+        assert_eq!(learned.len(), MOST_ATTRIBUTES);
+        assert!(learned.iter().all(|(name, value)| name.len() <= 64 && value.len() <= 256));
+    }
+
+    #[test]
+    fn an_attribute_already_learned_is_kept() {
+        let mut learned = BTreeMap::from([("name".to_owned(), "Ada".to_owned())]);
+        attribute(&mut learned, "name", Some(&json!("Other")));
+        attribute(&mut learned, "nested", Some(&json!({"a": 1})));
+        assert_eq!(learned.into_iter().collect::<Vec<_>>(), [("name".into(), "Ada".into())]);
+    }
+
+    #[test]
+    fn an_email_is_taken_only_when_it_may_be_one() {
+        let payload = json!({"a": null, "b": "ada@example.com", "c": "nobody"});
+        let fields = Fields::of(&payload);
+        assert_eq!(email(&fields, &["/a", "/b"]).as_deref(), Some("ada@example.com"));
+        assert_eq!(email(&fields, &["/c"]), None);
+    }
+}
