@@ -112,6 +112,10 @@ pub struct SubscriptionFacts {
 /// What is known of one subscription of the subscriber.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "SubscriptionState")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts: each can hold beside any other"
+)]
 pub struct SubscriptionState {
     /// Environments do not mix.
     pub environment: Environment,
@@ -169,4 +173,19 @@ pub struct Total {
     pub environment: Environment,
     /// The sum.
     pub sum: Money,
+}
+
+/// What a partition of `subscriptions.state` says about itself, under a reserved key: written by every
+/// transaction, so that a restore that is not what the committed offset stands for is noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "PartitionRecord")]
+pub struct PartitionRecord {
+    /// Made up when the partition was first owned; another one means another changelog.
+    pub incarnation: String,
+    /// The offset of `subscriptions.raw` that the same transaction committed.
+    pub next_raw_offset: i64,
+    /// Format of the state records.
+    pub format: i32,
+    /// Partition count the keys were spread over.
+    pub partitions: i32,
 }

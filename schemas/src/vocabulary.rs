@@ -15,6 +15,7 @@ macro_rules! vocabulary {
         )]
         #[serde(rename_all = "snake_case")]
         #[strum(serialize_all = "snake_case")]
+        #[allow(clippy::enum_variant_names, reason = "the stores' own names: AppStore, PlayStore")]
         pub enum $name {
             $($(#[$variant_meta])* $variant,)+
             /// A symbol of a later version than this reader knows.
