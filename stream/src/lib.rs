@@ -1,1 +1,28 @@
-//! skeleton
+//! Everything Kafka. No other crate names the client library.
+//!
+//! What the binaries need is small and strict, and each piece owns one promise:
+//!
+//! * [`Appender`]: what it acknowledges is durable (`acks=all`, idempotent);
+//! * [`Transactions`]: records and progress become visible together or not at all, and every doubt is
+//!   an error that only a new producer clears;
+//! * [`Group`]: partitions are handed over only after their owner has finished with them, and nothing
+//!   flows before the owner has said from where;
+//! * [`Reader`]: a partition is read to an end that no open transaction can hide;
+//! * [`admin`]: the topics are there, and are what the catalogue says.
+//!
+//! Everything but the appender and `admin` blocks and is driven from one thread per worker.
+
+pub mod admin;
+mod appender;
+mod cluster;
+mod group;
+mod reader;
+mod record;
+mod transactions;
+
+pub use appender::{Acknowledged, AppendError, Appender};
+pub use cluster::Cluster;
+pub use group::{Committed, Group, GroupError, Membership, Polled};
+pub use reader::{ReadError, Reader};
+pub use record::{Received, Record, TopicPartition};
+pub use transactions::{Appended, GroupMember, Progress, TransactionError, Transactions};

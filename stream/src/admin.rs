@@ -1,0 +1,242 @@
+//! The topics: are they there, are they what the catalogue says, and creating those that are missing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use schemas::topics::TopicSpec;
+
+use crate::Cluster;
+
+/// One call to the cluster.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Something about a topic that somebody should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The topic.
+    pub topic: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+    /// Whether a binary may start all the same.
+    pub severity: Severity,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.topic, self.message)
+    }
+}
+
+/// Whether a finding keeps a binary from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It would lose or disorder records.
+    Refuses,
+    /// It could not be looked at.
+    Warns,
+}
+
+/// Why the cluster's topics could not be looked at or made.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The cluster is out of reach.
+    #[error("cannot reach the Kafka cluster at {brokers}")]
+    Unreachable {
+        /// The bootstrap servers.
+        brokers: String,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
+    /// A topic could not be created.
+    #[error("cannot create the topic {topic}: {code}")]
+    Create {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        code: RDKafkaErrorCode,
+    },
+}
+
+/// What a topic is like on the cluster.
+struct Found {
+    partitions: i32,
+    /// Absent when its configuration may not be read.
+    configs: Option<BTreeMap<String, String>>,
+}
+
+/// Compares the topics with the catalogue. Empty when all is well.
+pub async fn check(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding>, AdminError> {
+    let found = look(cluster, specs).await?;
+    let mut findings: Vec<_> =
+        specs.iter().flat_map(|spec| judge(spec, found.get(&spec.name))).collect();
+    findings.extend(unequal_partitions(specs, &found));
+    Ok(findings)
+}
+
+/// Creates the topics that are missing and returns their names. Existing ones are left as they are.
+pub async fn create_missing(
+    cluster: &Cluster,
+    specs: &[TopicSpec],
+    replication_factor: i32,
+) -> Result<Vec<String>, AdminError> {
+    let found = look(cluster, specs).await?;
+    // A new topic must agree with its neighbours, not with the configuration.
+    let neighbour = specs
+        .iter()
+        .filter(|spec| spec.co_partitioned)
+        .find_map(|spec| found.get(&spec.name))
+        .map(|topic| topic.partitions);
+    let missing: Vec<_> = specs.iter().filter(|spec| !found.contains_key(&spec.name)).collect();
+    let configs: Vec<_> = missing.iter().map(|spec| spec.configs()).collect();
+    let topics: Vec<_> = missing
+        .iter()
+        .zip(&configs)
+        .map(|(spec, configs)| {
+            let partitions = neighbour.unwrap_or(spec.partitions);
+            let replication = TopicReplication::Fixed(replication_factor);
+            configs
+                .iter()
+                .fold(NewTopic::new(&spec.name, partitions, replication), |topic, (key, value)| {
+                    topic.set(key, value)
+                })
+        })
+        .collect();
+    let results = admin(cluster)?
+        .create_topics(&topics, &AdminOptions::new().operation_timeout(Some(CALL_TIMEOUT)))
+        .await
+        .map_err(|cause| unreachable(cluster, cause))?;
+    let mut created = Vec::new();
+    for result in results {
+        match result {
+            Ok(topic) => created.push(topic),
+            // Another binary's `setup` was faster.
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(AdminError::Create { topic, code }),
+        }
+    }
+    Ok(created)
+}
+
+fn admin(cluster: &Cluster) -> Result<AdminClient<DefaultClientContext>, AdminError> {
+    cluster.client().create().map_err(|cause| unreachable(cluster, cause))
+}
+
+fn unreachable(cluster: &Cluster, cause: KafkaError) -> AdminError {
+    AdminError::Unreachable { brokers: cluster.brokers.clone(), cause }
+}
+
+async fn look(
+    cluster: &Cluster,
+    specs: &[TopicSpec],
+) -> Result<BTreeMap<String, Found>, AdminError> {
+    let admin = admin(cluster)?;
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, CALL_TIMEOUT)
+        .map_err(|cause| unreachable(cluster, cause))?;
+    let mut found = BTreeMap::new();
+    for topic in metadata.topics() {
+        if specs.iter().any(|spec| spec.name == topic.name()) && topic.error().is_none() {
+            let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+            found.insert(topic.name().to_owned(), Found { partitions, configs: None });
+        }
+    }
+    let names: Vec<_> = found.keys().cloned().collect();
+    let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let described = admin
+        .describe_configs(&resources, &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)))
+        .await
+        .map_err(|cause| unreachable(cluster, cause))?;
+    for resource in described.into_iter().flatten() {
+        if let Some((name, configs)) = read(resource)
+            && let Some(topic) = found.get_mut(&name)
+        {
+            topic.configs = Some(configs);
+        }
+    }
+    Ok(found)
+}
+
+fn read(resource: ConfigResource) -> Option<(String, BTreeMap<String, String>)> {
+    let OwnedResourceSpecifier::Topic(name) = resource.specifier else { return None };
+    let configs =
+        resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
+    Some((name, configs))
+}
+
+fn judge(spec: &TopicSpec, found: Option<&Found>) -> Vec<Finding> {
+    let finding = |severity, message| Finding { topic: spec.name.clone(), message, severity };
+    let Some(found) = found else {
+        let message = "is missing; `transform setup` creates it".to_owned();
+        return vec![finding(Severity::Refuses, message)];
+    };
+    let Some(configs) = &found.configs else {
+        let message = "its configuration may not be read, so it was not checked".to_owned();
+        return vec![finding(Severity::Warns, message)];
+    };
+    let mut findings = Vec::new();
+    for key in ["cleanup.policy", "message.timestamp.type"] {
+        let wanted = spec.configs().remove(key).unwrap_or_default();
+        let actual = configs.get(key).cloned().unwrap_or_default();
+        if !same_words(&wanted, &actual) {
+            findings.push(finding(
+                Severity::Refuses,
+                format!(
+                    "has {key}={actual}, which must be {wanted}; change it with kafka-configs.sh"
+                ),
+            ));
+        }
+    }
+    let limit = configs.get("max.message.bytes").and_then(|value| value.parse::<usize>().ok());
+    if limit.is_some_and(|limit| limit < spec.max_message_bytes) {
+        findings.push(finding(
+            Severity::Refuses,
+            format!(
+                "has max.message.bytes={}, but messages may have {} bytes; raise it with \
+                 kafka-configs.sh",
+                limit.unwrap_or_default(),
+                spec.max_message_bytes
+            ),
+        ));
+    }
+    findings
+}
+
+/// The broker may list the words of a policy in another order.
+fn same_words(wanted: &str, actual: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut words: Vec<_> = text.split(',').map(str::trim).map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    sorted(wanted) == sorted(actual)
+}
+
+/// Partition p must hold the same subscribers in every keyed topic.
+fn unequal_partitions(specs: &[TopicSpec], found: &BTreeMap<String, Found>) -> Vec<Finding> {
+    let mut keyed = specs
+        .iter()
+        .filter(|spec| spec.co_partitioned)
+        .filter_map(|spec| Some((spec, found.get(&spec.name)?)));
+    let Some((first, reference)) = keyed.next() else { return Vec::new() };
+    keyed
+        .filter(|(_, topic)| topic.partitions != reference.partitions)
+        .map(|(spec, topic)| Finding {
+            topic: spec.name.clone(),
+            message: format!(
+                "has {} partitions and {} has {}; they must be equal, or a subscriber's records lie \
+                 in different partitions. Partitions of live topics cannot be changed in place: create \
+                 new topics under another kafka.topic_prefix",
+                topic.partitions, first.name, reference.partitions
+            ),
+            severity: Severity::Refuses,
+        })
+        .collect()
+}

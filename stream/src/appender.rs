@@ -1,0 +1,126 @@
+//! Appending single records: what is acknowledged is durable.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+
+use crate::{Cluster, Record};
+
+/// Where an acknowledged record lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Partition it was written to.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+}
+
+/// Why a record was not acknowledged. In doubt it may be in the topic all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The producer cannot be set up.
+    #[error("cannot set up the producer")]
+    Setup(#[source] KafkaError),
+    /// The producer's queue is full: the brokers do not keep up or are away.
+    #[error("the producer's queue is full")]
+    QueueFull,
+    /// No acknowledgement came in time.
+    #[error("the brokers did not acknowledge in time")]
+    TimedOut,
+    /// The record is larger than the topic or the producer allows.
+    #[error("the record is larger than the topic allows")]
+    TooLarge,
+    /// The brokers refused it.
+    #[error("the brokers refused the record: {0}")]
+    Refused(RDKafkaErrorCode),
+    /// The producer can do no more; only a restart helps.
+    #[error("the producer failed for good")]
+    Fatal(#[source] KafkaError),
+}
+
+/// An idempotent producer that waits for all in-sync replicas.
+#[derive(Clone)]
+pub struct Appender {
+    producer: FutureProducer,
+}
+
+impl std::fmt::Debug for Appender {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Appender").finish_non_exhaustive()
+    }
+}
+
+impl Appender {
+    /// Sets up the producer; connects in the background. A record that is not acknowledged within
+    /// `ack_timeout` fails.
+    pub fn open(cluster: &Cluster, ack_timeout: Duration) -> Result<Self, AppendError> {
+        let mut config = cluster.producer();
+        config.set("message.timeout.ms", ack_timeout.as_millis().to_string());
+        if !cluster.properties.contains_key("linger.ms") {
+            config.set("linger.ms", "1");
+        }
+        let producer = config.create().map_err(AppendError::Setup)?;
+        Ok(Self { producer })
+    }
+
+    /// Asks the cluster about a topic, so that the first record need not wait for it. Blocks.
+    pub fn warm(&self, topic: &str, timeout: Duration) -> Result<(), AppendError> {
+        self.producer
+            .client()
+            .fetch_metadata(Some(topic), timeout)
+            .map(drop)
+            .map_err(|error| classify(&error))
+    }
+
+    /// Writes a record and waits until all in-sync replicas have it.
+    pub async fn append(&self, record: Record) -> Result<Acknowledged, AppendError> {
+        let mut message = FutureRecord::<[u8], [u8]>::to(&record.topic)
+            .key(&record.key)
+            .headers(record.client_headers());
+        message.partition = record.partition;
+        message.payload = record.value.as_deref();
+        let delivery = self.producer.send_result(message).map_err(|(error, _)| classify(&error))?;
+        match delivery.await {
+            Ok(Ok(delivered)) => {
+                Ok(Acknowledged { partition: delivered.partition, offset: delivered.offset })
+            }
+            Ok(Err((error, _))) => Err(classify(&error)),
+            // The producer was dropped before the record's fate was known.
+            Err(_) => Err(AppendError::TimedOut),
+        }
+    }
+
+    /// Waits until everything written so far is acknowledged or has failed. Blocks.
+    pub fn flush(&self, timeout: Duration) -> Result<(), AppendError> {
+        self.producer.flush(timeout).map_err(|error| classify(&error))
+    }
+}
+
+fn classify(error: &KafkaError) -> AppendError {
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+        return AppendError::Fatal(error.clone());
+    }
+    let Some(code) = error.rdkafka_error_code() else {
+        return AppendError::Setup(error.clone());
+    };
+    if code == RDKafkaErrorCode::QueueFull {
+        AppendError::QueueFull
+    } else if matches!(
+        code,
+        RDKafkaErrorCode::MessageTimedOut
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+    ) {
+        AppendError::TimedOut
+    } else if matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
+    ) {
+        AppendError::TooLarge
+    } else {
+        AppendError::Refused(code)
+    }
+}

@@ -1,0 +1,90 @@
+//! How to reach the cluster, and the settings that every client shares.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+/// The cluster and what all clients of this installation agree on.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Bootstrap servers, separated by commas.
+    pub brokers: String,
+    /// librdkafka properties passed through as they are (TLS, SASL, tuning).
+    pub properties: BTreeMap<String, String>,
+    /// How long the group waits for a member that fell silent.
+    pub session_timeout: Duration,
+    /// Largest message written or read, in bytes.
+    pub max_message_bytes: usize,
+}
+
+impl std::fmt::Debug for Cluster {
+    /// Without the properties: they may hold passwords.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Cluster").field("brokers", &self.brokers).finish_non_exhaustive()
+    }
+}
+
+/// Isolation of a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Only what is committed, up to the last stable offset.
+    Committed,
+    /// Everything, up to the high watermark.
+    Uncommitted,
+}
+
+impl Cluster {
+    /// Settings of every client. The user's properties come first, ours win: the configuration has
+    /// already refused those that we own.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        if !self.properties.contains_key("client.id") {
+            config.set("client.id", "tributary");
+        }
+        config
+    }
+
+    /// Settings of every producer: idempotent, acknowledged by all in-sync replicas, and with the
+    /// partitioner of the Java client, so that a key lies in the same partition whoever produced it.
+    pub(crate) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        self.default(&mut config, "compression.type", "lz4");
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", "murmur2_random")
+            .set("message.max.bytes", self.max_message_bytes.to_string());
+        config
+    }
+
+    /// Settings of every consumer: nothing is committed or reset behind our back.
+    pub(crate) fn consumer(&self, group: &str, isolation: Isolation) -> ClientConfig {
+        let mut config = self.client();
+        self.default(&mut config, "queued.max.messages.kbytes", "8192");
+        let isolation = match isolation {
+            Isolation::Committed => "read_committed",
+            Isolation::Uncommitted => "read_uncommitted",
+        };
+        config
+            .set("group.id", group)
+            .set("isolation.level", isolation)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false")
+            .set("enable.partition.eof", "true")
+            .set("max.partition.fetch.bytes", self.max_message_bytes.to_string());
+        config
+    }
+
+    fn default(&self, config: &mut ClientConfig, key: &str, value: &str) {
+        if !self.properties.contains_key(key) {
+            config.set(key, value);
+        }
+    }
+}

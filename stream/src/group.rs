@@ -1,0 +1,344 @@
+//! Membership of a consumer group, with hand-overs that the owner controls.
+//!
+//! librdkafka would start fetching as soon as partitions are assigned and let go of them inside a
+//! callback. Here a rebalance is a value that `poll` returns: after [`Polled::Assigned`] nothing flows
+//! until the owner says from where, and after [`Polled::Revoked`] the group waits until the owner has
+//! finished and calls [`Group::release`].
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+
+use crate::cluster::Isolation;
+use crate::{Cluster, GroupMember, Received, TopicPartition};
+
+/// How long committed offsets are asked for before it is an error: longer than the time-out of a
+/// transaction that may hold them back, and its coordinator's scan.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One call to the cluster.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Who the member is.
+#[derive(Clone, Debug, Default)]
+pub struct Membership {
+    /// A stable name keeps the member's partitions through a short restart (static membership).
+    pub instance_id: Option<String>,
+}
+
+/// What came of a poll.
+#[derive(Debug)]
+pub enum Polled {
+    /// A record.
+    Record(Received),
+    /// Nothing, within the time given.
+    Idle,
+    /// These partitions are now this member's; nothing flows before [`Group::start`].
+    Assigned(Vec<TopicPartition>),
+    /// These partitions go to somebody else as soon as [`Group::release`] is called.
+    Revoked(Vec<TopicPartition>),
+    /// These partitions already belong to somebody else: abandon the work and call
+    /// [`Group::release`].
+    Lost(Vec<TopicPartition>),
+}
+
+/// What a group has committed for one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Where to go on; absent when the group never committed here.
+    pub next_offset: Option<i64>,
+    /// The text kept beside it.
+    pub metadata: String,
+}
+
+/// Why the group cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// The consumer cannot be set up.
+    #[error("cannot join the group {group}")]
+    Join {
+        /// The group.
+        group: String,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
+    /// A position does not exist any more: the group was away for longer than the topic keeps records.
+    #[error("a position of the group lies outside of what the topic still holds")]
+    OutOfRange(#[source] KafkaError),
+    /// Another member with the same instance id has taken over.
+    #[error("another member with the same instance id has taken over")]
+    Fenced(#[source] KafkaError),
+    /// The committed offsets were not told in time.
+    #[error("the committed offsets were not answered within {0:?}")]
+    OffsetsUnanswered(Duration, #[source] KafkaError),
+    /// The client failed.
+    #[error("the consumer failed while trying to {step}")]
+    Client {
+        /// What was being done.
+        step: &'static str,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
+}
+
+enum Rebalance {
+    Assign(Vec<TopicPartition>),
+    Revoke(Vec<TopicPartition>),
+    Lose(Vec<TopicPartition>),
+}
+
+/// Queues rebalances for `poll` to return. While closing, partitions are let go at once, or the
+/// consumer's destructor would wait for ever.
+struct Context {
+    pending: Mutex<VecDeque<Rebalance>>,
+    closing: AtomicBool,
+}
+
+impl ClientContext for Context {}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            if let Err(error) = consumer.unassign() {
+                tracing::warn!(%error, "cannot let go of partitions while closing");
+            }
+            return;
+        }
+        let partitions = from_list(list);
+        let rebalance = if assigned {
+            Rebalance::Assign(partitions)
+        } else if consumer.assignment_lost() {
+            Rebalance::Lose(partitions)
+        } else {
+            Rebalance::Revoke(partitions)
+        };
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push_back(rebalance);
+    }
+}
+
+/// A member of a consumer group.
+pub struct Group {
+    consumer: BaseConsumer<Context>,
+    topics: HashMap<String, Arc<str>>,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Group").field("topics", &self.topics.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Release);
+        // A hand-over that is waiting for us would keep the destructor from ending.
+        if let Err(error) = self.consumer.unassign() {
+            tracing::debug!(%error, "nothing to let go of");
+        }
+    }
+}
+
+impl Group {
+    /// Joins the group. Reads only what is committed; partition p of every topic comes to the same
+    /// member (`range`, the classic protocol); a position that does not exist is an error.
+    pub fn join(
+        cluster: &Cluster,
+        group: &str,
+        topics: &[&str],
+        membership: &Membership,
+    ) -> Result<Self, GroupError> {
+        let failed = |cause| GroupError::Join { group: group.to_owned(), cause };
+        let mut config = cluster.consumer(group, Isolation::Committed);
+        config
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", cluster.session_timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", (cluster.session_timeout.as_millis() / 6).to_string());
+        if let Some(instance) = &membership.instance_id {
+            config.set("group.instance.id", instance);
+        }
+        let context =
+            Context { pending: Mutex::new(VecDeque::new()), closing: AtomicBool::new(false) };
+        let consumer: BaseConsumer<Context> =
+            config.create_with_context(context).map_err(failed)?;
+        consumer.subscribe(topics).map_err(failed)?;
+        let topics = topics.iter().map(|&topic| (topic.to_owned(), Arc::from(topic))).collect();
+        Ok(Self { consumer, topics })
+    }
+
+    /// Waits up to `timeout` for the next record or rebalance. Must be called at least every
+    /// `max.poll.interval.ms` (5 minutes unless configured).
+    pub fn poll(&mut self, timeout: Duration) -> Result<Polled, GroupError> {
+        if let Some(rebalance) = self.next_rebalance() {
+            return Ok(rebalance);
+        }
+        let message = self.consumer.poll(timeout);
+        // A rebalance that came during the poll goes first: the record is not lost, because its
+        // partition starts again at a position of the owner's choosing.
+        let record = match message {
+            Some(Ok(message)) => Some(Ok(self.take(&message))),
+            Some(Err(KafkaError::PartitionEOF(_))) | None => None,
+            Some(Err(cause)) => Some(Err(cause)),
+        };
+        match (self.next_rebalance(), record) {
+            (Some(rebalance), _) => Ok(rebalance),
+            (None, Some(Ok(record))) => Ok(Polled::Record(record)),
+            (None, Some(Err(cause))) => classify(cause),
+            (None, None) => Ok(Polled::Idle),
+        }
+    }
+
+    fn next_rebalance(&self) -> Option<Polled> {
+        let context = self.consumer.context();
+        let next = context.pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
+        Some(match next {
+            Rebalance::Assign(partitions) => Polled::Assigned(partitions),
+            Rebalance::Revoke(partitions) => Polled::Revoked(partitions),
+            Rebalance::Lose(partitions) => Polled::Lost(partitions),
+        })
+    }
+
+    fn take(&self, message: &rdkafka::message::BorrowedMessage<'_>) -> Received {
+        let known = self.topics.get(message.topic()).map(Arc::clone);
+        Received::take(message, known.unwrap_or_else(|| Arc::from(message.topic())))
+    }
+
+    /// Answers [`Polled::Assigned`]: records flow from these offsets. Every assigned partition must
+    /// be named.
+    pub fn start(&mut self, positions: &[(TopicPartition, i64)]) -> Result<(), GroupError> {
+        let failed = |cause| GroupError::Client { step: "take the assigned partitions", cause };
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for (at, offset) in positions {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))
+                .map_err(failed)?;
+        }
+        self.consumer.assign(&list).map_err(failed)
+    }
+
+    /// Answers [`Polled::Revoked`] and [`Polled::Lost`]: the owner has finished or given up.
+    pub fn release(&mut self) -> Result<(), GroupError> {
+        self.consumer
+            .unassign()
+            .map_err(|cause| GroupError::Client { step: "release partitions", cause })
+    }
+
+    /// What the group has committed, once no open transaction can change it any more.
+    pub fn committed(&self, of: &[TopicPartition]) -> Result<Vec<Committed>, GroupError> {
+        let deadline = Instant::now() + OFFSETS_TIMEOUT;
+        loop {
+            match self
+                .consumer
+                .committed_offsets(to_list(of), CALL_TIMEOUT)
+                .and_then(|list| read_offsets(&list))
+            {
+                Ok(committed) => return Ok(committed),
+                Err(cause) if Instant::now() >= deadline => {
+                    return Err(GroupError::OffsetsUnanswered(OFFSETS_TIMEOUT, cause));
+                }
+                Err(cause) => tracing::debug!(error = %cause, "asking again for committed offsets"),
+            }
+        }
+    }
+
+    /// This member in its present generation; to be read again for each transaction.
+    pub fn member(&self) -> Result<GroupMember, GroupError> {
+        let cause = || KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownMemberId);
+        self.consumer
+            .group_metadata()
+            .map(GroupMember)
+            .ok_or_else(|| GroupError::Client { step: "name the group's member", cause: cause() })
+    }
+
+    /// Stops the flow from these partitions; what was fetched ahead is thrown away. Costs about
+    /// 100 ms when resumed: not for single records.
+    pub fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), GroupError> {
+        self.consumer
+            .pause(&to_list(partitions))
+            .map_err(|cause| GroupError::Client { step: "pause partitions", cause })
+    }
+
+    /// Lets these partitions flow again.
+    pub fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), GroupError> {
+        self.consumer
+            .resume(&to_list(partitions))
+            .map_err(|cause| GroupError::Client { step: "resume partitions", cause })
+    }
+}
+
+fn from_list(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements()
+        .iter()
+        .map(|element| TopicPartition {
+            topic: Arc::from(element.topic()),
+            partition: element.partition(),
+        })
+        .collect()
+}
+
+fn to_list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for at in partitions {
+        list.add_partition(&at.topic, at.partition);
+    }
+    list
+}
+
+fn read_offsets(list: &TopicPartitionList) -> Result<Vec<Committed>, KafkaError> {
+    list.elements()
+        .iter()
+        .map(|element| {
+            element.error()?;
+            let next_offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                Offset::Invalid
+                | Offset::Beginning
+                | Offset::End
+                | Offset::Stored
+                | Offset::OffsetTail(_) => None,
+            };
+            Ok(Committed {
+                partition: TopicPartition {
+                    topic: Arc::from(element.topic()),
+                    partition: element.partition(),
+                },
+                next_offset,
+                metadata: element.metadata().to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Errors that pass by themselves are logged and taken as "nothing came".
+fn classify(cause: KafkaError) -> Result<Polled, GroupError> {
+    if matches!(cause, KafkaError::MessageConsumptionFatal(_)) {
+        return Err(match cause.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::FencedInstanceId) => GroupError::Fenced(cause),
+            _ => GroupError::Client { step: "read", cause },
+        });
+    }
+    match cause.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            Err(GroupError::OutOfRange(cause))
+        }
+        Some(RDKafkaErrorCode::FencedInstanceId) => Err(GroupError::Fenced(cause)),
+        _ => {
+            tracing::warn!(error = %cause, "reading is disturbed; the client tries again");
+            Ok(Polled::Idle)
+        }
+    }
+}

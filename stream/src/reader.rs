@@ -1,0 +1,205 @@
+//! Reading one partition from a given offset to a true end, outside of any group.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::Timestamp;
+
+use crate::cluster::Isolation;
+use crate::{Cluster, Received};
+
+/// One call to the cluster.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open transaction of a dead producer ends after its time-out and the coordinator's scan; longer
+/// than this it hangs and somebody must look.
+const STABLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Pause between two looks at the last stable offset.
+const STABLE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// No record for this long although the end has not been reached.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a partition could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The consumer cannot be set up.
+    #[error("cannot set up a reader")]
+    Setup(#[source] KafkaError),
+    /// The cluster did not answer or refused.
+    #[error("cannot read {topic}[{partition}]")]
+    Client {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
+    /// A transaction that somebody left open hides the end.
+    #[error(
+        "{topic}[{partition}] is stable up to {stable} only, not to {until}: a transaction hangs \
+         (kafka-transactions.sh find-hanging names it)"
+    )]
+    Hanging {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The last stable offset.
+        stable: i64,
+        /// Where reading should have ended.
+        until: i64,
+    },
+    /// Records stopped coming before the end.
+    #[error("{topic}[{partition}] fell silent before its end")]
+    Silent {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
+}
+
+/// Reads partitions by assignment. `low_and_high` sees everything, `read_to` only what is committed.
+pub struct Reader {
+    committed: BaseConsumer,
+    uncommitted: BaseConsumer,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Sets up a reader. `group` is named to the broker and never joined.
+    pub fn open(cluster: &Cluster, group: &str) -> Result<Self, ReadError> {
+        let open =
+            |isolation| cluster.consumer(group, isolation).create().map_err(ReadError::Setup);
+        Ok(Self {
+            committed: open(Isolation::Committed)?,
+            uncommitted: open(Isolation::Uncommitted)?,
+        })
+    }
+
+    /// First offset the partition still holds, and its high watermark, open transactions included.
+    ///
+    /// A `read_committed` client would be told the last stable offset instead (librdkafka#3428),
+    /// behind which a transaction may already be decided.
+    pub fn low_and_high(&self, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
+        self.uncommitted
+            .fetch_watermarks(topic, partition, CALL_TIMEOUT)
+            .map_err(|cause| client(topic, partition, cause))
+    }
+
+    /// Offset of the first record at or after a moment; the high watermark when there is none.
+    pub fn offset_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        moment: Timestamp,
+    ) -> Result<i64, ReadError> {
+        let failed = |cause| client(topic, partition, cause);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(moment.millis()))
+            .map_err(failed)?;
+        let found = self.uncommitted.offsets_for_times(list, CALL_TIMEOUT).map_err(failed)?;
+        match found.find_partition(topic, partition).map(|element| element.offset()) {
+            Some(Offset::Offset(offset)) => Ok(offset),
+            _ => Ok(self.low_and_high(topic, partition)?.1),
+        }
+    }
+
+    /// Reads everything committed from `from` to below `until`, which is a high watermark: waits
+    /// until no open transaction hides any of it. `each` may end the reading early.
+    pub fn read_to(
+        &self,
+        topic: &str,
+        partition: i32,
+        (from, until): (i64, i64),
+        mut each: impl FnMut(Received) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        if from >= until {
+            return Ok(());
+        }
+        self.wait_until_stable(topic, partition, until)?;
+        let failed = |cause| client(topic, partition, cause);
+        let name: Arc<str> = Arc::from(topic);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+        self.committed.assign(&list).map_err(failed)?;
+        // The end of the partition is reported when everything up to the last stable offset has been
+        // handed out, and that is at or past `until` by now. Counting offsets would not do: markers
+        // of transactions take offsets that no record ever shows.
+        let read = self.drain(&name, partition, until, &mut each);
+        self.committed.unassign().map_err(failed)?;
+        read
+    }
+
+    fn wait_until_stable(&self, topic: &str, partition: i32, until: i64) -> Result<(), ReadError> {
+        let deadline = Instant::now() + STABLE_TIMEOUT;
+        loop {
+            let (_, stable) = self
+                .committed
+                .fetch_watermarks(topic, partition, CALL_TIMEOUT)
+                .map_err(|cause| client(topic, partition, cause))?;
+            if stable >= until {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(ReadError::Hanging {
+                    topic: topic.to_owned(),
+                    partition,
+                    stable,
+                    until,
+                });
+            }
+            std::thread::sleep(STABLE_INTERVAL);
+        }
+    }
+
+    fn drain(
+        &self,
+        topic: &Arc<str>,
+        partition: i32,
+        until: i64,
+        each: &mut impl FnMut(Received) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let mut deadline = Instant::now() + SILENCE_TIMEOUT;
+        loop {
+            match self.committed.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    deadline = Instant::now() + SILENCE_TIMEOUT;
+                    let record = Received::take(&message, Arc::clone(topic));
+                    let beyond = record.offset >= until;
+                    if beyond || each(record).is_break() {
+                        return Ok(());
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(at))) if at == partition => return Ok(()),
+                Some(Err(cause @ KafkaError::MessageConsumptionFatal(_))) => {
+                    return Err(client(topic, partition, cause));
+                }
+                Some(Err(cause)) => {
+                    tracing::debug!(error = %cause, "reading is disturbed; the client tries again");
+                }
+                None => {}
+            }
+            if Instant::now() >= deadline {
+                return Err(ReadError::Silent { topic: topic.to_string(), partition });
+            }
+        }
+    }
+}
+
+fn client(topic: &str, partition: i32, cause: KafkaError) -> ReadError {
+    ReadError::Client { topic: topic.to_owned(), partition, cause }
+}

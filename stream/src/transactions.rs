@@ -1,0 +1,263 @@
+//! Transactions: records and progress become visible together or not at all.
+//!
+//! There is one error path. librdkafka cannot tell an aborted transaction from one whose end is still
+//! on its way, and has no way to keep a delayed `EndTxn` from ending a later transaction of the same
+//! epoch (KIP-890 is not implemented: confluentinc/librdkafka#5423). So every error here means doubt:
+//! the caller drops this producer and everything it remembers, opens another under the same id
+//! (`init_transactions` ends what was open and moves the epoch), and begins again from what is
+//! committed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use crate::{Cluster, Record, TopicPartition};
+
+/// An open transaction of a dead instance blocks every reader for this long.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One call must not outlive the transaction it belongs to by much; past this it is in doubt.
+const CALL_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// `init_transactions` waits for markers of the one before: its time-out and the coordinator's scan.
+const INIT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Why a transaction did not surely commit. Whichever it is, only a new producer helps.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionError {
+    /// Another producer with the same transactional id has taken over.
+    #[error("fenced by another producer with the same transactional id")]
+    Fenced(#[source] KafkaError),
+    /// The group has gone on without this member: its progress is refused.
+    #[error("the group refuses the progress of this member")]
+    Stale(#[source] KafkaError),
+    /// A record was not acknowledged.
+    #[error("a record of the transaction was not acknowledged: {0}")]
+    Unacknowledged(RDKafkaErrorCode),
+    /// The outcome of a call is not known, or it failed.
+    #[error("cannot tell whether the transaction can go on, while trying to {step}")]
+    Doubt {
+        /// What was being done.
+        step: &'static str,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
+    /// Records did not get acknowledged in time.
+    #[error("records of the transaction were not acknowledged within {0:?}")]
+    Slow(Duration),
+}
+
+impl TransactionError {
+    /// Whether another producer with the same id is alive: twice within a minute means that two
+    /// instances share an identity.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Fenced(_))
+    }
+
+    fn of(step: &'static str, cause: KafkaError) -> Self {
+        match cause.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::Fenced
+                | RDKafkaErrorCode::ProducerFenced
+                | RDKafkaErrorCode::InvalidProducerEpoch,
+            ) => Self::Fenced(cause),
+            Some(
+                RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::FencedInstanceId
+                | RDKafkaErrorCode::RebalanceInProgress,
+            ) => Self::Stale(cause),
+            _ => Self::Doubt { step, cause },
+        }
+    }
+}
+
+/// How far a group has come in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Offset of the first record that is not done.
+    pub next_offset: i64,
+    /// Text kept beside it, at most the broker's `offset.metadata.max.bytes`.
+    pub metadata: String,
+}
+
+/// A member of a group in one generation: what fences the progress of one that was replaced.
+pub struct GroupMember(pub(crate) ConsumerGroupMetadata);
+
+impl std::fmt::Debug for GroupMember {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("GroupMember").finish_non_exhaustive()
+    }
+}
+
+/// For each partition written to, the offset after the last record of the transaction. The marker
+/// that ends the transaction takes one more.
+pub type Appended = BTreeMap<TopicPartition, i64>;
+
+/// What delivery reports have said since the transaction began.
+#[derive(Default)]
+struct Reports {
+    appended: Appended,
+    failure: Option<RDKafkaErrorCode>,
+}
+
+struct Context {
+    reports: Arc<Mutex<Reports>>,
+}
+
+impl ClientContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(message) => {
+                let at = TopicPartition {
+                    topic: Arc::from(message.topic()),
+                    partition: message.partition(),
+                };
+                let next = message.offset() + 1;
+                let end = reports.appended.entry(at).or_insert(next);
+                *end = next.max(*end);
+            }
+            Err((error, _)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                reports.failure.get_or_insert(code);
+            }
+        }
+    }
+}
+
+/// A transactional producer.
+pub struct Transactions {
+    producer: BaseProducer<Context>,
+    reports: Arc<Mutex<Reports>>,
+}
+
+impl std::fmt::Debug for Transactions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Transactions").finish_non_exhaustive()
+    }
+}
+
+impl Transactions {
+    /// Opens the producer of this id: fences every earlier one, and returns only when whatever they
+    /// left open has ended.
+    pub fn open(cluster: &Cluster, transactional_id: &str) -> Result<Self, TransactionError> {
+        let reports = Arc::new(Mutex::new(Reports::default()));
+        let mut config = cluster.producer();
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string());
+        if !cluster.properties.contains_key("linger.ms") {
+            config.set("linger.ms", "0");
+        }
+        let producer: BaseProducer<Context> = config
+            .create_with_context(Context { reports: Arc::clone(&reports) })
+            .map_err(|cause| TransactionError::of("set up the producer", cause))?;
+        producer
+            .init_transactions(INIT_TIMEOUT)
+            .map_err(|cause| TransactionError::of("initialise transactions", cause))?;
+        Ok(Self { producer, reports })
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&mut self) -> Result<(), TransactionError> {
+        *self.reports() = Reports::default();
+        self.producer
+            .begin_transaction()
+            .map_err(|cause| TransactionError::of("begin a transaction", cause))
+    }
+
+    /// Adds a record to the open transaction. Waits while the producer's queue is full.
+    pub fn send(&mut self, record: &Record) -> Result<(), TransactionError> {
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        let mut message = BaseRecord::<[u8], [u8]>::to(&record.topic)
+            .key(&record.key)
+            .headers(record.client_headers());
+        message.partition = record.partition;
+        message.payload = record.value.as_deref();
+        loop {
+            match self.producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((cause, rejected)) => {
+                    let full = cause.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                    if !full || Instant::now() >= deadline {
+                        return Err(TransactionError::of("send a record", cause));
+                    }
+                    message = rejected;
+                    self.producer.poll(Duration::from_millis(10));
+                }
+            }
+        }
+    }
+
+    /// Commits the records and the progress of the group as one.
+    ///
+    /// Progress is sent only after every record is acknowledged, and there always is some: a
+    /// transaction without it is fenced by nobody. Polling until nothing is in flight, and only then
+    /// committing, saves the flush in slices of 100 ms that the library would do.
+    pub fn commit(
+        &mut self,
+        progress: &[Progress],
+        member: &GroupMember,
+    ) -> Result<Appended, TransactionError> {
+        self.wait_for_acknowledgements()?;
+        let offsets = to_list(progress)?;
+        self.producer
+            .send_offsets_to_transaction(&offsets, &member.0, CALL_TIMEOUT)
+            .map_err(|cause| TransactionError::of("send the group's progress", cause))?;
+        self.producer
+            .commit_transaction(CALL_TIMEOUT)
+            .map_err(|cause| TransactionError::of("commit", cause))?;
+        Ok(std::mem::take(&mut self.reports().appended))
+    }
+
+    fn wait_for_acknowledgements(&self) -> Result<(), TransactionError> {
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                return Err(TransactionError::Slow(CALL_TIMEOUT));
+            }
+            self.producer.poll(Duration::from_millis(5));
+        }
+        // Reports of what has just landed may still be queued.
+        self.producer.poll(Duration::ZERO);
+        match self.reports().failure {
+            Some(code) => Err(TransactionError::Unacknowledged(code)),
+            None => Ok(()),
+        }
+    }
+
+    fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn to_list(progress: &[Progress]) -> Result<TopicPartitionList, TransactionError> {
+    let step = "state the group's progress";
+    if progress.is_empty() {
+        let cause = KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset);
+        return Err(TransactionError::Doubt { step, cause });
+    }
+    let mut list = TopicPartitionList::with_capacity(progress.len());
+    for entry in progress {
+        let mut element = list.add_partition(&entry.partition.topic, entry.partition.partition);
+        element
+            .set_offset(Offset::Offset(entry.next_offset))
+            .map_err(|cause| TransactionError::of(step, cause))?;
+        element.set_metadata(&entry.metadata);
+    }
+    Ok(list)
+}
