@@ -16,8 +16,12 @@
 //! itself.
 
 pub mod broker;
+pub mod journeys;
+pub mod judge;
 pub mod ports;
 pub mod preflight;
+pub mod schedule;
+pub mod sign;
 pub mod supervise;
 pub mod workspace;
 

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// `$1` is run once the starter is gone and the command is killed (empty: nothing), the rest is the command.
+/// The inner shell stops the outer one before it kills the command, or the outer one would see the command's end and
+/// kill the inner one before it is done. `$1` is run once the starter is gone and the command is killed (empty: nothing), the rest is the command.
 const WATCHDOG: &str = r#"
 farewell=$1; shift
 exec 3<&0 </dev/null
@@ -23,6 +24,7 @@ exec 3<&0 </dev/null
 child=$!
 (
   while read -r signal <&3; do kill -s "$signal" "$child"; done
+  kill -s STOP "$$"
   kill -s KILL "$child" 2>/dev/null
   if [ -n "$farewell" ]; then sh -c "$farewell" >/dev/null 2>&1; fi
   kill -s KILL 0
