@@ -16,6 +16,9 @@ use crate::Cluster;
 /// One call to the cluster.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Pause between two looks at a topic that was just created.
+const SHOWN_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Something about a topic that somebody should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -80,7 +83,8 @@ pub async fn check(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding
     Ok(findings)
 }
 
-/// Creates the topics that are missing and returns their names. Existing ones are left as they are.
+/// Creates the topics that are missing and returns their names, once the cluster shows them. Existing
+/// ones are left as they are.
 pub async fn create_missing(
     cluster: &Cluster,
     specs: &[TopicSpec],
@@ -94,6 +98,9 @@ pub async fn create_missing(
         .find_map(|spec| found.get(&spec.name))
         .map(|topic| topic.partitions);
     let missing: Vec<_> = specs.iter().filter(|spec| !found.contains_key(&spec.name)).collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
     let configs: Vec<_> = missing.iter().map(|spec| spec.configs()).collect();
     let topics: Vec<_> = missing
         .iter()
@@ -121,7 +128,24 @@ pub async fn create_missing(
             Err((topic, code)) => return Err(AdminError::Create { topic, code }),
         }
     }
+    wait_until_shown(cluster, specs).await?;
     Ok(created)
+}
+
+/// A topic is created before every broker tells of it.
+async fn wait_until_shown(cluster: &Cluster, specs: &[TopicSpec]) -> Result<(), AdminError> {
+    let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;
+    loop {
+        let found = look(cluster, specs).await?;
+        let Some(hidden) = specs.iter().find(|spec| !found.contains_key(&spec.name)) else {
+            return Ok(());
+        };
+        if tokio::time::Instant::now() >= deadline {
+            let (topic, code) = (hidden.name.clone(), RDKafkaErrorCode::UnknownTopicOrPartition);
+            return Err(AdminError::Create { topic, code });
+        }
+        tokio::time::sleep(SHOWN_INTERVAL).await;
+    }
 }
 
 fn admin(cluster: &Cluster) -> Result<AdminClient<DefaultClientContext>, AdminError> {
@@ -147,6 +171,9 @@ async fn look(
             let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
             found.insert(topic.name().to_owned(), Found { partitions, configs: None });
         }
+    }
+    if found.is_empty() {
+        return Ok(found);
     }
     let names: Vec<_> = found.keys().cloned().collect();
     let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
