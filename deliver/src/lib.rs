@@ -1,1 +1,4 @@
-//! skeleton
+//! deliver
+pub mod failure;
+pub mod lanes;
+pub mod marks;

@@ -1,0 +1,113 @@
+//! Why a call to a destination did not deliver, in the words that headers, logs and labels use.
+
+use std::fmt;
+
+use strum::{Display, EnumIter, IntoStaticStr};
+
+/// The longest text kept from a destination's answer, in bytes: a dead letter carries no whole body.
+const LONGEST_MESSAGE: usize = 1_000;
+
+/// One word for what went wrong; the header `tributary-reason` of a dead letter and a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Reason {
+    /// The record is no lifecycle event.
+    Undecodable,
+    /// The destination says that the request is wrong and always will be.
+    Refused,
+    /// The event cannot be written within the destination's limits.
+    TooLarge,
+    /// The destination knows the person as archived, and reviving people is not ours to decide.
+    PersonArchived,
+    /// It failed for as long as the configured horizon.
+    HorizonExceeded,
+    /// The destination answered that it failed (5xx, 408).
+    ServerError,
+    /// No answer in time: whether it took effect is unknown.
+    TimedOut,
+    /// The connection broke after the request began: whether it took effect is unknown.
+    ConnectionLost,
+    /// No connection could be made.
+    Unreachable,
+    /// Too many requests (429).
+    Throttled,
+    /// The credentials or the plan do not allow it (401, 403), or the region is wrong (3xx).
+    CredentialsRefused,
+    /// The answer is none that the destination documents.
+    UnexpectedAnswer,
+    /// Something the request needs is not there yet and may be soon.
+    NotReady,
+}
+
+impl Reason {
+    /// The word itself.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// A failed attempt.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In one word.
+    pub reason: Reason,
+    /// In the destination's words, at most 1,000 bytes. It may name a person: it goes into the dead
+    /// letter and nowhere else.
+    pub message: String,
+    /// HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// The destination's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Failure {
+    /// A failure without an answer.
+    pub fn new(reason: Reason, message: impl AsRef<str>) -> Self {
+        let message = shortened(message.as_ref(), LONGEST_MESSAGE).to_owned();
+        Self { reason, message, status: None, request_id: None }
+    }
+
+    /// The same with what the answer said of itself.
+    #[must_use]
+    pub fn answered(mut self, status: u16, request_id: Option<String>) -> Self {
+        self.status = Some(status);
+        self.request_id = request_id;
+        self
+    }
+}
+
+impl fmt::Debug for Failure {
+    /// Without the message: it may name a person.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Failure")
+            .field("reason", &self.reason)
+            .field("status", &self.status)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest beginning of `text` that has at most `limit` bytes and ends between characters.
+pub fn shortened(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_answer_is_cut_between_characters() {
+        let failure = Failure::new(Reason::Refused, "é".repeat(900));
+        assert_eq!(failure.message.len(), 1_000);
+        assert_eq!(shortened("aé", 2), "a");
+        assert_eq!(shortened("aé", 3), "aé");
+    }
+
+    #[test]
+    fn a_message_is_never_printed() {
+        let failure = Failure::new(Reason::Refused, "ada@example.com").answered(400, None);
+        assert!(!format!("{failure:?}").contains("ada"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Lanes: what is owed to each subscriber at one destination, in order.
+//!
+//! One [`Partition`] decides everything about one partition of the event topic and of the destination's
+//! retry topic together. It is a plain state machine: records, outcomes and the time go in, what to
+//! send and what to commit comes out. Nothing here reads a clock, a topic or a socket, so that every
+//! schedule of crashes and failures can be played in a test.
+//!
+//! What it promises, given that one owner holds both topics of the partition and that a commit is one
+//! transaction:
+//!
+//! * **Order.** A lane is ordered by the event's sequence, wherever its records lie. Its head is the
+//!   smallest sequence that is undone; nothing else of the lane is sent before that is delivered or
+//!   parked.
+//! * **Nothing is lost.** A record is marked done when it is delivered, or in the very transaction that
+//!   writes its copy to the retry topic or to the dead letters.
+//! * **One place.** So a record is undone in exactly one place. A second copy in memory is recognised by
+//!   subscriber and sequence, never by "not above the highest seen".
+//! * **Bounded marks.** What is undone in the event topic is bounded by setting failed lanes aside:
+//!   their records move to the retry topic, followers untried. There the oldest are appended anew when
+//!   they keep the committed offset from moving.
+
+mod log;
+mod partition;
+mod schedule;
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod partition_tests;
+
+use std::sync::Arc;
+
+use schemas::Timestamp;
+
+pub use log::Log;
+pub use partition::{Bounds, Partition};
+pub use schedule::{Next, Schedule};
+
+use crate::failure::{Failure, Reason};
+use crate::marks::Marks;
+
+/// Which event of which subscriber.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The subscriber key.
+    pub lane: Arc<str>,
+    /// The event's place in the subscriber's story.
+    pub sequence: i64,
+}
+
+/// Which topic of the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// `subscriptions.events`.
+    Events,
+    /// `deliver.<destination>.retry`.
+    Retry,
+}
+
+/// Where a record lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The topic.
+    pub source: Source,
+    /// The offset in it.
+    pub offset: i64,
+}
+
+/// What was tried with an event so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Calls that failed.
+    pub attempts: u32,
+    /// When the first of them did.
+    pub first_failure: Option<Timestamp>,
+}
+
+/// A record that was read. `T` is what a caller needs to send it, to move it and to park it.
+#[derive(Clone, Debug)]
+pub struct Arriving<T> {
+    /// Whose and which.
+    pub identity: Identity,
+    /// What its headers say was tried.
+    pub history: History,
+    /// Not to be sent before.
+    pub due: Timestamp,
+    /// The record itself.
+    pub content: T,
+}
+
+/// What became of a record that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It waits for its turn.
+    Owed,
+    /// The committed marks say that it is done.
+    Done,
+    /// The lane holds the same event already.
+    Duplicate,
+}
+
+/// One sending under way. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// How a sending ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Delivered, or there is nothing to deliver.
+    Done,
+    /// It may succeed later.
+    Failed(Failure),
+    /// It never will.
+    Refused(Failure),
+    /// Not the event's fault: no attempt is spent.
+    Postponed {
+        /// Not to be sent before.
+        until: Timestamp,
+    },
+}
+
+/// What an outcome led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// Delivered.
+    Done,
+    /// It is tried again from where it lies.
+    AgainInPlace,
+    /// It moves to the retry topic with the next commit.
+    SetAside,
+    /// It goes to the dead letters with the next commit.
+    Parked(Reason),
+    /// It waits, no attempt spent.
+    Postponed,
+}
+
+/// A record that leaves its place in a commit.
+#[derive(Clone, Debug)]
+pub struct Departure<T> {
+    /// The record.
+    pub content: T,
+    /// Where it lies until the commit.
+    pub place: Place,
+    /// What was tried.
+    pub history: History,
+    /// Where it goes.
+    pub fate: Fate,
+}
+
+/// Where a departing record goes.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// To the end of the retry topic.
+    SetAside {
+        /// Not to be sent before.
+        due: Timestamp,
+    },
+    /// To the dead letters.
+    Parked {
+        /// Why.
+        failure: Failure,
+        /// When that was.
+        at: Timestamp,
+    },
+}
+
+/// What one transaction commits for the partition: all of it or nothing.
+#[derive(Clone, Debug)]
+pub struct Checkpoint<T> {
+    /// For the event topic.
+    pub events: Marks,
+    /// For the retry topic.
+    pub retry: Marks,
+    /// To be appended, in this order.
+    pub departures: Vec<Departure<T>>,
+}

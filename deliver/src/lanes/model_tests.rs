@@ -1,0 +1,299 @@
+//! The real state machine against a naive broker and destination, through random failures, crashes
+//! and commits of which nobody knows whether they landed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use schemas::Timestamp;
+
+use super::*;
+
+type Event = (u8, i64);
+
+#[derive(Clone, Debug)]
+enum Step {
+    ReadEvent,
+    ReadRetry,
+    Start,
+    Finish { which: usize, how: How },
+    Checkpoint,
+    Commit,
+    Crash { commit_landed: bool, requests_landed: bool },
+    Wait { millis: i64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    Delivers,
+    Fails,
+    AppliesAndFails,
+    Refuses,
+    Postpones,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let how = prop_oneof![
+        5 => Just(How::Delivers), 3 => Just(How::Fails), 1 => Just(How::AppliesAndFails),
+        1 => Just(How::Refuses), 1 => Just(How::Postpones),
+    ];
+    prop_oneof![
+        6 => Just(Step::ReadEvent),
+        4 => Just(Step::ReadRetry),
+        8 => Just(Step::Start),
+        8 => (any::<usize>(), how).prop_map(|(which, how)| Step::Finish { which, how }),
+        3 => Just(Step::Checkpoint),
+        4 => Just(Step::Commit),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(commit_landed, requests_landed)| {
+            Step::Crash { commit_landed, requests_landed }
+        }),
+        2 => (0_i64..40).prop_map(|millis| Step::Wait { millis }),
+    ]
+}
+
+/// What the broker keeps.
+struct Broker {
+    events: Vec<Event>,
+    retry: Vec<(Event, History, Timestamp)>,
+    dead: BTreeSet<Event>,
+    committed: [(i64, String); 2],
+}
+
+impl Broker {
+    fn marks(&self, source: Source) -> Marks {
+        let (next, text) = &self.committed[usize::from(source == Source::Retry)];
+        Marks::decode(*next, text).unwrap()
+    }
+
+    /// How often each event is undone by what is committed.
+    fn owed(&self) -> BTreeMap<Event, usize> {
+        let mut owed = BTreeMap::new();
+        let events = self.events.iter().copied();
+        let retry = self.retry.iter().map(|(event, ..)| *event);
+        let (in_events, in_retry) = (self.marks(Source::Events), self.marks(Source::Retry));
+        let all = (0_i64..).zip(events).filter(|(at, _)| !in_events.is_done(*at));
+        for (_, event) in all.chain((0_i64..).zip(retry).filter(|(at, _)| !in_retry.is_done(*at))) {
+            *owed.entry(event).or_insert(0) += 1;
+        }
+        owed
+    }
+}
+
+struct World {
+    broker: Broker,
+    partition: Partition<Event>,
+    read: [usize; 2],
+    sending: Vec<(Ticket, Event)>,
+    pending: Option<Checkpoint<Event>>,
+    applied: BTreeSet<Event>,
+    now: Timestamp,
+}
+
+fn schedule() -> Arc<Schedule> {
+    Arc::new(Schedule {
+        in_place: vec![Duration::from_millis(2)],
+        delays: vec![Duration::from_millis(10), Duration::from_millis(30)],
+        horizon: Duration::from_millis(200),
+    })
+}
+
+const BOUNDS: Bounds = Bounds { undone_events: 12, departures: 3, crowded_marks: 8 };
+
+impl World {
+    fn new(lanes: &[u8]) -> Self {
+        let mut sequences = BTreeMap::new();
+        let events = lanes.iter().map(|lane| {
+            let sequence = sequences.entry(*lane).or_insert(0_i64);
+            *sequence += 1;
+            (*lane, *sequence)
+        });
+        let committed = [(0, String::new()), (0, String::new())];
+        let broker =
+            Broker { events: events.collect(), retry: Vec::new(), dead: BTreeSet::new(), committed };
+        Self {
+            broker,
+            partition: Partition::restored(Marks::up_to(0), Marks::up_to(0), schedule(), BOUNDS),
+            read: [0, 0],
+            sending: Vec::new(),
+            pending: None,
+            applied: BTreeSet::new(),
+            now: Timestamp::from_millis(1_000),
+        }
+    }
+
+    fn read_event(&mut self) {
+        let Some(event) = self.broker.events.get(self.read[0]).copied() else { return };
+        if self.partition.wants(Source::Events) {
+            self.arrive(Source::Events, event, History::default(), self.now);
+        }
+    }
+
+    fn read_retry(&mut self) {
+        let Some((event, history, due)) = self.broker.retry.get(self.read[1]).copied() else {
+            return;
+        };
+        self.arrive(Source::Retry, event, history, due);
+    }
+
+    fn arrive(&mut self, source: Source, event: Event, history: History, due: Timestamp) {
+        let at = &mut self.read[usize::from(source == Source::Retry)];
+        let place = Place { source, offset: i64::try_from(*at).unwrap() };
+        *at += 1;
+        let identity = Identity { lane: event.0.to_string().into(), sequence: event.1 };
+        let arriving = Arriving { identity, history, due, content: event };
+        let arrival = self.partition.arrive(place, arriving, self.now);
+        assert_ne!(arrival, Arrival::Duplicate, "{event:?} is in two places");
+    }
+
+    fn start(&mut self) {
+        let Some((ticket, event)) = self.partition.start(self.now) else { return };
+        let owed = self.broker.owed();
+        assert!(owed.contains_key(&event), "{event:?} is sent though it is committed as done");
+        assert!(self.sending.iter().all(|(_, other)| other.0 != event.0), "two of one lane");
+        self.sending.push((ticket, event));
+    }
+
+    /// The destination shows it: nothing before it may be outstanding.
+    fn apply(&mut self, event: Event) {
+        if !self.applied.insert(event) {
+            return;
+        }
+        for sequence in 1..event.1 {
+            let before = (event.0, sequence);
+            assert!(
+                self.applied.contains(&before) || self.broker.dead.contains(&before),
+                "{event:?} overtook {before:?}"
+            );
+        }
+    }
+
+    fn finish(&mut self, which: usize, how: How) {
+        if self.sending.is_empty() {
+            return;
+        }
+        let (ticket, event) = self.sending.remove(which % self.sending.len());
+        if matches!(how, How::Delivers | How::AppliesAndFails) {
+            self.apply(event);
+        }
+        let outcome = match how {
+            How::Delivers => Outcome::Done,
+            How::Fails | How::AppliesAndFails => {
+                Outcome::Failed(Failure::new(Reason::ServerError, ""))
+            }
+            How::Refuses => Outcome::Refused(Failure::new(Reason::Refused, "")),
+            How::Postpones => Outcome::Postponed { until: self.now.plus_millis(5) },
+        };
+        assert!(self.partition.finish(ticket, outcome, self.now, 0.5).is_some());
+    }
+
+    fn land(&mut self, checkpoint: &Checkpoint<Event>) {
+        for departure in &checkpoint.departures {
+            match departure.fate {
+                Fate::SetAside { due } => {
+                    self.broker.retry.push((departure.content, departure.history, due));
+                }
+                Fate::Parked { .. } => {
+                    assert!(self.broker.dead.insert(departure.content), "parked twice");
+                }
+            }
+        }
+        let marks = [&checkpoint.events, &checkpoint.retry];
+        self.broker.committed = marks.map(|marks| (marks.next(), marks.encode()));
+        let owed = self.broker.owed();
+        for event in &self.broker.events {
+            match owed.get(event) {
+                None => assert!(
+                    self.applied.contains(event) || self.broker.dead.contains(event),
+                    "{event:?} is lost"
+                ),
+                Some(places) => {
+                    assert_eq!(*places, 1, "{event:?} is owed in several places");
+                    assert!(!self.broker.dead.contains(event), "{event:?} is parked and owed");
+                }
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        if self.pending.is_none() {
+            self.pending = self.partition.checkpoint(self.now);
+        }
+    }
+
+    fn commit(&mut self) {
+        if let Some(checkpoint) = self.pending.take() {
+            self.land(&checkpoint);
+            self.partition.committed(self.now);
+        }
+    }
+
+    fn crash(&mut self, commit_landed: bool, requests_landed: bool) {
+        for (_, event) in std::mem::take(&mut self.sending) {
+            if requests_landed {
+                self.apply(event);
+            }
+        }
+        if let Some(checkpoint) = self.pending.take()
+            && commit_landed
+        {
+            self.land(&checkpoint);
+        }
+        let (events, retry) = (self.broker.marks(Source::Events), self.broker.marks(Source::Retry));
+        self.read = [&events, &retry].map(|marks| usize::try_from(marks.next()).unwrap());
+        self.partition = Partition::restored(events, retry, schedule(), BOUNDS);
+        while self.read[1] < self.broker.retry.len() {
+            self.read_retry();
+        }
+    }
+
+    fn run(&mut self, step: &Step) {
+        match step {
+            Step::ReadEvent => self.read_event(),
+            Step::ReadRetry => self.read_retry(),
+            Step::Start => self.start(),
+            Step::Finish { which, how } => self.finish(*which, *how),
+            Step::Checkpoint => self.checkpoint(),
+            Step::Commit => self.commit(),
+            Step::Crash { commit_landed, requests_landed } => {
+                self.crash(*commit_landed, *requests_landed);
+            }
+            Step::Wait { millis } => self.now = self.now.plus_millis(*millis),
+        }
+    }
+
+    /// From here on everything succeeds: all that is owed must be delivered.
+    fn come_to_rest(&mut self) {
+        for _ in 0..500 {
+            self.commit();
+            while self.read[1] < self.broker.retry.len() {
+                self.read_retry();
+            }
+            self.read_event();
+            self.start();
+            self.finish(0, How::Delivers);
+            self.checkpoint();
+            self.now = self.now.plus_millis(5);
+        }
+        assert_eq!(self.broker.owed(), BTreeMap::new(), "stuck");
+        for event in &self.broker.events {
+            assert!(self.applied.contains(event) || self.broker.dead.contains(event));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_overtaken_or_sent_after_it_was_done(
+        lanes in prop::collection::vec(0_u8..4, 1..25),
+        steps in prop::collection::vec(step(), 0..250),
+    ) {
+        let mut world = World::new(&lanes);
+        for step in &steps {
+            world.run(step);
+        }
+        world.come_to_rest();
+    }
+}

@@ -1,0 +1,460 @@
+//! The state machine of one partition.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use schemas::Timestamp;
+
+use super::{
+    Arrival, Arriving, Checkpoint, Departure, Fate, History, Identity, Log, Next, Outcome, Place,
+    Schedule, Settled, Source, Ticket,
+};
+use crate::failure::{Failure, Reason};
+use crate::marks::{COMFORTABLE_LENGTH, Marks};
+
+/// How much one partition takes on at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Undone records of the event topic beyond which no more are read.
+    pub undone_events: usize,
+    /// Records that leave in one transaction.
+    pub departures: usize,
+    /// Length of the retry topic's marks from which its oldest records are appended anew.
+    pub crowded_marks: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { undone_events: 2_000, departures: 500, crowded_marks: 2_048 }
+    }
+}
+
+/// One partition of the event topic and of one destination's retry topic.
+#[derive(Debug)]
+pub struct Partition<T> {
+    bounds: Bounds,
+    schedule: Arc<Schedule>,
+    events: Log,
+    retry: Log,
+    lanes: HashMap<Arc<str>, Lane<T>>,
+    /// Lanes whose head may be sent now, in the order in which they became so.
+    ready: VecDeque<Arc<str>>,
+    /// Lanes whose head waits; an entry may be outdated and is judged again when it comes up.
+    waiting: BTreeSet<(Timestamp, Arc<str>)>,
+    sending: HashMap<Ticket, Identity>,
+    next_ticket: u64,
+    /// What the next commits take along, in order.
+    leaving: VecDeque<Leaving<T>>,
+    /// What the commit under way takes along.
+    committing: Option<Vec<(Identity, Destiny)>>,
+    changed: bool,
+    /// Length of the marks at the last commit.
+    marks_length: BTreeMap<Source, usize>,
+}
+
+#[derive(Debug)]
+struct Lane<T> {
+    records: BTreeMap<i64, Held<T>>,
+    queued: bool,
+    sending: bool,
+    /// Up to this sequence, followers were sent after a head that is set aside.
+    followed: i64,
+}
+
+#[derive(Debug)]
+struct Held<T> {
+    place: Place,
+    history: History,
+    content: T,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting { due: Timestamp },
+    Sending,
+    /// Its move or its parking is in a commit that is under way or to come.
+    Leaving(Destiny),
+    /// Its move is committed; its copy has not been read yet.
+    Travelling,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destiny {
+    Retry,
+    Dead,
+}
+
+#[derive(Debug)]
+enum Leaving<T> {
+    Known(Identity, Fate),
+    /// Belongs to no lane because it cannot be read.
+    Unreadable(Departure<T>),
+}
+
+impl<T: Clone> Partition<T> {
+    /// Goes on from committed marks. The retry topic must be read to its end before anything is
+    /// started.
+    pub fn restored(events: Marks, retry: Marks, schedule: Arc<Schedule>, bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            schedule,
+            events: Log::restored(events),
+            retry: Log::restored(retry),
+            lanes: HashMap::new(),
+            ready: VecDeque::new(),
+            waiting: BTreeSet::new(),
+            sending: HashMap::new(),
+            next_ticket: 0,
+            leaving: VecDeque::new(),
+            committing: None,
+            changed: false,
+            marks_length: BTreeMap::new(),
+        }
+    }
+
+    /// A record was read at `place`.
+    pub fn arrive(&mut self, place: Place, arriving: Arriving<T>, now: Timestamp) -> Arrival {
+        let Arriving { identity, history, due, content } = arriving;
+        self.changed = true;
+        if !self.log(place.source).read(place.offset, Some(identity.clone())) {
+            return Arrival::Done;
+        }
+        let fresh = Held { place, history, content, phase: Phase::Waiting { due } };
+        let lane = self.lanes.entry(identity.lane.clone()).or_insert_with(Lane::empty);
+        let arrival = match lane.records.get(&identity.sequence) {
+            None => {
+                lane.records.insert(identity.sequence, fresh);
+                Arrival::Owed
+            }
+            Some(held) if held.phase == Phase::Travelling && place.source == Source::Retry => {
+                lane.records.insert(identity.sequence, fresh);
+                Arrival::Owed
+            }
+            Some(held) if held.place == place => Arrival::Duplicate,
+            Some(held) => {
+                let idle = matches!(held.phase, Phase::Waiting { .. });
+                let superfluous = if idle && held.history.attempts < history.attempts {
+                    let before = held.place;
+                    lane.records.insert(identity.sequence, fresh);
+                    before
+                } else {
+                    place
+                };
+                self.log(superfluous.source).finish(superfluous.offset);
+                Arrival::Duplicate
+            }
+        };
+        self.settle(&identity.lane, now);
+        arrival
+    }
+
+    /// A record was read at `place` that is no event of any subscriber: it is parked.
+    pub fn arrive_unreadable(
+        &mut self,
+        place: Place,
+        content: T,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Arrival {
+        self.changed = true;
+        if !self.log(place.source).read(place.offset, None) {
+            return Arrival::Done;
+        }
+        let fate = Fate::Parked { failure, at: now };
+        let departure = Departure { content, place, history: History::default(), fate };
+        self.leaving.push_back(Leaving::Unreadable(departure));
+        Arrival::Owed
+    }
+
+    /// The next event that may be sent, if there is one.
+    pub fn start(&mut self, now: Timestamp) -> Option<(Ticket, T)> {
+        self.wake(now);
+        loop {
+            let key = self.ready.pop_front()?;
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            lane.queued = false;
+            let Some(head) = lane.startable(now) else {
+                self.settle(&key, now);
+                continue;
+            };
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket += 1;
+            let held = lane.records.get_mut(&head)?;
+            held.phase = Phase::Sending;
+            lane.sending = true;
+            let content = held.content.clone();
+            self.sending.insert(ticket, Identity { lane: key, sequence: head });
+            return Some((ticket, content));
+        }
+    }
+
+    /// The sending `ticket` ended. `None` when it was not under way.
+    pub fn finish(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Option<Settled> {
+        let identity = self.sending.remove(&ticket)?;
+        let schedule = self.schedule.clone();
+        let lane = self.lanes.get_mut(&identity.lane)?;
+        lane.sending = false;
+        let held = lane.records.get_mut(&identity.sequence)?;
+        let settled = match outcome {
+            Outcome::Done => {
+                let place = held.place;
+                lane.records.remove(&identity.sequence);
+                self.log(place.source).finish(place.offset);
+                self.changed = true;
+                Settled::Done
+            }
+            Outcome::Postponed { until } => {
+                held.phase = Phase::Waiting { due: until };
+                Settled::Postponed
+            }
+            Outcome::Refused(failure) => {
+                held.fail(now);
+                self.park(&identity, failure, now)
+            }
+            Outcome::Failed(failure) => {
+                let history = held.fail(now);
+                let first = history.first_failure.unwrap_or(now);
+                match schedule.after_failure(history.attempts, first, now, jitter) {
+                    Next::InPlace { due } => {
+                        held.phase = Phase::Waiting { due };
+                        Settled::AgainInPlace
+                    }
+                    Next::SetAside { due } => {
+                        held.phase = Phase::Leaving(Destiny::Retry);
+                        let fate = Fate::SetAside { due };
+                        self.leaving.push_back(Leaving::Known(identity.clone(), fate));
+                        Settled::SetAside
+                    }
+                    Next::Park => {
+                        let failure = Failure { reason: Reason::HorizonExceeded, ..failure };
+                        self.park(&identity, failure, now)
+                    }
+                }
+            }
+        };
+        self.settle(&identity.lane, now);
+        Some(settled)
+    }
+
+    fn park(&mut self, identity: &Identity, failure: Failure, now: Timestamp) -> Settled {
+        let reason = failure.reason;
+        if let Some(held) = self.held(identity) {
+            held.phase = Phase::Leaving(Destiny::Dead);
+        }
+        let fate = Fate::Parked { failure, at: now };
+        self.leaving.push_back(Leaving::Known(identity.clone(), fate));
+        Settled::Parked(reason)
+    }
+
+    /// What the next transaction commits, or `None` when one is under way or nothing changed. The
+    /// snapshot already counts the departing records as done: should the transaction not commit, this
+    /// state machine is dropped and restored from what was committed before.
+    pub fn checkpoint(&mut self, now: Timestamp) -> Option<Checkpoint<T>> {
+        if self.committing.is_some() || !(self.changed || !self.leaving.is_empty()) {
+            return None;
+        }
+        self.append_anew(now);
+        let mut departures = Vec::new();
+        let mut committing = Vec::new();
+        while departures.len() < self.bounds.departures {
+            let departure = match self.leaving.pop_front() {
+                None => break,
+                Some(Leaving::Unreadable(departure)) => departure,
+                Some(Leaving::Known(identity, fate)) => {
+                    let Some(held) = self.held(&identity) else { continue };
+                    let destiny = match fate {
+                        Fate::SetAside { .. } => Destiny::Retry,
+                        Fate::Parked { .. } => Destiny::Dead,
+                    };
+                    let content = held.content.clone();
+                    let departure =
+                        Departure { content, place: held.place, history: held.history, fate };
+                    committing.push((identity, destiny));
+                    departure
+                }
+            };
+            self.log(departure.place.source).finish(departure.place.offset);
+            departures.push(departure);
+        }
+        self.committing = Some(committing);
+        self.changed = false;
+        let (events, retry) = (self.events.marks(), self.retry.marks());
+        self.marks_length.insert(Source::Events, events.encode().len());
+        self.marks_length.insert(Source::Retry, retry.encode().len());
+        Some(Checkpoint { events, retry, departures })
+    }
+
+    /// The transaction of the last [`Self::checkpoint`] is committed.
+    pub fn committed(&mut self, now: Timestamp) {
+        for (identity, destiny) in self.committing.take().unwrap_or_default() {
+            match destiny {
+                Destiny::Retry => {
+                    if let Some(held) = self.held(&identity) {
+                        held.phase = Phase::Travelling;
+                    }
+                }
+                Destiny::Dead => {
+                    if let Some(lane) = self.lanes.get_mut(&identity.lane) {
+                        lane.records.remove(&identity.sequence);
+                    }
+                }
+            }
+            self.settle(&identity.lane, now);
+        }
+    }
+
+    /// Whether records wait for a commit before their lane goes on.
+    pub fn urgent(&self) -> bool {
+        self.committing.is_none() && !self.leaving.is_empty()
+    }
+
+    /// Whether more of a topic may be read: not while too much is undone, or while what is done could
+    /// soon not be written down any more.
+    pub fn wants(&self, source: Source) -> bool {
+        let crowded = self.marks_length.values().any(|length| *length > COMFORTABLE_LENGTH);
+        match source {
+            Source::Events => !crowded && self.events.undone_count() < self.bounds.undone_events,
+            Source::Retry => !crowded,
+        }
+    }
+
+    /// When a waiting lane may go on.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// Whether an event could be sent right now.
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Sendings under way.
+    pub fn sending(&self) -> usize {
+        self.sending.len()
+    }
+
+    /// Undone records of a topic among what was read.
+    pub fn undone(&self, source: Source) -> usize {
+        match source {
+            Source::Events => self.events.undone_count(),
+            Source::Retry => self.retry.undone_count(),
+        }
+    }
+
+    fn log(&mut self, source: Source) -> &mut Log {
+        match source {
+            Source::Events => &mut self.events,
+            Source::Retry => &mut self.retry,
+        }
+    }
+
+    fn held(&mut self, identity: &Identity) -> Option<&mut Held<T>> {
+        self.lanes.get_mut(&identity.lane)?.records.get_mut(&identity.sequence)
+    }
+
+    fn wake(&mut self, now: Timestamp) {
+        while let Some((due, key)) = self.waiting.first().cloned()
+            && due <= now
+        {
+            self.waiting.pop_first();
+            self.settle(&key, now);
+        }
+    }
+
+    /// Brings the queues in line with a lane that changed.
+    fn settle(&mut self, key: &Arc<str>, now: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let Some((head, held)) = lane.records.first_key_value() else {
+            self.lanes.remove(key);
+            return;
+        };
+        if lane.sending {
+            return;
+        }
+        if let Phase::Waiting { due } = held.phase {
+            if due > now {
+                self.waiting.insert((due, key.clone()));
+            } else if !lane.queued {
+                lane.queued = true;
+                self.ready.push_back(key.clone());
+            }
+        }
+        if !held.is_set_aside() {
+            return;
+        }
+        let from = lane.followed.max(*head);
+        let later = lane.records.range_mut((Bound::Excluded(from), Bound::Unbounded));
+        for (sequence, follower) in later {
+            lane.followed = *sequence;
+            if follower.place.source == Source::Events
+                && matches!(follower.phase, Phase::Waiting { .. })
+            {
+                follower.phase = Phase::Leaving(Destiny::Retry);
+                let identity = Identity { lane: key.clone(), sequence: *sequence };
+                self.leaving.push_back(Leaving::Known(identity, Fate::SetAside { due: now }));
+            }
+        }
+    }
+
+    /// Moves the oldest waiting records of a crowded retry topic to its end, as they are: an order by
+    /// sequence does not care where they lie.
+    fn append_anew(&mut self, now: Timestamp) {
+        let length = self.marks_length.get(&Source::Retry).copied().unwrap_or_default();
+        if length <= self.bounds.crowded_marks || !self.leaving.is_empty() {
+            return;
+        }
+        let oldest: Vec<Identity> = self
+            .retry
+            .undone()
+            .filter_map(|(_, identity)| identity.cloned())
+            .take(self.bounds.departures)
+            .collect();
+        for identity in oldest {
+            let Some(held) = self.held(&identity) else { continue };
+            if let Phase::Waiting { due } = held.phase {
+                held.phase = Phase::Leaving(Destiny::Retry);
+                let fate = Fate::SetAside { due: due.max(now) };
+                self.leaving.push_back(Leaving::Known(identity, fate));
+            }
+        }
+    }
+}
+
+impl<T> Lane<T> {
+    fn empty() -> Self {
+        Self { records: BTreeMap::new(), queued: false, sending: false, followed: i64::MIN }
+    }
+
+    /// The sequence of the head, if it may be sent.
+    fn startable(&self, now: Timestamp) -> Option<i64> {
+        let (sequence, held) = self.records.first_key_value()?;
+        let due = matches!(held.phase, Phase::Waiting { due } if due <= now);
+        (due && !self.sending).then_some(*sequence)
+    }
+}
+
+impl<T> Held<T> {
+    fn fail(&mut self, now: Timestamp) -> History {
+        self.history.attempts = self.history.attempts.saturating_add(1);
+        self.history.first_failure.get_or_insert(now);
+        self.history
+    }
+
+    /// It failed and waits in the retry topic or on the way there.
+    fn is_set_aside(&self) -> bool {
+        let away = match self.phase {
+            Phase::Waiting { .. } => self.place.source == Source::Retry,
+            Phase::Leaving(Destiny::Retry) | Phase::Travelling => true,
+            Phase::Sending | Phase::Leaving(Destiny::Dead) => false,
+        };
+        away && self.history.attempts > 0
+    }
+}

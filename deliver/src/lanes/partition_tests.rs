@@ -1,0 +1,191 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn partition() -> Partition<&'static str> {
+    let schedule = Schedule {
+        in_place: vec![Duration::from_millis(10)],
+        delays: vec![Duration::from_millis(100)],
+        horizon: Duration::from_secs(10),
+    };
+    let bounds = Bounds { undone_events: 4, ..Bounds::default() };
+    Partition::restored(Marks::up_to(100), Marks::up_to(0), Arc::new(schedule), bounds)
+}
+
+fn arriving(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
+    let identity = Identity { lane: lane.into(), sequence };
+    Arriving { identity, history: History::default(), due: at(0), content }
+}
+
+fn event(offset: i64) -> Place {
+    Place { source: Source::Events, offset }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed(Failure::new(Reason::ServerError, ""))
+}
+
+fn refused() -> Outcome {
+    Outcome::Refused(Failure::new(Reason::Refused, ""))
+}
+
+#[test]
+fn subscribers_go_at_once_and_one_subscriber_in_sequence() {
+    let mut partition = partition();
+    for (offset, lane, sequence, content) in
+        [(100, "a", 7, "a7"), (101, "a", 8, "a8"), (102, "b", 1, "b1")]
+    {
+        let _ = partition.arrive(event(offset), arriving(lane, sequence, content), at(0));
+    }
+    let (a7, content) = partition.start(at(0)).unwrap();
+    assert_eq!(content, "a7");
+    assert_eq!(partition.start(at(0)).unwrap().1, "b1");
+    assert_eq!(partition.start(at(0)), None);
+    assert_eq!(partition.finish(a7, Outcome::Done, at(5), 0.0), Some(Settled::Done));
+    assert_eq!(partition.start(at(5)).unwrap().1, "a8");
+}
+
+#[test]
+fn a_failed_head_waits_in_place_and_holds_its_lane() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let _ = partition.arrive(event(101), arriving("a", 2, "a2"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert_eq!(partition.finish(ticket, failed(), at(5), 0.0), Some(Settled::AgainInPlace));
+    assert_eq!(partition.start(at(14)), None);
+    assert_eq!(partition.next_wake(), Some(at(15)));
+    assert_eq!(partition.start(at(15)).unwrap().1, "a1");
+}
+
+#[test]
+fn followers_of_a_head_that_is_set_aside_move_untried_in_the_same_order() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let _ = partition.arrive(event(101), arriving("a", 2, "a2"), at(0));
+    for now in [0, 10] {
+        let (ticket, _) = partition.start(at(now)).unwrap();
+        let _ = partition.finish(ticket, failed(), at(now), 0.0);
+    }
+    let _ = partition.arrive(event(102), arriving("a", 3, "a3"), at(10));
+    assert!(partition.urgent());
+    let checkpoint = partition.checkpoint(at(10)).unwrap();
+    let moved: Vec<_> = checkpoint
+        .departures
+        .iter()
+        .map(|departure| (departure.content, departure.history.attempts))
+        .collect();
+    assert_eq!(moved, [("a1", 2), ("a2", 0), ("a3", 0)]);
+    assert_eq!(checkpoint.events, Marks::up_to(103));
+    partition.committed(at(11));
+    assert_eq!(partition.start(at(5_000)), None, "nothing goes before the copies were read");
+}
+
+#[test]
+fn followers_go_as_soon_as_the_head_succeeded() {
+    let mut partition = partition();
+    let retry = |offset| Place { source: Source::Retry, offset };
+    let tried = History { attempts: 3, first_failure: Some(at(0)) };
+    let head = Arriving { history: tried, due: at(500), ..arriving("a", 1, "a1") };
+    let _ = partition.arrive(retry(0), head, at(0));
+    let _ = partition.arrive(retry(1), arriving("a", 2, "a2"), at(0));
+    assert_eq!(partition.start(at(499)), None);
+    let (ticket, _) = partition.start(at(500)).unwrap();
+    let _ = partition.finish(ticket, Outcome::Done, at(501), 0.0);
+    assert_eq!(partition.start(at(501)).unwrap().1, "a2");
+}
+
+#[test]
+fn a_parked_event_releases_its_lane_when_the_parking_is_committed() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let _ = partition.arrive(event(101), arriving("a", 2, "a2"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    let settled = partition.finish(ticket, refused(), at(1), 0.0);
+    assert_eq!(settled, Some(Settled::Parked(Reason::Refused)));
+    assert_eq!(partition.start(at(1)), None);
+    let checkpoint = partition.checkpoint(at(1)).unwrap();
+    assert!(matches!(checkpoint.departures[0].fate, Fate::Parked { .. }));
+    assert_eq!(checkpoint.departures[0].history.attempts, 1);
+    assert_eq!(partition.start(at(2)), None);
+    partition.committed(at(3));
+    assert_eq!(partition.start(at(3)).unwrap().1, "a2");
+}
+
+#[test]
+fn a_postponed_event_spends_no_attempt() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    for now in [0, 50, 100] {
+        let (ticket, _) = partition.start(at(now)).unwrap();
+        let until = at(now + 50);
+        let settled = partition.finish(ticket, Outcome::Postponed { until }, at(now), 0.0);
+        assert_eq!(settled, Some(Settled::Postponed));
+    }
+    let (ticket, _) = partition.start(at(150)).unwrap();
+    assert_eq!(partition.finish(ticket, failed(), at(150), 0.0), Some(Settled::AgainInPlace));
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_parked_and_blocks_nobody() {
+    let mut partition = partition();
+    let failure = Failure::new(Reason::Undecodable, "");
+    let arrival = partition.arrive_unreadable(event(100), "?", failure, at(0));
+    assert_eq!(arrival, Arrival::Owed);
+    let _ = partition.arrive(event(101), arriving("a", 1, "a1"), at(0));
+    assert_eq!(partition.start(at(0)).unwrap().1, "a1");
+    let checkpoint = partition.checkpoint(at(0)).unwrap();
+    assert_eq!(checkpoint.departures.len(), 1);
+    assert_eq!(checkpoint.events.next(), 101);
+}
+
+#[test]
+fn reading_stops_while_too_much_is_undone() {
+    let mut partition = partition();
+    for offset in 100..104 {
+        assert!(partition.wants(Source::Events));
+        let _ = partition.arrive(event(offset), arriving("a", offset, "a"), at(0));
+    }
+    assert!(!partition.wants(Source::Events));
+    assert!(partition.wants(Source::Retry));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    let _ = partition.finish(ticket, Outcome::Done, at(0), 0.0);
+    assert!(partition.wants(Source::Events));
+}
+
+#[test]
+fn a_copy_of_an_event_in_the_lane_is_dropped_and_the_one_with_more_attempts_kept() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "first"), at(0));
+    let tried = History { attempts: 2, first_failure: Some(at(0)) };
+    let copy = Arriving { history: tried, ..arriving("a", 1, "copy") };
+    let arrival = partition.arrive(Place { source: Source::Retry, offset: 0 }, copy, at(0));
+    assert_eq!(arrival, Arrival::Duplicate);
+    assert_eq!(partition.start(at(0)).unwrap().1, "copy");
+    assert_eq!(partition.undone(Source::Events), 0);
+    assert_eq!(partition.undone(Source::Retry), 1);
+}
+
+#[test]
+fn a_ticket_counts_once() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert!(partition.finish(ticket, Outcome::Done, at(0), 0.0).is_some());
+    assert_eq!(partition.finish(ticket, Outcome::Done, at(0), 0.0), None);
+}
+
+#[test]
+fn nothing_is_committed_when_nothing_changed() {
+    let mut partition = partition();
+    assert!(partition.checkpoint(at(0)).is_none());
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    assert!(partition.checkpoint(at(0)).is_some());
+    assert!(partition.checkpoint(at(0)).is_none(), "one at a time");
+    partition.committed(at(0));
+    assert!(partition.checkpoint(at(0)).is_none());
+}
