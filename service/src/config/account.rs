@@ -1,0 +1,107 @@
+//! Which service a destination is, with the options only that service has.
+
+use strum::{Display, EnumString, VariantNames};
+
+use super::fields::Fields;
+use super::kinds::one_of;
+use crate::secrets::Secrets;
+
+/// Which service a destination is.
+#[derive(Clone, Debug)]
+pub enum Account {
+    /// A Customer.io workspace.
+    Customerio(Customerio),
+    /// An Intercom workspace.
+    Intercom(Intercom),
+}
+
+/// A Customer.io workspace.
+#[derive(Clone, Debug)]
+pub struct Customerio {
+    /// Where the account lies.
+    pub region: CustomerioRegion,
+    /// User of the Track API.
+    pub site_id: Secrets,
+    /// Password of the Track API.
+    pub api_key: Secrets,
+}
+
+/// Where a Customer.io account lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub enum CustomerioRegion {
+    /// United States.
+    Us,
+    /// European Union.
+    Eu,
+}
+
+/// An Intercom workspace.
+#[derive(Clone, Debug)]
+pub struct Intercom {
+    /// Where the workspace lies.
+    pub region: IntercomRegion,
+    /// Token of the REST API.
+    pub access_token: Secrets,
+}
+
+/// Where an Intercom workspace lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub enum IntercomRegion {
+    /// United States.
+    Us,
+    /// European Union.
+    Eu,
+    /// Australia.
+    Au,
+}
+
+#[derive(Clone, Copy, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+enum Type {
+    Customerio,
+    Intercom,
+}
+
+impl Account {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let service = fields.required("type", &one_of::<Type>(), "Which service this is.");
+        match service {
+            Some(Type::Customerio) => Customerio::read(fields).map(Self::Customerio),
+            Some(Type::Intercom) => Intercom::read(fields).map(Self::Intercom),
+            None => {
+                fields.describe(Customerio::read);
+                fields.describe(Intercom::read);
+                fields.accept_any();
+                None
+            }
+        }
+    }
+}
+
+impl Customerio {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let region = fields.required(
+            "region",
+            &one_of::<CustomerioRegion>(),
+            "Only for `customerio`: where the account lies.",
+        );
+        let site_id = fields.secret("site_id", "Only for `customerio`: user of the Track API.");
+        let api_key = fields.secret("api_key", "Only for `customerio`: password of the Track API.");
+        Some(Self { region: region?, site_id: site_id?, api_key: api_key? })
+    }
+}
+
+impl Intercom {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let region = fields.required(
+            "region",
+            &one_of::<IntercomRegion>(),
+            "Only for `intercom`: where the workspace lies.",
+        );
+        let access_token =
+            fields.secret("access_token", "Only for `intercom`: token of the REST API.");
+        Some(Self { region: region?, access_token: access_token? })
+    }
+}
