@@ -95,8 +95,14 @@ impl Reply {
 pub struct Moment {
     /// Since the emulator started.
     pub(crate) elapsed: Duration,
-    /// Unix seconds.
-    pub(crate) unix_seconds: u64,
+    /// Since 1970.
+    pub(crate) unix: Duration,
+}
+
+impl Moment {
+    pub(crate) fn unix_seconds(self) -> u64 {
+        self.unix.as_secs()
+    }
 }
 
 /// One request in the emulator's record. Bodies are not kept: what took effect is in the people.

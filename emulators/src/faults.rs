@@ -27,15 +27,15 @@ pub enum Effect {
     /// Take effect at once, answer later.
     DelayReply { millis: u64 },
     /// Take effect and answer later, also when the client has gone meanwhile.
-    DelayEffect { millis: u64 },
+    DelayApplying { millis: u64 },
     /// Take effect, then answer nothing until the client gives up.
-    HangAfterEffect,
+    HangAfterApplying,
     /// Answer nothing, without effect, until the client gives up.
-    HangBeforeEffect,
+    HangBeforeApplying,
     /// Reset the connection, without effect.
-    ResetBeforeEffect,
+    ResetBeforeApplying,
     /// Take effect, then reset the connection.
-    ResetAfterEffect,
+    ResetAfterApplying,
 }
 
 impl Effect {
@@ -49,11 +49,11 @@ impl Effect {
             Self::Respond { .. } => "respond",
             Self::Throttle => "throttle",
             Self::DelayReply { .. } => "delay_reply",
-            Self::DelayEffect { .. } => "delay_effect",
-            Self::HangAfterEffect => "hang_after_effect",
-            Self::HangBeforeEffect => "hang_before_effect",
-            Self::ResetBeforeEffect => "reset_before_effect",
-            Self::ResetAfterEffect => "reset_after_effect",
+            Self::DelayApplying { .. } => "delay_applying",
+            Self::HangAfterApplying => "hang_after_applying",
+            Self::HangBeforeApplying => "hang_before_applying",
+            Self::ResetBeforeApplying => "reset_before_applying",
+            Self::ResetAfterApplying => "reset_after_applying",
         }
     }
 }
@@ -336,11 +336,11 @@ fn action(effect: &Effect, rest_of_window_seconds: u64) -> Action {
             retry_after_seconds: Some(rest_of_window_seconds),
         },
         Effect::DelayReply { millis } => apply(0, *millis),
-        Effect::DelayEffect { millis } => apply(*millis, 0),
-        Effect::HangAfterEffect => Action::ApplyThenHang,
-        Effect::HangBeforeEffect => Action::Hang,
-        Effect::ResetBeforeEffect => Action::Reset,
-        Effect::ResetAfterEffect => Action::ApplyThenReset,
+        Effect::DelayApplying { millis } => apply(*millis, 0),
+        Effect::HangAfterApplying => Action::ApplyThenHang,
+        Effect::HangBeforeApplying => Action::Hang,
+        Effect::ResetBeforeApplying => Action::Reset,
+        Effect::ResetAfterApplying => Action::ApplyThenReset,
     }
 }
 

@@ -66,7 +66,9 @@ mod throttle;
 mod ulid;
 mod violations;
 
-pub use customerio::{Settings as CustomerIoSettings, Workspace as CustomerIoWorkspace};
+pub use customerio::{
+    Region as CustomerIoRegion, Settings as CustomerIoSettings, Workspace as CustomerIoWorkspace,
+};
 pub use emulator::{CustomerIo, Emulator, Intercom};
 pub use exchange::RequestRecord;
 pub use faults::{Chance, Credentials, Effect, Fault, FaultOrder, Outage};

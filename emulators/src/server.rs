@@ -94,7 +94,14 @@ pub(crate) fn start<V: Vendor>(listener: TcpListener, vendor: V) -> io::Result<S
         stopping: stopping.clone(),
     };
     tokio::spawn(acceptor.run(listener));
-    Ok(Server { shared, address, wanted, actual, _stop_on_drop: stopping.clone().drop_guard(), stopping })
+    Ok(Server {
+        shared,
+        address,
+        wanted,
+        actual,
+        _stop_on_drop: stopping.clone().drop_guard(),
+        stopping,
+    })
 }
 
 struct Acceptor {

@@ -98,7 +98,7 @@ pub struct Violation {
 
 /// The violations of one request while it is judged.
 #[derive(Debug)]
-pub(crate) struct Findings {
+pub struct Findings {
     request: u64,
     found: Vec<Violation>,
 }

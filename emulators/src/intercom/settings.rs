@@ -21,7 +21,7 @@ impl Default for Settings {
         Self {
             access_token: SecretString::from("emulator-token"),
             requests_per_ten_seconds: 1667,
-            search_delay: Duration::from_secs(120),
+            search_delay: Duration::from_mins(2),
         }
     }
 }

@@ -71,7 +71,7 @@ impl<V: Vendor> Shared<V> {
 
     fn now(&self) -> Moment {
         let elapsed = self.started.elapsed();
-        Moment { elapsed, unix_seconds: (self.started_unix + elapsed).as_secs() }
+        Moment { elapsed, unix: self.started_unix + elapsed }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<V>> {
@@ -185,11 +185,12 @@ impl<V> Inner<V> {
             let header = reply.headers.iter().find(|(header, _)| *header == name);
             header.and_then(|(_, value)| value.parse::<u64>().ok())
         };
-        let wait = number("retry-after").or_else(|| {
-            number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now.unix_seconds))
+        let wait = number("retry-after").map(Duration::from_secs).or_else(|| {
+            let reset = number("x-ratelimit-reset").map(Duration::from_secs)?;
+            Some(reset.saturating_sub(now.unix))
         });
-        if let Some(seconds) = wait {
-            self.retry_after.asked(now.elapsed, Duration::from_secs(seconds));
+        if let Some(wait) = wait {
+            self.retry_after.asked(now.elapsed, wait);
         }
     }
 }

@@ -1,0 +1,103 @@
+//! `POST /contacts/search`: filters, nested at most twice, over the contacts already indexed.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::contacts::Contact;
+use super::refusals::Refusal;
+use crate::people::Standing;
+use crate::violations::Rule;
+
+const FILTERS_IN_A_GROUP: usize = 15;
+const NESTED_GROUPS: usize = 2;
+const RESULTS_ON_A_PAGE: usize = 50;
+
+/// Answers a search over `contacts`, leaving out whom the index does not know yet.
+pub(super) fn search<'a>(
+    body: &Map<String, Value>,
+    contacts: impl Iterator<Item = &'a Contact>,
+    now: Duration,
+    delay: Duration,
+) -> Result<Value, Refusal> {
+    let query = body.get("query").ok_or_else(|| Refusal::missing("query"))?;
+    check(query, 0)?;
+    let found: Vec<Value> = contacts
+        .filter(|contact| contact.person.standing == Standing::Active)
+        .filter(|contact| Duration::from_secs(contact.created_at) + delay <= now)
+        .map(Contact::to_json)
+        .filter(|contact| matches(query, contact))
+        .collect();
+    let total = found.len();
+    let page: Vec<Value> = found.into_iter().take(RESULTS_ON_A_PAGE).collect();
+    Ok(json!({
+        "type": "list",
+        "data": page,
+        "total_count": total,
+        "pages": {"type": "pages", "page": 1, "per_page": RESULTS_ON_A_PAGE,
+            "total_pages": total.div_ceil(RESULTS_ON_A_PAGE)},
+    }))
+}
+
+fn check(query: &Value, depth: usize) -> Result<(), Refusal> {
+    let refuse = |message| Err(Refusal::invalid(Rule::InvalidField, "query", message));
+    match (query["operator"].as_str(), &query["value"], query["field"].as_str()) {
+        (Some("AND" | "OR"), Value::Array(filters), _) => {
+            if filters.len() > FILTERS_IN_A_GROUP {
+                return refuse("has more than 15 filters in a group");
+            }
+            if depth >= NESTED_GROUPS {
+                return refuse("is nested more than twice");
+            }
+            filters.iter().try_for_each(|filter| check(filter, depth + 1))
+        }
+        (Some("=" | "!=" | "~" | "!~" | "^" | "$" | ">" | "<"), Value::Array(_), Some(_)) => {
+            refuse("has a list for one value")
+        }
+        (Some("=" | "!=" | "~" | "!~" | "^" | "$" | ">" | "<"), _, Some(_))
+        | (Some("IN" | "NIN"), Value::Array(_), Some(_)) => Ok(()),
+        _ => refuse("has an unknown operator or no field"),
+    }
+}
+
+fn matches(query: &Value, contact: &Value) -> bool {
+    let operator = query["operator"].as_str().unwrap_or_default();
+    let value = &query["value"];
+    if let ("AND" | "OR", Some(filters)) = (operator, value.as_array()) {
+        return if operator == "AND" {
+            filters.iter().all(|filter| matches(filter, contact))
+        } else {
+            filters.iter().any(|filter| matches(filter, contact))
+        };
+    }
+    let path = query["field"].as_str().unwrap_or_default();
+    let actual = path.splitn(2, '.').fold(contact, |inside, step| &inside[step]);
+    let (have, want) = (text(actual), text(value));
+    match operator {
+        "=" => have == want,
+        "!=" => have != want,
+        "IN" => value.as_array().is_some_and(|values| values.iter().any(|one| text(one) == have)),
+        "NIN" => value.as_array().is_some_and(|values| values.iter().all(|one| text(one) != have)),
+        "~" => have.contains(&want),
+        "!~" => !have.contains(&want),
+        "^" => have.starts_with(&want),
+        "$" => have.ends_with(&want),
+        ">" => actual
+            .as_f64()
+            .zip(want.parse().ok())
+            .is_some_and(|(have, want): (f64, f64)| have > want),
+        _ => actual
+            .as_f64()
+            .zip(want.parse().ok())
+            .is_some_and(|(have, want): (f64, f64)| have < want),
+    }
+}
+
+/// Values are compared as text without regard to case: the search takes numbers as text as well.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.to_lowercase(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
