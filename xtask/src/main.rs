@@ -1,1 +1,48 @@
-fn main() {}
+//! `cargo xtask`: everything about this project that takes more than one command.
+//!
+//! What is started ends with this process, however it ends; see `end_to_end::supervise`.
+
+mod demo;
+mod display;
+mod plant;
+mod reference;
+mod report;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the whole pipeline on this machine with invented subscribers, and says whether every event arrived once
+    /// and in order
+    Demo(demo::Arguments),
+    /// Runs the whole pipeline on this machine for your own webhooks, until Ctrl-C
+    Up,
+    /// Runs every check that CI runs
+    Test(test::Arguments),
+    /// Writes docs/configuration.md from the declarations in the code
+    ConfigReference,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Up => up::run(),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::ConfigReference => reference::write(),
+    };
+    outcome.unwrap_or_else(|error| {
+        display::say(&format!("failed: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,259 @@
+//! The three release binaries: built, started, watched, killed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::metrics::Metrics;
+use crate::supervise::{Program, Signal, Supervised};
+use crate::{Narrate, http, preflight, workspace};
+
+const POLL: Duration = Duration::from_millis(50);
+const BUILD_POLL: Duration = Duration::from_millis(250);
+
+/// One of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Binary {
+    Ingest,
+    Transform,
+    Deliver,
+}
+
+impl Binary {
+    pub const ALL: [Self; 3] = [Self::Ingest, Self::Transform, Self::Deliver];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Transform => "transform",
+            Self::Deliver => "deliver",
+        }
+    }
+}
+
+/// Why a binary does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error(transparent)]
+    Preflight(#[from] preflight::PreflightError),
+    #[error("building the binaries failed:\n{log}")]
+    Build { log: String },
+    #[error("{doing} {name} failed")]
+    Io { doing: &'static str, name: &'static str, source: std::io::Error },
+    #[error("{name} {command} ended with {status}:\n{log}")]
+    Command { name: &'static str, command: &'static str, status: String, log: String },
+    #[error("{name} was not ready within {} s:\n{log}", within.as_secs())]
+    NotReady { name: &'static str, within: Duration, log: String },
+}
+
+/// Builds all three in the release profile. Cargo's own lines are passed on as they come.
+///
+/// # Errors
+/// When the machine lacks a tool, or the build fails; then with the end of Cargo's output.
+pub fn build(folder: &Path, narrate: Narrate<'_>) -> Result<(), ProcessError> {
+    preflight::ensure(preflight::BUILD, narrate)?;
+    let packages = Binary::ALL.iter().flat_map(|binary| ["-p", binary.name()]);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut building = Program::new(cargo, folder.join("build.log"))
+        .arguments(["build", "--release", "--locked", "--manifest-path"])
+        .arguments([workspace::root().join("Cargo.toml")])
+        .arguments(packages)
+        .start()
+        .map_err(|source| ProcessError::Io { doing: "starting", name: "cargo build", source })?;
+    loop {
+        let ended = building.wait(BUILD_POLL).map_err(|source| ProcessError::Io {
+            doing: "waiting for",
+            name: "cargo build",
+            source,
+        })?;
+        match ended {
+            None => narrate(&format!("building:{}", building.last_words(1))),
+            Some(status) if status.success() => return Ok(()),
+            Some(_) => return Err(ProcessError::Build { log: building.last_words(40) }),
+        }
+    }
+}
+
+/// Where the build puts a binary. Cargo marks its target folder with a tag file, and this program lies in it too.
+pub fn path(binary: Binary) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let target = own
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .map_or_else(|| workspace::root().join("target"), Path::to_path_buf);
+    target.join("release").join(binary.name())
+}
+
+/// How a binary is run.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub configuration: PathBuf,
+    /// Where its log goes, as `<binary>.log`.
+    pub folder: PathBuf,
+    pub environment: Vec<(String, String)>,
+}
+
+impl Setting {
+    fn program(&self, binary: Binary, command: &'static str) -> Program {
+        Program::new(path(binary), self.folder.join(format!("{}.log", binary.name())))
+            .arguments([command, "--config"])
+            .arguments([&self.configuration])
+            .environment(self.environment.iter().cloned())
+    }
+
+    /// Runs a command that ends by itself, such as `setup` or `check`.
+    ///
+    /// # Errors
+    /// When it does not end with 0 within `limit`.
+    pub fn command(
+        &self,
+        binary: Binary,
+        command: &'static str,
+        limit: Duration,
+    ) -> Result<(), ProcessError> {
+        let name = binary.name();
+        let io = |doing| move |source| ProcessError::Io { doing, name, source };
+        let mut running = self.program(binary, command).start().map_err(io("starting"))?;
+        match running.wait(limit).map_err(io("waiting for"))? {
+            Some(status) if status.success() => Ok(()),
+            ended => {
+                let status = ended.map_or_else(|| "no end".to_owned(), |status| status.to_string());
+                let log = running.last_words(20);
+                Err(ProcessError::Command { name, command, status, log })
+            }
+        }
+    }
+}
+
+/// A binary that was started, and may meanwhile have been killed. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    binary: Binary,
+    admin_port: u16,
+    program: Program,
+    running: Option<Supervised>,
+}
+
+impl Process {
+    /// Starts `run`. Ready it is later, see [`Process::wait_until_ready`].
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(binary: Binary, setting: &Setting, admin_port: u16) -> Result<Self, ProcessError> {
+        let program = setting.program(binary, "run");
+        let mut process = Self { binary, admin_port, program, running: None };
+        process.start_again()?;
+        Ok(process)
+    }
+
+    pub fn binary(&self) -> Binary {
+        self.binary
+    }
+
+    /// Starts it once more after its end, with the same configuration.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start_again(&mut self) -> Result<(), ProcessError> {
+        self.running = Some(self.program.start().map_err(self.io("starting"))?);
+        Ok(())
+    }
+
+    /// Waits until `/readyz` says 200.
+    ///
+    /// # Errors
+    /// When it ends instead, or is not ready within `limit`; then with the end of its log.
+    pub fn wait_until_ready(&mut self, limit: Duration) -> Result<(), ProcessError> {
+        let name = self.binary.name();
+        let deadline = Instant::now() + limit;
+        loop {
+            if self.is_ready() {
+                return Ok(());
+            }
+            if let Some(status) = self.ended()? {
+                let log = self.last_words(20);
+                let status = status.to_string();
+                return Err(ProcessError::Command { name, command: "run", status, log });
+            }
+            if Instant::now() >= deadline {
+                return Err(ProcessError::NotReady {
+                    name,
+                    within: limit,
+                    log: self.last_words(20),
+                });
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Whether `/readyz` says 200 now.
+    pub fn is_ready(&self) -> bool {
+        http::get(self.admin_port, "/readyz").is_ok_and(|(status, _)| status == 200)
+    }
+
+    /// What it counts now.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metrics(&self) -> Result<Metrics, ProcessError> {
+        let (_, text) =
+            http::get(self.admin_port, "/metrics").map_err(self.io("reading the metrics of"))?;
+        Ok(Metrics::parse(&text))
+    }
+
+    /// How it ended, if it did.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
+        let io = self.io("watching");
+        self.running.as_mut().map_or(Ok(None), Supervised::ended).map_err(io)
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it does not go.
+    pub fn kill(&mut self) -> Result<(), ProcessError> {
+        self.end(Signal::Kill, Duration::from_secs(10)).map(drop)
+    }
+
+    /// SIGTERM, and waits for its end, which a well-behaved binary reaches with exit code 0.
+    ///
+    /// # Errors
+    /// When it does not end within `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus, ProcessError> {
+        self.end(Signal::Terminate, limit)
+    }
+
+    /// Freezes or thaws it, or whatever else.
+    pub fn signal(&mut self, signal: Signal) {
+        if let Some(running) = &mut self.running {
+            running.signal(signal);
+        }
+    }
+
+    fn end(&mut self, signal: Signal, limit: Duration) -> Result<ExitStatus, ProcessError> {
+        self.signal(signal);
+        let io = self.io("waiting for");
+        let ended = self.running.as_mut().map_or(Ok(None), |running| running.wait(limit));
+        match ended.map_err(io)? {
+            Some(status) => Ok(status),
+            None => Err(ProcessError::Command {
+                name: self.binary.name(),
+                command: "run",
+                status: format!("no end within {} s of a signal", limit.as_secs()),
+                log: self.last_words(20),
+            }),
+        }
+    }
+
+    fn last_words(&self, lines: usize) -> String {
+        self.running.as_ref().map(|running| running.last_words(lines)).unwrap_or_default()
+    }
+
+    fn io(&self, doing: &'static str) -> impl Fn(std::io::Error) -> ProcessError + use<> {
+        let name = self.binary.name();
+        move |source| ProcessError::Io { doing, name, source }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the demo says at the end: the figures, one person's story, the verdict.
+
+use end_to_end::judge::Finding;
+use end_to_end::metrics::Metrics;
+use end_to_end::pipeline::{Pipeline, seen};
+use end_to_end::processes::Process;
+
+use crate::demo::Run;
+use crate::display::say;
+
+/// Prints everything; true when nothing was lost, doubled or out of order.
+pub(crate) fn print(run: &Run, pipeline: &mut Pipeline) -> bool {
+    figures(run, pipeline);
+    story(run, pipeline);
+    say("");
+    for finding in &run.findings {
+        say(&finding.to_string());
+    }
+    let refused = run.tally.all_refused();
+    if refused > 0 {
+        say(&format!("{refused} webhooks were refused, by status: {:?}", run.tally.refused));
+    }
+    let flawless = refused == 0 && run.findings.iter().all(Finding::is_flawless);
+    say(if flawless {
+        "\nEverything arrived once and in order."
+    } else {
+        "\nSomething was lost, doubled, out of order or wrong; see above."
+    });
+    flawless
+}
+
+fn figures(run: &Run, pipeline: &Pipeline) {
+    let transform = counts(&pipeline.transform);
+    let deliver = counts(&pipeline.deliver);
+    let lifecycle: usize = run
+        .journeys
+        .iter()
+        .flat_map(|journey| &journey.webhooks)
+        .map(|webhook| webhook.expects.len())
+        .sum();
+    let by_source: Vec<String> = run
+        .tally
+        .accepted
+        .iter()
+        .map(|(provider, count)| format!("{} {count}", provider.source()))
+        .collect();
+    say("");
+    row("sent", &format!("{} webhooks of {} subscribers", run.sent, run.journeys.len()));
+    row("accepted", &format!("{} ({})", run.tally.all_accepted(), by_source.join(", ")));
+    row("unique", &run.unique.to_string());
+    row("sent out of order", &run.disordered.to_string());
+    row("lifecycle events", &format!("{lifecycle} expected"));
+    for (title, name) in [
+        ("  emitted", "tributary_transform_events_total"),
+        ("duplicates removed", "tributary_transform_duplicates_total"),
+        ("reordered", "tributary_transform_reordered_total"),
+        ("parked by transform", "tributary_transform_parked_total"),
+    ] {
+        row(title, &whole(transform.sum(name, &[])));
+    }
+    for finding in &run.findings {
+        let label = format!("destination=\"{}\"", finding.destination);
+        let delivered = whole(deliver.sum("tributary_deliver_delivered_total", &[&label]));
+        row(
+            &format!("at {}", finding.destination),
+            &format!("{} shown, {delivered} delivered", finding.shown),
+        );
+    }
+    row("parked by deliver", &whole(deliver.sum("tributary_deliver_parked_total", &[])));
+}
+
+/// A binary that does not answer any more shows zeros; the verdict comes from the destinations.
+fn counts(process: &Process) -> Metrics {
+    process.metrics().unwrap_or_default()
+}
+
+fn row(title: &str, value: &str) {
+    say(&format!("{title:<20} {value}"));
+}
+
+fn whole(count: f64) -> String {
+    format!("{count:.0}")
+}
+
+/// The longest story, as each destination shows it.
+fn story(run: &Run, pipeline: &Pipeline) {
+    let Some(journey) = run.journeys.iter().max_by_key(|journey| journey.shown().len()) else {
+        return;
+    };
+    say(&format!("\nOne story: {} ({})", journey.subscriber, journey.story));
+    let happened: Vec<&str> =
+        journey.webhooks.iter().map(|webhook| webhook.event_type.as_str()).collect();
+    say(&format!("  told       {}", happened.join(" → ")));
+    let destinations = &pipeline.destinations;
+    for (name, people) in [
+        ("customerio", destinations.customerio.people()),
+        ("intercom", destinations.intercom.people()),
+    ] {
+        let shown = seen(&people).remove(&journey.who).unwrap_or_default();
+        say(&format!("  {name:<10} {}", shown.join(" → ")));
+    }
+}
