@@ -9,7 +9,9 @@
 mod json;
 mod person;
 mod price;
+mod registry;
 
+pub use registry::{Source, Sources, mapper_of};
 use schemas::event::{Offer, Transfer};
 use schemas::state::{Facts, SubscriberState, SubscriptionState};
 use schemas::{Environment, EventType, Money, Provider, Timestamp};
@@ -53,6 +55,8 @@ pub enum Reading {
     Ignored(&'static str),
     /// They should mean something and do not: the record is parked.
     Parked(Unreadable),
+    /// They speak of another subscriber than the record's key: the record is parked.
+    KeyMismatch,
 }
 
 /// Why a record of a known type could not be read.

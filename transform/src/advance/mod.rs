@@ -1,0 +1,192 @@
+//! One step of a subscriber's story: facts and what was known give events and what is known now.
+//!
+//! Pure and total. The only place that hands out sequences and distinct seconds, merges identities and
+//! sums, and moves the status of a subscription.
+//!
+//! *Late* facts sort before something already emitted. They are emitted in sequence and flagged, are
+//! judged by their own content, add to sums and fill gaps in what is known of the person, but move no
+//! subscription whose facts are as new or newer. Facts that are late for the subscriber and still the
+//! newest for their own subscription do move that one: it would stay wrong otherwise.
+
+mod event_id;
+mod identity;
+mod second;
+mod summary;
+mod totals;
+
+use schemas::event::{Subscriber, Subscription};
+use schemas::state::{Facts, SubscriberState, SubscriptionState};
+use schemas::{EventType, LifecycleEvent};
+
+use self::event_id::event_id;
+use crate::order::{is_late, key_of};
+use crate::sources::{Decision, Draft, Known, Source};
+
+/// What became of one provider event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advanced {
+    /// The lifecycle events, in sequence.
+    pub events: Vec<LifecycleEvent>,
+    /// Why there are none.
+    pub ignored: Option<&'static str>,
+}
+
+/// How the facts stand to what was emitted before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timing {
+    InOrder,
+    Late,
+}
+
+/// Takes the facts of one provider event into the subscriber's state.
+pub fn advance(state: &mut SubscriberState, facts: &Facts, key: &str, source: &Source) -> Advanced {
+    let timing = if is_late(facts, state.emitted_up_to.as_ref()) {
+        Timing::Late
+    } else {
+        state.emitted_up_to = Some(key_of(facts));
+        Timing::InOrder
+    };
+    let before = known_subscription(state, facts);
+    let is_newest = timing == Timing::InOrder
+        || before.as_ref().is_none_or(|before| before.facts_at < facts.occurred_at);
+    let known = Known {
+        subscription: if is_newest { before.as_ref() } else { None },
+        subscriber: state,
+        settings: &source.settings,
+    };
+    let decision = source.mapper.decide(facts, &known);
+    let Decision { events: drafts, subscription: after, ignored } = decision;
+    match timing {
+        Timing::InOrder => identity::learn(&mut state.identity, &facts.person),
+        Timing::Late => identity::fill_gaps(&mut state.identity, &facts.person),
+    }
+    let shown = after.as_ref().map(|after| show(after, before.as_ref(), is_newest));
+    if let Some(after) = after {
+        store(state, after, facts, is_newest);
+    }
+    let origin = Origin { facts, key, source, timing, subscription: shown.as_ref() };
+    let events =
+        (0..).zip(drafts).map(|(ordinal, draft)| emit(state, &origin, ordinal, draft)).collect();
+    Advanced { events, ignored }
+}
+
+/// What all events of one provider event have in common.
+struct Origin<'a> {
+    facts: &'a Facts,
+    key: &'a str,
+    source: &'a Source,
+    timing: Timing,
+    subscription: Option<&'a Subscription>,
+}
+
+fn emit(
+    state: &mut SubscriberState,
+    origin: &Origin<'_>,
+    ordinal: i32,
+    draft: Draft,
+) -> LifecycleEvent {
+    let Origin { facts, key, source, timing, subscription } = *origin;
+    state.sequence += 1;
+    let distinct_second = match timing {
+        Timing::InOrder => second::next(&mut state.seconds, facts.occurred_at),
+        Timing::Late => second::free(&mut state.seconds, facts.occurred_at),
+    };
+    if draft.event_type == EventType::TransactionProcessed
+        && let Some(money) = &draft.money
+    {
+        totals::add(&mut state.totals, facts.environment, money);
+    }
+    let currency = draft.money.as_ref().map(|money| money.currency.as_str());
+    LifecycleEvent {
+        event_id: event_id(&source.name, &facts.provider_event_id, draft.event_type, key),
+        ordinal,
+        event_type: draft.event_type,
+        occurred_at: facts.occurred_at,
+        received_at: facts.received_at,
+        sequence: state.sequence,
+        late: timing == Timing::Late,
+        source: source.name.clone(),
+        provider: source.provider,
+        provider_event_id: facts.provider_event_id.clone(),
+        provider_event_type: facts.provider_event_type.clone(),
+        environment: facts.environment,
+        distinct_second,
+        subscriber: person(state, facts, key, currency),
+        subscription: subscription.cloned(),
+        money: draft.money,
+        offer: draft.offer,
+        transfer: draft.transfer,
+        reason: draft.reason,
+        payload: None,
+    }
+}
+
+fn person(state: &SubscriberState, facts: &Facts, key: &str, currency: Option<&str>) -> Subscriber {
+    let identity = state.identity.clone();
+    Subscriber {
+        key: key.to_owned(),
+        id: identity.id,
+        user_id: identity.user_id,
+        anonymous: identity.anonymous,
+        email: identity.email,
+        aliases: identity.aliases,
+        status: summary::status(&state.subscriptions, facts.environment),
+        total_spent: totals::shown(&state.totals, facts.environment, currency),
+        attributes: identity.attributes,
+    }
+}
+
+fn known_subscription(state: &SubscriberState, facts: &Facts) -> Option<SubscriptionState> {
+    let id = &facts.subscription.as_ref()?.shown.id;
+    let same = |known: &&SubscriptionState| {
+        known.environment == facts.environment && known.current.id == *id
+    };
+    state.subscriptions.iter().find(same).cloned()
+}
+
+/// The subscription as the events show it. What a mapper says of the time before is kept; else it is
+/// what was known.
+fn show(
+    after: &SubscriptionState,
+    before: Option<&SubscriptionState>,
+    is_newest: bool,
+) -> Subscription {
+    let mut shown = after.current.clone();
+    let Some(before) = before else { return shown };
+    if !is_newest {
+        shown.status = before.current.status;
+    }
+    shown.previous_status = shown.previous_status.or(before.current.status);
+    if shown.previous_product_id.is_none() && shown.product_id != before.current.product_id {
+        shown.previous_product_id.clone_from(&before.current.product_id);
+    }
+    shown
+}
+
+fn store(
+    state: &mut SubscriberState,
+    mut after: SubscriptionState,
+    facts: &Facts,
+    is_newest: bool,
+) {
+    let same = |known: &&mut SubscriptionState| {
+        known.environment == after.environment && known.current.id == after.current.id
+    };
+    let known = state.subscriptions.iter_mut().find(same);
+    after.current.previous_status = None;
+    after.current.previous_product_id = None;
+    after.facts_at = facts.occurred_at;
+    match known {
+        Some(known) if is_newest => *known = after,
+        // What has been told by now must not be told again, in whatever order it came.
+        Some(known) => {
+            for (what, value) in after.told {
+                known.told.entry(what).or_insert(value);
+            }
+        }
+        None => state.subscriptions.push(after),
+    }
+}
+
+#[cfg(test)]
+mod tests;

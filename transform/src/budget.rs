@@ -1,0 +1,154 @@
+//! How large a subscriber's state may become, so that it always fits a message.
+//!
+//! A message may have `ingest.max_body` + 64 KiB. Of that, a quarter at most is for the ids of provider
+//! events (12 bytes each, 8,192 of them at most), a quarter for held events, and the rest for
+//! subscriptions and identity, which never expire. With the default of 1 MiB these are 96 KiB, 272 KiB
+//! and the remaining 720 KiB: some 1,500 subscriptions of 500 bytes. No single event may say more than
+//! a sixteenth of a message (68 KiB), because what it says of the person and the subscription is kept,
+//! and a lifecycle event repeats it.
+
+use schemas::state::{Facts, Held, Identity, SubscriptionFacts};
+
+/// Most ids of provider events, whatever the size of messages.
+const MOST_IDS: usize = 8_192;
+/// Bytes of one id in the state.
+const ID: usize = 12;
+/// Most held events, whatever their size.
+const MOST_HELD: usize = 64;
+/// Bytes that an entry costs beyond its texts: numbers, times, lengths.
+const ENTRY: usize = 64;
+
+/// Limits of one subscriber's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Ids of provider events.
+    pub ids: usize,
+    /// Held events.
+    pub held: usize,
+    /// Bytes of all held events.
+    pub held_bytes: usize,
+    /// Bytes of what one event says.
+    pub facts_bytes: usize,
+}
+
+impl Budget {
+    /// The limits where a message may have `max_message_bytes`.
+    pub fn of(max_message_bytes: usize) -> Self {
+        Self {
+            ids: MOST_IDS.min(max_message_bytes / 4 / ID),
+            held: MOST_HELD,
+            held_bytes: max_message_bytes / 4,
+            facts_bytes: max_message_bytes / 16,
+        }
+    }
+
+    /// Whether one event says more than an event may.
+    pub fn is_exceeded_by(&self, facts: &Facts) -> bool {
+        weight(facts) > self.facts_bytes
+    }
+
+    /// How many of the first held events have to go for the rest to fit.
+    pub fn surplus(&self, held: &[Held]) -> usize {
+        let mut bytes = 0;
+        let newest_that_fit = held.iter().rev().take(self.held).take_while(|one| {
+            bytes += weight(&one.facts);
+            bytes <= self.held_bytes
+        });
+        held.len() - newest_that_fit.count()
+    }
+}
+
+/// About as many bytes as the facts take when encoded; never much less.
+fn weight(facts: &Facts) -> usize {
+    let texts = [
+        Some(&facts.provider_event_id),
+        Some(&facts.provider_event_type),
+        facts.reason.as_ref(),
+        facts.traceparent.as_ref(),
+        facts.offer.as_ref().and_then(|offer| offer.id.as_ref()),
+    ];
+    let transfer = facts.transfer.as_ref();
+    let ids = transfer.into_iter().flat_map(|transfer| transfer.from.iter().chain(&transfer.to));
+    ENTRY
+        + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + ids.map(|id| id.len() + 4).sum::<usize>()
+        + pairs(&facts.details)
+        + of_person(&facts.person)
+        + facts.subscription.as_ref().map_or(0, of_subscription)
+        + facts.before.as_ref().map_or(0, of_subscription)
+}
+
+fn of_person(person: &Identity) -> usize {
+    let texts = [Some(&person.id), person.user_id.as_ref(), person.email.as_ref()];
+    texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + person.aliases.iter().map(|alias| alias.len() + 4).sum::<usize>()
+        + pairs(&person.attributes)
+}
+
+fn of_subscription(facts: &SubscriptionFacts) -> usize {
+    let shown = &facts.shown;
+    let texts = [
+        Some(&shown.id),
+        shown.product_id.as_ref(),
+        shown.plan_id.as_ref(),
+        shown.previous_product_id.as_ref(),
+        shown.cancel_reason.as_ref(),
+        shown.expiration_reason.as_ref(),
+        facts.provider_status.as_ref(),
+    ];
+    2 * ENTRY
+        + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + shown.entitlements.iter().map(|entitlement| entitlement.len() + 4).sum::<usize>()
+}
+
+fn pairs(map: &std::collections::BTreeMap<String, String>) -> usize {
+    map.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::facts;
+    use schemas::Timestamp;
+    use schemas::codec::{Codec, Framing};
+    use schemas::state::SubscriberState;
+
+    const MESSAGE: usize = 1024 * 1024 + 64 * 1024;
+
+    fn held(id: &str, bytes: usize) -> Held {
+        let mut facts = facts(id, 0);
+        facts.details.insert("filler".to_owned(), "x".repeat(bytes));
+        Held { facts, appended_at: Timestamp::from_millis(0) }
+    }
+
+    #[test]
+    fn the_fullest_state_takes_half_a_message_without_its_subscriptions() {
+        let budget = Budget::of(MESSAGE);
+        let all: Vec<_> = (0..200).map(|id| held(&id.to_string(), 4_000)).collect();
+        let kept = all[budget.surplus(&all)..].to_vec();
+        assert_eq!(kept.len(), 64);
+        let state =
+            SubscriberState { held: kept, seen: vec![0; budget.ids * ID], ..Default::default() };
+        let mut bytes = Vec::new();
+        Codec::new(Framing::SingleObject).unwrap().encode(&state, &mut bytes).unwrap();
+        assert!(bytes.len() < MESSAGE / 2, "{}", bytes.len());
+    }
+
+    #[test]
+    fn the_earliest_go_first_when_too_much_is_held() {
+        let budget = Budget::of(MESSAGE);
+        let large = budget.held_bytes / 2 - 1_000;
+        let all = [held("a", 10), held("b", large), held("c", large), held("d", 10)];
+        assert_eq!(budget.surplus(&all), 0);
+        let all = [held("a", 10), held("b", large), held("c", large), held("d", 3_000)];
+        assert_eq!(budget.surplus(&all), 2);
+        assert_eq!(budget.surplus(&[]), 0);
+    }
+
+    #[test]
+    fn what_says_too_much_is_recognised() {
+        let budget = Budget::of(MESSAGE);
+        assert!(!budget.is_exceeded_by(&held("a", 60_000).facts));
+        assert!(budget.is_exceeded_by(&held("a", 70_000).facts));
+    }
+}

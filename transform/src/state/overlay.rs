@@ -1,0 +1,154 @@
+//! The states that the open transaction has looked at or changed, over the store.
+//!
+//! Every read meets the overlay first, so that two records of one subscriber in one transaction see
+//! each other. It goes to the store only when the transaction has committed, and is dropped with its
+//! line when anything is in doubt.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use schemas::codec::{Codec, CodecError};
+use schemas::state::SubscriberState;
+
+use super::{Batch, Change, PARTITION_KEY, Store, StoreError};
+
+/// Why a state cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store failed; the partition has to be rebuilt.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A state cannot be read or written.
+    #[error("the state of a subscriber cannot be read or written")]
+    Codec(#[from] CodecError),
+}
+
+/// One subscriber's state in the open transaction.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// The state, as the transaction leaves it.
+    pub state: SubscriberState,
+    changed: bool,
+}
+
+impl Open {
+    /// The state, to be changed: it will be written.
+    pub fn change(&mut self) -> &mut SubscriberState {
+        self.changed = true;
+        &mut self.state
+    }
+}
+
+/// A store and what the open transaction lays over it.
+#[derive(Debug)]
+pub struct Overlay<S> {
+    store: S,
+    open: HashMap<Arc<str>, Open>,
+}
+
+impl<S: Store> Overlay<S> {
+    /// Nothing laid over `store` yet.
+    pub fn over(store: S) -> Self {
+        Self { store, open: HashMap::new() }
+    }
+
+    /// The state of a subscriber; empty for one who was never seen.
+    pub fn open(
+        &mut self,
+        key: &Arc<str>,
+        codec: &Codec<SubscriberState>,
+    ) -> Result<&mut Open, StateError> {
+        if !self.open.contains_key(key) {
+            let stored = self.store.get(key.as_bytes())?;
+            let state = stored.map(|bytes| codec.decode(&bytes)).transpose()?.unwrap_or_default();
+            self.open.insert(Arc::clone(key), Open { state, changed: false });
+        }
+        Ok(self.open.entry(Arc::clone(key)).or_default())
+    }
+
+    /// Shows every committed state.
+    pub fn scan(
+        &self,
+        codec: &Codec<SubscriberState>,
+        each: &mut dyn FnMut(&str, &SubscriberState),
+    ) -> Result<(), StateError> {
+        let mut broken = None;
+        self.store.scan(&mut |key, value| {
+            let Ok(key) = std::str::from_utf8(key) else {
+                // Only the partition's own record has a key that is no text.
+                debug_assert_eq!(key, PARTITION_KEY);
+                return;
+            };
+            match codec.decode(value) {
+                Ok(state) => each(key, &state),
+                Err(cause) => broken = Some(cause),
+            }
+        })?;
+        broken.map_or(Ok(()), |cause| Err(cause.into()))
+    }
+
+    /// Every changed state, encoded, in the order of the keys.
+    pub fn changes(&self, codec: &Codec<SubscriberState>) -> Result<Vec<Change>, StateError> {
+        let mut changes = Vec::new();
+        for (key, open) in self.open.iter().filter(|(_, open)| open.changed) {
+            let mut bytes = Vec::new();
+            codec.encode(&open.state, &mut bytes)?;
+            changes.push(Change { key: key.as_bytes().to_vec(), value: Some(bytes) });
+        }
+        changes.sort();
+        Ok(changes)
+    }
+
+    /// The transaction has committed: the store takes in what it wrote.
+    pub fn committed(&mut self, batch: Batch) -> Result<(), StateError> {
+        self.open.clear();
+        Ok(self.store.apply(batch)?)
+    }
+}
+
+#[cfg(test)]
+impl<S> Overlay<S> {
+    pub(crate) fn into_store(self) -> S {
+        self.store
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::MemoryStore;
+    use schemas::codec::Framing;
+
+    fn committed(overlay: &mut Overlay<MemoryStore>, codec: &Codec<SubscriberState>) {
+        let changes = overlay.changes(codec).unwrap();
+        overlay.committed(Batch { changes, checkpoint: 1 }).unwrap();
+    }
+
+    #[test]
+    fn a_second_look_meets_the_first_change_before_and_after_the_commit() {
+        let codec = Codec::new(Framing::SingleObject).unwrap();
+        let mut overlay = Overlay::over(MemoryStore::default());
+        let key = Arc::from("shop/a");
+        overlay.open(&key, &codec).unwrap().change().sequence = 1;
+        overlay.open(&key, &codec).unwrap().change().sequence += 1;
+        committed(&mut overlay, &codec);
+        assert_eq!(overlay.open(&key, &codec).unwrap().state.sequence, 2);
+        assert!(overlay.changes(&codec).unwrap().is_empty(), "looking is no change");
+        let mut seen = Vec::new();
+        overlay
+            .scan(&codec, &mut |key, state| seen.push((key.to_owned(), state.sequence)))
+            .unwrap();
+        assert_eq!(seen, [("shop/a".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_an_error_and_never_an_empty_state() {
+        let codec = Codec::new(Framing::SingleObject).unwrap();
+        let mut store = MemoryStore::default();
+        let changes = vec![Change { key: b"shop/a".to_vec(), value: Some(b"damaged".to_vec()) }];
+        store.apply(Batch { changes, checkpoint: 1 }).unwrap();
+        let mut overlay = Overlay::over(store);
+        assert!(overlay.open(&Arc::from("shop/a"), &codec).is_err());
+        assert!(overlay.scan(&codec, &mut |_, _| ()).is_err());
+    }
+}

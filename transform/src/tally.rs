@@ -1,0 +1,53 @@
+//! What a transaction did, for the metrics: counted while it is open, published only when it has been
+//! committed, so that work that is done again is not counted twice.
+
+use std::collections::BTreeMap;
+
+use schemas::{EventType, LifecycleEvent};
+
+use crate::parking::ParkReason;
+
+/// Counts of one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records read, ticks included.
+    pub consumed: u64,
+    /// Ticks among them.
+    pub ticks: u64,
+    /// Lifecycle events emitted, by type.
+    pub events: BTreeMap<EventType, u64>,
+    /// Records whose event had been accepted before.
+    pub duplicates: u64,
+    /// Events that came before one that sorts before them, and were put right by the window.
+    pub reordered: u64,
+    /// Lifecycle events that came after the window had let later ones pass.
+    pub late: u64,
+    /// Events that went before their time because too much was held.
+    pub released_early: u64,
+    /// Ids forgotten before their time because there were too many.
+    pub ids_forgotten: u64,
+    /// Events from the future, which were given the time of their reception.
+    pub clock_corrected: u64,
+    /// Records parked, by reason.
+    pub parked: BTreeMap<ParkReason, u64>,
+    /// Records without an event, by source and reason.
+    pub ignored: BTreeMap<(String, &'static str), u64>,
+}
+
+impl Tally {
+    /// Counts a record that gave no event.
+    pub fn ignore(&mut self, source: &str, reason: &'static str) {
+        *self.ignored.entry((source.to_owned(), reason)).or_default() += 1;
+    }
+
+    /// Counts an emitted event.
+    pub fn emit(&mut self, event: &LifecycleEvent) {
+        *self.events.entry(event.event_type).or_default() += 1;
+        self.late += u64::from(event.late);
+    }
+
+    /// Counts a parked record.
+    pub fn park(&mut self, reason: ParkReason) {
+        *self.parked.entry(reason).or_default() += 1;
+    }
+}
