@@ -28,8 +28,8 @@ impl Metrics {
                 let (own, rest) = series.split_once('{').unwrap_or((series, ""));
                 own == name && labels.iter().all(|label| rest.contains(label))
             })
-            .map(|(_, value)| value)
-            .sum()
+            // The sum of no floats is -0, which reads badly.
+            .fold(0.0, |sum, (_, value)| sum + value)
     }
 
     /// All samples, by name with labels.

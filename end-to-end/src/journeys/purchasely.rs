@@ -16,6 +16,7 @@ pub(super) const STORIES: &[Story] = &[
 ];
 
 const MONTH_MS: i64 = 30 * DAY_MS;
+const CONSUMABLE: &str = "CONSUMABLE";
 const ONE: &[&str] = &["transaction_processed"];
 
 struct Person {
@@ -49,7 +50,7 @@ impl Person {
     fn body(&mut self, event_name: &str) -> Value {
         let now = self.telling.now_ms();
         let renews = self.purchased_ms + MONTH_MS;
-        json!({
+        let mut body = json!({
             "api_version": 3, "event_name": event_name, "event_id": self.telling.new_uuid(),
             "event_created_at": Telling::iso(now), "event_created_at_ms": now,
             "user_id": self.telling.user_id(), "product": "APP_PLUS", "plan": self.plan,
@@ -68,7 +69,15 @@ impl Person {
             "plan_price_in_eur": self.price, "plan_price_in_customer_currency": self.price,
             "customer_currency": "EUR", "is_family_shared": false, "device_type": "PHONE",
             "store_app_bundle_id": "com.example.app",
-        })
+        });
+        if self.purchase_type == CONSUMABLE {
+            body["purchasely_one_time_purchase_id"] = body["purchasely_subscription_id"].take();
+            for renewal in ["next_renewal_at", "effective_next_renewal_at"] {
+                body[renewal] = Value::Null;
+                body[format!("{renewal}_ms")] = Value::Null;
+            }
+        }
+        body
     }
 
     fn tell_body(&mut self, body: Value, expects: &'static [&'static str]) {
@@ -183,7 +192,7 @@ fn intro_and_pause(telling: Telling) -> Told {
 
 fn consumable(telling: Telling) -> Told {
     let mut person = Person::new(telling);
-    person.purchase_type = "CONSUMABLE";
+    person.purchase_type = CONSUMABLE;
     person.starts(&["purchase_completed"]);
     person.money("SUBSCRIPTION_STARTED", 1.0, ONE);
     person.told()
