@@ -113,6 +113,7 @@ impl FromStr for Rate {
 
 /// One side of a change of plan.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "a plan has an id of its own beside its product's")]
 pub(crate) struct Plan<'a> {
     /// The plan's or price's own id.
     pub(crate) plan: Option<&'a str>,
