@@ -109,8 +109,12 @@ impl World {
             (*lane, *sequence)
         });
         let committed = [(0, String::new()), (0, String::new())];
-        let broker =
-            Broker { events: events.collect(), retry: Vec::new(), dead: BTreeSet::new(), committed };
+        let broker = Broker {
+            events: events.collect(),
+            retry: Vec::new(),
+            dead: BTreeSet::new(),
+            committed,
+        };
         Self {
             broker,
             partition: Partition::restored(Marks::up_to(0), Marks::up_to(0), schedule(), BOUNDS),

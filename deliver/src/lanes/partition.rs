@@ -72,7 +72,9 @@ struct Held<T> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Waiting { due: Timestamp },
+    Waiting {
+        due: Timestamp,
+    },
     Sending,
     /// Its move or its parking is in a commit that is under way or to come.
     Leaving(Destiny),
@@ -437,7 +439,7 @@ impl<T> Lane<T> {
     fn startable(&self, now: Timestamp) -> Option<i64> {
         let (sequence, held) = self.records.first_key_value()?;
         let due = matches!(held.phase, Phase::Waiting { due } if due <= now);
-        (due && !self.sending).then_some(*sequence)
+        due.then_some(*sequence)
     }
 }
 

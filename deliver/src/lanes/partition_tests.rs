@@ -189,3 +189,15 @@ fn nothing_is_committed_when_nothing_changed() {
     partition.committed(at(0));
     assert!(partition.checkpoint(at(0)).is_none());
 }
+
+#[test]
+fn an_earlier_event_that_turns_up_waits_for_the_sending_under_way_and_goes_next() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 5, "a5"), at(0));
+    let (a5, _) = partition.start(at(0)).unwrap();
+    let _ = partition.arrive(event(101), arriving("a", 6, "a6"), at(0));
+    let _ = partition.arrive(event(102), arriving("a", 4, "a4"), at(0));
+    assert_eq!(partition.start(at(0)), None);
+    let _ = partition.finish(a5, Outcome::Done, at(1), 0.0);
+    assert_eq!(partition.start(at(1)).unwrap().1, "a4");
+}

@@ -1,0 +1,115 @@
+//! Destinations: what each receiver needs to be told an event, and what its answers mean.
+//!
+//! A destination decides and never acts. [`Destination::plan`] says what an event becomes, or why it is
+//! not sent; a [`Conversation`] says which request comes next and what an answer means. Sending,
+//! batching, pacing, retries, order and metrics exist once, outside. To add a destination, write a
+//! folder with the same files as its neighbours and a row in `start`.
+
+mod answer;
+mod attributes;
+mod audience;
+pub mod customerio;
+pub mod intercom;
+mod metadata;
+mod names;
+mod request;
+#[cfg(test)]
+pub(crate) mod samples;
+
+use schemas::LifecycleEvent;
+use strum::{Display, EnumIter, IntoStaticStr};
+
+pub use answer::{Answer, Reply, Transport, Verdict, trouble};
+pub use attributes::{Attribute, DataType, Shown};
+pub use audience::{Anonymous, Audience, Identifier, Identity};
+pub use metadata::Fact;
+pub use names::Names;
+pub use request::{Method, Request, segment};
+
+/// What one receiver needs, decided without IO.
+pub trait Destination: Send + Sync + 'static {
+    /// What an event becomes.
+    type Delivery: Send + 'static;
+    /// How a group of deliveries is made.
+    type Conversation: Conversation;
+
+    /// What has to be sent for `event`, or why nothing is.
+    fn plan(&self, event: &LifecycleEvent) -> Plan<Self::Delivery>;
+
+    /// How much one conversation may carry.
+    fn grouping(&self) -> Grouping;
+
+    /// How much of [`Grouping::bytes`] a delivery takes.
+    fn weight(delivery: &Self::Delivery) -> usize;
+
+    /// Begins to deliver a group. Never called with an empty one.
+    fn converse(&self, group: Vec<Self::Delivery>) -> Self::Conversation;
+
+    /// A request without effect that succeeds when the destination is well and the credentials are
+    /// right.
+    fn probe(&self) -> Request;
+
+    /// Forgets what was learned about people: somebody else may have changed it since.
+    fn forget(&self);
+}
+
+/// One group on its way, as a state machine.
+pub trait Conversation: Send + 'static {
+    /// The first request.
+    fn begin(&mut self) -> Request;
+
+    /// What the answer to the last request means.
+    fn judge(&mut self, answer: &Answer) -> Turn;
+}
+
+/// What follows an answer.
+#[derive(Debug)]
+pub enum Turn {
+    /// Another request.
+    Ask(Request),
+    /// It is over: one verdict for each delivery, in the order of the group.
+    Over(Vec<Verdict>),
+}
+
+/// How much one conversation may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grouping {
+    /// Deliveries.
+    pub deliveries: usize,
+    /// Sum of their weights.
+    pub bytes: usize,
+}
+
+/// What an event becomes.
+#[derive(Debug)]
+pub enum Plan<D> {
+    /// Nothing, for this reason.
+    Skip(Skip),
+    /// This.
+    Send(D),
+}
+
+/// Why an event is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Skip {
+    /// Purchases of this environment do not go to this destination.
+    Environment,
+    /// The subscriber is anonymous.
+    Anonymous,
+    /// Nothing is known by which this destination identifies people.
+    NoIdentity,
+    /// The event is switched off.
+    Disabled,
+    /// It has no meaning of ours, and so no unified name.
+    ProviderEvent,
+    /// Its type is of a later version than this program.
+    UnknownType,
+}
+
+impl Skip {
+    /// The label.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+}

@@ -1,0 +1,162 @@
+//! Who hears of an event at a destination, and as whom.
+
+use std::fmt;
+
+use schemas::event::Subscriber;
+use schemas::{Environment, EventType, LifecycleEvent};
+
+use super::{Names, Skip};
+
+/// Longer identifiers are refused by Customer.io (Track API specification, read 2026-08-22: 150 bytes);
+/// Intercom takes more, and nobody needs it.
+const LONGEST_IDENTIFIER: usize = 150;
+
+/// By what a destination identifies people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The application's own id.
+    UserId,
+    /// The e-mail address.
+    Email,
+    /// The billing provider's id.
+    ProviderId,
+}
+
+/// What becomes of anonymous subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Their events are not sent.
+    Skip,
+    /// They become people.
+    Send,
+}
+
+/// The identifier of one person.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Identifier {
+    /// An id of the destination's user.
+    Id(String),
+    /// An e-mail address.
+    Email(String),
+}
+
+impl fmt::Debug for Identifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Id(_) => "Identifier::Id",
+            Self::Email(_) => "Identifier::Email",
+        })
+    }
+}
+
+/// Whose events a destination gets.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// The first that is known identifies the person.
+    pub identify_by: Vec<Identity>,
+    /// What becomes of anonymous subscribers.
+    pub anonymous: Anonymous,
+    /// Purchases of which environments are sent.
+    pub environments: Vec<Environment>,
+}
+
+impl Audience {
+    /// As whom the subscriber of `event` is known at the destination, or why the event is not sent.
+    pub fn admit(&self, event: &LifecycleEvent, names: &Names) -> Result<Identifier, Skip> {
+        match event.event_type {
+            EventType::Unknown => return Err(Skip::UnknownType),
+            EventType::ProviderEvent => return Err(Skip::ProviderEvent),
+            _ if !names.sends(event.event_type) => return Err(Skip::Disabled),
+            _ => {}
+        }
+        if !self.environments.contains(&event.environment) {
+            return Err(Skip::Environment);
+        }
+        let subscriber = &event.subscriber;
+        if subscriber.anonymous && self.anonymous == Anonymous::Skip {
+            return Err(Skip::Anonymous);
+        }
+        self.identifier(subscriber).ok_or(Skip::NoIdentity)
+    }
+
+    fn identifier(&self, subscriber: &Subscriber) -> Option<Identifier> {
+        let named = self.identify_by.iter().find_map(|identity| match identity {
+            Identity::UserId => subscriber.user_id.as_deref().and_then(id),
+            Identity::Email => subscriber.email.as_deref().and_then(email),
+            Identity::ProviderId => id(&subscriber.id),
+        });
+        // Sending anonymous subscribers is asking for the provider's id of those who have no other.
+        named.or_else(|| if subscriber.anonymous { id(&subscriber.id) } else { None })
+    }
+}
+
+fn id(text: &str) -> Option<Identifier> {
+    usable(text).then(|| Identifier::Id(text.to_owned()))
+}
+
+fn email(text: &str) -> Option<Identifier> {
+    (usable(text) && text.contains('@')).then(|| Identifier::Email(text.to_owned()))
+}
+
+fn usable(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= LONGEST_IDENTIFIER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::samples::event;
+
+    fn audience() -> Audience {
+        Audience {
+            identify_by: vec![Identity::UserId, Identity::Email],
+            anonymous: Anonymous::Skip,
+            environments: vec![Environment::Production],
+        }
+    }
+
+    #[test]
+    fn the_first_known_identity_counts() {
+        let mut event = event(EventType::SubscriptionStarted);
+        let admit = |event: &LifecycleEvent| audience().admit(event, &Names::default());
+        assert_eq!(admit(&event), Ok(Identifier::Id("u_42".into())));
+        event.subscriber.user_id = Some("x".repeat(151));
+        assert_eq!(admit(&event), Ok(Identifier::Email("ada@example.com".into())));
+        event.subscriber.email = Some("none".into());
+        assert_eq!(admit(&event), Err(Skip::NoIdentity));
+    }
+
+    #[test]
+    fn the_providers_id_counts_only_when_asked_for() {
+        let mut event = event(EventType::SubscriptionStarted);
+        event.subscriber.user_id = None;
+        event.subscriber.email = None;
+        let asked = Audience { identify_by: vec![Identity::ProviderId], ..audience() };
+        let admitted = asked.admit(&event, &Names::default());
+        assert_eq!(admitted, Ok(Identifier::Id("cus_9".into())));
+    }
+
+    #[test]
+    fn anonymous_subscribers_create_nobody_unless_the_destination_says_so() {
+        let mut event = event(EventType::SubscriptionStarted);
+        event.subscriber.user_id = None;
+        event.subscriber.email = None;
+        event.subscriber.id = "$RCAnonymousID:1f".into();
+        event.subscriber.anonymous = true;
+        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::Anonymous));
+        let open = Audience { anonymous: Anonymous::Send, ..audience() };
+        let admitted = open.admit(&event, &Names::default());
+        assert_eq!(admitted, Ok(Identifier::Id("$RCAnonymousID:1f".into())));
+    }
+
+    #[test]
+    fn environments_and_types_that_are_not_for_this_destination_are_skipped() {
+        let mut event = event(EventType::SubscriptionStarted);
+        event.environment = Environment::Sandbox;
+        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::Environment));
+        event.event_type = EventType::ProviderEvent;
+        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::ProviderEvent));
+        event.event_type = EventType::Unknown;
+        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::UnknownType));
+    }
+}

@@ -1,0 +1,84 @@
+//! Customer.io, through its Track API v2.
+//!
+//! Version 2 and its `/api/v2/batch` because only there an event can be de-duplicated by id, attributes
+//! are ordered by time, and a bad item is reported alone (Customer.io Track API specification, read
+//! 2026-08-22).
+
+mod batch;
+mod judge;
+mod plan;
+mod ulid;
+
+#[cfg(test)]
+mod tests;
+
+use schemas::LifecycleEvent;
+
+pub use batch::Batch;
+pub use plan::Operations;
+
+use super::{Audience, Destination, Grouping, Names, Plan, Request};
+
+/// The batch as a whole, in bytes. Documented as 500 KB; decimal is the safe reading.
+const BATCH_LIMIT: usize = 500_000;
+
+/// One item of a batch, in bytes. Documented as 32 KB.
+const ITEM_LIMIT: usize = 32_000;
+
+/// Deliveries in one batch: no number is documented; others who send batches stay at or below it.
+const DELIVERIES_IN_BATCH: usize = 100;
+
+/// The path that takes batches.
+const BATCH_PATH: &str = "/api/v2/batch";
+
+/// What happens to a person whose customer was deleted at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCustomerDeleted {
+    /// The event is sent, the person stays.
+    Keep,
+    /// The person is suppressed as well.
+    Suppress,
+}
+
+/// A Customer.io workspace.
+#[derive(Clone, Debug)]
+pub struct CustomerIo {
+    /// Whose events it gets.
+    pub audience: Audience,
+    /// What they are called there.
+    pub names: Names,
+    /// What a deletion does.
+    pub on_customer_deleted: OnCustomerDeleted,
+}
+
+impl Destination for CustomerIo {
+    type Delivery = Operations;
+    type Conversation = Batch;
+
+    fn plan(&self, event: &LifecycleEvent) -> Plan<Operations> {
+        match self.audience.admit(event, &self.names) {
+            Err(skip) => Plan::Skip(skip),
+            Ok(identifier) => Plan::Send(plan::operations(self, event, &identifier)),
+        }
+    }
+
+    fn grouping(&self) -> Grouping {
+        let frame = r#"{"batch":[]}"#.len();
+        Grouping { deliveries: DELIVERIES_IN_BATCH, bytes: BATCH_LIMIT - frame }
+    }
+
+    fn weight(delivery: &Operations) -> usize {
+        delivery.items().iter().map(|item| item.len() + 1).sum()
+    }
+
+    fn converse(&self, group: Vec<Operations>) -> Batch {
+        Batch::new(group)
+    }
+
+    /// Also says which region the account lies in.
+    fn probe(&self) -> Request {
+        Request::get("/api/v1/accounts/region")
+    }
+
+    fn forget(&self) {}
+}

@@ -1,0 +1,180 @@
+//! What an event becomes: the person's identify, the event, and what a merge or a deletion asks for.
+//!
+//! The identify stands directly before the event, because an event for an unknown id creates an empty
+//! profile and an event that overtakes its identify triggers a campaign without an address. It carries
+//! the event's distinct second: Customer.io drops an update older than the one it has, so that a late
+//! or repeated identify never undoes a newer one. Values are cut to the documented limits; a value cut
+//! is better than an event refused.
+
+use schemas::{EventType, LifecycleEvent};
+use serde_json::{Map, Number, Value, json};
+use strum::IntoEnumIterator;
+
+use super::{CustomerIo, ITEM_LIMIT, OnCustomerDeleted, ulid};
+use crate::destinations::metadata::{Fact, metadata};
+use crate::destinations::{Attribute, Identifier, Shown};
+use crate::failure::shortened;
+
+/// Documented limits (Track API specification, read 2026-08-22).
+const ATTRIBUTE_NAME_LIMIT: usize = 150;
+const ATTRIBUTE_VALUE_LIMIT: usize = 1_000;
+const ATTRIBUTES_LIMIT: usize = 300;
+const EVENT_NAME_LIMIT: usize = 100;
+
+/// What has a meaning of its own at Customer.io and must not be set by a provider's custom attribute.
+const RESERVED: [&str; 9] = [
+    "id",
+    "email",
+    "cio_id",
+    "anonymous_id",
+    "unsubscribed",
+    "cio_subscription_preferences",
+    "_update",
+    "_last_emailed",
+    "_created_in_customerio_at",
+];
+
+/// The operations of one event, as JSON, in the order in which they are to take effect.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Operations(Vec<String>);
+
+impl std::fmt::Debug for Operations {
+    /// Without the operations: they name a person.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Operations({})", self.0.len())
+    }
+}
+
+impl Operations {
+    /// The items for the batch.
+    pub fn items(&self) -> &[String] {
+        &self.0
+    }
+}
+
+pub(super) fn operations(
+    workspace: &CustomerIo,
+    event: &LifecycleEvent,
+    identifier: &Identifier,
+) -> Operations {
+    let person = identifiers(identifier);
+    let mut operations = vec![identify(workspace, event, identifier, &person)];
+    if event.event_type == EventType::CustomerMerged
+        && let Some(merge) = merge(event, identifier, &person)
+    {
+        operations.push(merge);
+    }
+    let name = workspace.names.event(event.event_type).trim();
+    operations.push(json!({
+        "type": "person",
+        "identifiers": person,
+        "action": "event",
+        "name": shortened(name, EVENT_NAME_LIMIT),
+        "id": ulid::of(&event.event_id, event.occurred_at),
+        "timestamp": event.occurred_at.seconds(),
+        "attributes": event_attributes(event),
+    }));
+    if event.event_type == EventType::CustomerDeleted
+        && workspace.on_customer_deleted == OnCustomerDeleted::Suppress
+    {
+        operations.push(json!({"type": "person", "identifiers": person, "action": "suppress"}));
+    }
+    Operations(operations.iter().map(Value::to_string).collect())
+}
+
+fn identifiers(identifier: &Identifier) -> Value {
+    match identifier {
+        Identifier::Id(id) => json!({ "id": id }),
+        Identifier::Email(email) => json!({ "email": email }),
+    }
+}
+
+fn identify(
+    workspace: &CustomerIo,
+    event: &LifecycleEvent,
+    identifier: &Identifier,
+    person: &Value,
+) -> Value {
+    let mut attributes = Map::new();
+    if let (Identifier::Id(_), Some(email)) = (identifier, &event.subscriber.email) {
+        insert(&mut attributes, "email", Fact::Text(email.clone()));
+    }
+    for attribute in Attribute::iter() {
+        let Some(name) = workspace.names.attribute(attribute) else { continue };
+        match attribute.shown(event) {
+            Shown::Unsaid => {}
+            // An empty value removes an attribute.
+            Shown::Cleared => insert(&mut attributes, name, Fact::Text(String::new())),
+            // The currency is an attribute of its own, which can be renamed by itself.
+            Shown::Is(Fact::Money(money)) => {
+                let major = number(&money.major());
+                attributes.insert(name.to_owned(), major);
+            }
+            Shown::Is(fact) => insert(&mut attributes, name, fact),
+        }
+    }
+    let mut size = Value::Object(attributes.clone()).to_string().len() + 1_000;
+    for (name, value) in &event.subscriber.attributes {
+        let taken = RESERVED.contains(&name.as_str()) || attributes.contains_key(name);
+        size += name.len() + value.len().min(ATTRIBUTE_VALUE_LIMIT) * 2 + 6;
+        if taken || name.is_empty() || name.len() > ATTRIBUTE_NAME_LIMIT {
+            continue;
+        }
+        if attributes.len() >= ATTRIBUTES_LIMIT || size > ITEM_LIMIT {
+            break;
+        }
+        insert(&mut attributes, name, Fact::Text(value.clone()));
+    }
+    json!({
+        "type": "person",
+        "identifiers": person,
+        "action": "identify",
+        "timestamp": event.distinct_second,
+        "attributes": attributes,
+    })
+}
+
+/// Both must be known by an id: an anonymous one was never sent here, so there is nothing to merge.
+fn merge(event: &LifecycleEvent, identifier: &Identifier, person: &Value) -> Option<Value> {
+    let Identifier::Id(primary) = identifier else { return None };
+    let former = event.transfer.as_ref()?.from.iter();
+    let secondary =
+        former.into_iter().find(|id| *id != primary && !id.starts_with("$RCAnonymousID:"))?;
+    Some(json!({
+        "type": "person",
+        "action": "merge",
+        "primary": person,
+        "secondary": {"id": secondary},
+    }))
+}
+
+fn event_attributes(event: &LifecycleEvent) -> Map<String, Value> {
+    let mut attributes = Map::new();
+    for (key, fact) in metadata(event) {
+        insert(&mut attributes, key, fact);
+    }
+    attributes
+}
+
+/// Money becomes three keys: major units for people, minor units for sums, and the currency.
+fn insert(attributes: &mut Map<String, Value>, key: &str, fact: Fact) {
+    let value = match fact {
+        Fact::Text(text) => Value::from(shortened(&text, ATTRIBUTE_VALUE_LIMIT)),
+        Fact::Number(count) => Value::from(count),
+        Fact::Flag(flag) => Value::from(flag),
+        Fact::Moment(moment) => Value::from(moment.seconds()),
+        Fact::Money(money) => {
+            attributes.insert(key.to_owned(), number(&money.major()));
+            attributes.insert(format!("{key}_minor"), Value::from(money.amount));
+            let currency = if key == "amount" { "currency" } else { "total_spent_currency" };
+            attributes.insert(currency.to_owned(), Value::from(money.currency));
+            return;
+        }
+    };
+    attributes.insert(key.to_owned(), value);
+}
+
+/// Exact decimal text as a JSON number, never by way of a float.
+fn number(decimal: &str) -> Value {
+    decimal.parse::<Number>().map_or_else(|_| Value::from(decimal), Value::Number)
+}

@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use schemas::{Environment, EventType};
+use serde_json::Value;
+
+use super::*;
+use crate::destinations::samples::{dozen, event};
+use crate::destinations::{
+    Anonymous, Answer, Attribute, Conversation, Identity, Reply, Skip, Transport, Turn, Verdict,
+};
+use crate::failure::Reason;
+
+fn workspace() -> CustomerIo {
+    CustomerIo {
+        audience: Audience {
+            identify_by: vec![Identity::UserId, Identity::Email],
+            anonymous: Anonymous::Skip,
+            environments: vec![Environment::Production],
+        },
+        names: Names::default(),
+        on_customer_deleted: OnCustomerDeleted::Suppress,
+    }
+}
+
+fn planned(workspace: &CustomerIo, event: &LifecycleEvent) -> Operations {
+    match workspace.plan(event) {
+        Plan::Send(operations) => operations,
+        Plan::Skip(skip) => panic!("skipped: {skip}"),
+    }
+}
+
+fn values(operations: &Operations) -> Vec<Value> {
+    operations.items().iter().map(|item| serde_json::from_str(item).unwrap()).collect()
+}
+
+#[test]
+fn a_dozen_events_as_the_destination_gets_them() {
+    for event in dozen() {
+        let operations = planned(&workspace(), &event);
+        let shown = serde_json::to_string_pretty(&values(&operations)).unwrap();
+        insta::assert_snapshot!(event.event_type.name(), shown);
+    }
+}
+
+#[test]
+fn the_id_of_an_event_does_not_depend_on_its_name() {
+    let event = event(EventType::SubscriptionRenewed);
+    let mut renamed = workspace();
+    renamed.names.events.insert(EventType::SubscriptionRenewed, Some("renewed".into()));
+    let (ours, theirs) = (planned(&workspace(), &event), planned(&renamed, &event));
+    let (ours, theirs) = (values(&ours).remove(1), values(&theirs).remove(1));
+    assert_eq!(theirs["name"], "renewed");
+    assert_eq!(ours["id"], theirs["id"]);
+}
+
+#[test]
+fn attributes_can_be_renamed_and_switched_off() {
+    let mut workspace = workspace();
+    workspace.names.attributes.insert(Attribute::SubscriptionStatus, Some("plan_status".into()));
+    workspace.names.attributes.insert(Attribute::ExpiresAt, None);
+    let operations = planned(&workspace, &event(EventType::SubscriptionRenewed));
+    let identify = &values(&operations)[0]["attributes"];
+    assert_eq!(identify["plan_status"], "active");
+    assert!(identify.get("subscription_status").is_none() && identify.get("expires_at").is_none());
+}
+
+#[test]
+fn an_event_that_is_switched_off_sends_nothing() {
+    let mut workspace = workspace();
+    workspace.names.events.insert(EventType::TrialStarted, None);
+    let plan = workspace.plan(&event(EventType::TrialStarted));
+    assert!(matches!(plan, Plan::Skip(Skip::Disabled)));
+}
+
+#[test]
+fn what_a_provider_says_about_a_person_is_cut_to_the_limits_and_keeps_off_reserved_names() {
+    let mut event = event(EventType::CustomerUpdated);
+    let attributes = &mut event.subscriber.attributes;
+    attributes.insert("id".into(), "somebody else".into());
+    attributes.insert("expires_at".into(), "never".into());
+    attributes.insert("x".repeat(151), "long name".into());
+    for number in 0..500 {
+        attributes.insert(format!("custom_{number}"), "é".repeat(5_000));
+    }
+    let operations = planned(&workspace(), &event);
+    assert!(operations.items().iter().all(|item| item.len() <= ITEM_LIMIT));
+    let identify = &values(&operations)[0]["attributes"];
+    assert_eq!(identify["custom_0"].as_str().unwrap().len(), 1_000);
+    assert!(identify["expires_at"].is_number());
+    assert!(identify.get("id").is_none() && identify.get("x".repeat(151)).is_none());
+}
+
+fn reply(status: u16, body: &str) -> Answer {
+    Answer::Replied(Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() })
+}
+
+/// The verdicts on three deliveries when the batch is answered so again and again.
+fn verdicts(answers: &[Answer]) -> Vec<Verdict> {
+    let operations = planned(&workspace(), &event(EventType::SubscriptionRenewed));
+    let mut batch = workspace().converse(vec![operations; 3]);
+    let _ = batch.begin();
+    for answer in answers {
+        if let Turn::Over(verdicts) = batch.judge(answer) {
+            return verdicts;
+        }
+    }
+    panic!("more answers were needed")
+}
+
+fn reason(verdict: &Verdict) -> (&'static str, Option<Reason>) {
+    match verdict {
+        Verdict::Delivered => ("delivered", None),
+        Verdict::DeliveredWithoutAttributes(failure) => ("without", Some(failure.reason)),
+        Verdict::Retry(failure) => ("retry", Some(failure.reason)),
+        Verdict::Park(failure) => ("park", Some(failure.reason)),
+        Verdict::Pause { failure, .. } => ("pause", Some(failure.reason)),
+    }
+}
+
+#[test]
+fn every_class_of_answer_has_its_meaning() {
+    for (status, meaning) in [
+        (200, ("delivered", None)),
+        (207, ("delivered", None)),
+        (302, ("pause", Some(Reason::CredentialsRefused))),
+        (401, ("pause", Some(Reason::CredentialsRefused))),
+        (403, ("pause", Some(Reason::CredentialsRefused))),
+        (404, ("pause", Some(Reason::UnexpectedAnswer))),
+        (408, ("retry", Some(Reason::ServerError))),
+        (429, ("pause", Some(Reason::Throttled))),
+        (500, ("retry", Some(Reason::ServerError))),
+        (503, ("retry", Some(Reason::ServerError))),
+        (524, ("retry", Some(Reason::ServerError))),
+        (600, ("retry", Some(Reason::UnexpectedAnswer))),
+    ] {
+        let verdicts = verdicts(&[reply(status, "{}")]);
+        assert!(verdicts.iter().all(|verdict| reason(verdict) == meaning), "{status}");
+        assert_eq!(verdicts.len(), 3);
+    }
+    for (transport, meaning) in [
+        (Transport::Unreachable, ("pause", Some(Reason::Unreachable))),
+        (Transport::TimedOut, ("retry", Some(Reason::TimedOut))),
+        (Transport::Lost, ("retry", Some(Reason::ConnectionLost))),
+    ] {
+        let verdicts = verdicts(&[Answer::Failed(transport)]);
+        assert!(verdicts.iter().all(|verdict| reason(verdict) == meaning), "{transport:?}");
+    }
+}
+
+#[test]
+fn a_pause_keeps_the_wait_that_was_asked_for() {
+    let wait = Some(Duration::from_secs(7));
+    let throttled = Reply { status: 429, retry_after: wait, ..Reply::default() };
+    for verdict in verdicts(&[Answer::Replied(throttled)]) {
+        assert!(matches!(verdict, Verdict::Pause { after, .. } if after == wait));
+    }
+}
+
+#[test]
+fn errors_of_items_concern_their_delivery_alone_also_in_a_200() {
+    let body = r#"{"errors":[{"batch_index":3,"reason":"invalid","field":"name","message":"is"},
+        {"batch_index":99},{"reason":"no index"}]}"#;
+    for status in [200, 207] {
+        let verdicts = verdicts(&[reply(status, body)]);
+        let meanings: Vec<_> = verdicts.iter().map(reason).collect();
+        assert_eq!(
+            meanings,
+            [("delivered", None), ("park", Some(Reason::Refused)), ("delivered", None)]
+        );
+    }
+}
+
+#[test]
+fn a_batch_refused_whole_is_halved_until_the_wrong_one_stands_alone() {
+    // [0 1 2] refused, [0] taken, [1 2] refused, [1] refused, [2] taken.
+    let (no, yes) = (reply(400, "{}"), reply(200, "{}"));
+    let verdicts = verdicts(&[no.clone(), yes.clone(), no.clone(), no, yes]);
+    let meanings: Vec<_> = verdicts.iter().map(reason).collect();
+    assert_eq!(
+        meanings,
+        [("delivered", None), ("park", Some(Reason::Refused)), ("delivered", None)]
+    );
+}
+
+#[test]
+fn trouble_in_the_middle_leaves_what_was_accepted_as_it_is() {
+    let verdicts =
+        verdicts(&[reply(413, "{}"), reply(200, "{}"), Answer::Failed(Transport::TimedOut)]);
+    let meanings: Vec<_> = verdicts.iter().map(reason).collect();
+    assert_eq!(meanings[0], ("delivered", None));
+    assert_eq!(meanings[1], ("retry", Some(Reason::TimedOut)));
+    assert_eq!(meanings[2], ("retry", Some(Reason::TimedOut)));
+}

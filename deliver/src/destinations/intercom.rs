@@ -1,0 +1,114 @@
+//! Intercom, through its REST API, version 2.16.
+//!
+//! Contacts are found, updated or created one by one; events carry the contact's id, so that an event
+//! for a person Intercom does not know cannot happen unnoticed (Intercom's API description 2.16, read
+//! 2026-08-21; the 409 of a create race is described in its pull request 543).
+
+mod contact;
+mod judge;
+mod plan;
+mod remembered;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use schemas::LifecycleEvent;
+use strum::IntoEnumIterator;
+
+pub use contact::Visit;
+pub use plan::Message;
+
+use self::remembered::Remembered;
+use super::{Attribute, Audience, DataType, Destination, Grouping, Names, Plan, Request};
+
+/// Sent with every request: without it the version is whatever the workspace is set to.
+pub const API_VERSION: &str = "2.16";
+
+/// What happens to a contact whose customer was deleted at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCustomerDeleted {
+    /// The event is sent, the contact stays.
+    Keep,
+    /// The contact is archived as well.
+    Archive,
+}
+
+/// An Intercom workspace.
+#[derive(Debug)]
+pub struct Intercom {
+    audience: Audience,
+    names: Names,
+    on_customer_deleted: OnCustomerDeleted,
+    remembered: Arc<Remembered>,
+}
+
+impl Intercom {
+    /// A workspace of which nothing is known yet.
+    pub fn new(audience: Audience, names: Names, on_customer_deleted: OnCustomerDeleted) -> Self {
+        Self { audience, names, on_customer_deleted, remembered: Arc::default() }
+    }
+
+    /// The custom attributes that must be declared before any of them can be written: name and data
+    /// type in Intercom's words.
+    pub fn declarations<'a>(
+        &self,
+        sources: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeSet<(String, &'static str)> {
+        let ours = Attribute::iter().filter_map(|attribute| {
+            let name = self.names.attribute(attribute)?;
+            Some((name.to_owned(), declared_type(attribute.data_type())))
+        });
+        let sequences =
+            sources.into_iter().map(|source| (plan::sequence_attribute(source), "string"));
+        ours.chain(sequences).collect()
+    }
+}
+
+fn declared_type(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Text => "string",
+        DataType::Whole => "integer",
+        DataType::Number => "float",
+        DataType::Flag => "boolean",
+        DataType::Moment => "date",
+    }
+}
+
+impl Destination for Intercom {
+    type Delivery = Message;
+    type Conversation = Visit;
+
+    fn plan(&self, event: &LifecycleEvent) -> Plan<Message> {
+        match self.audience.admit(event, &self.names) {
+            Err(skip) => Plan::Skip(skip),
+            Ok(identifier) => {
+                let end = self.on_customer_deleted;
+                Plan::Send(plan::message(&self.names, end, event, identifier))
+            }
+        }
+    }
+
+    fn grouping(&self) -> Grouping {
+        Grouping { deliveries: 1, bytes: usize::MAX }
+    }
+
+    fn weight(_delivery: &Message) -> usize {
+        0
+    }
+
+    fn converse(&self, group: Vec<Message>) -> Visit {
+        Visit::new(group, self.remembered.clone())
+    }
+
+    /// Also says which region the workspace lies in.
+    fn probe(&self) -> Request {
+        Request::get("/me")
+    }
+
+    fn forget(&self) {
+        self.remembered.forget();
+    }
+}

@@ -1,0 +1,157 @@
+//! What an answer means, beyond what means the same everywhere.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::destinations::{Answer, Reply, Verdict, trouble};
+use crate::failure::{Failure, Reason};
+
+/// What an answer means to a visit.
+#[derive(Debug)]
+pub(super) enum Judgement {
+    /// Done as asked.
+    Done(Seen),
+    /// Not there, or not any more.
+    Absent,
+    /// Merged into the contact with this id.
+    MovedTo(String),
+    /// Somebody created the contact in the meantime: this is its id.
+    Exists(String),
+    /// It is there, but archived.
+    Archived(Failure),
+    /// A custom attribute is not declared, or of another type.
+    AttributesRefused(Failure),
+    /// Anything else.
+    Over(Verdict),
+}
+
+/// What an answer shows of a contact.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The contact's id, where one is in the answer.
+    pub(super) id: Option<String>,
+    /// Its custom attributes.
+    pub(super) custom: serde_json::Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Contact {
+    id: String,
+    #[serde(default)]
+    custom_attributes: Option<serde_json::Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    data: Vec<Contact>,
+}
+
+#[derive(Default, Deserialize)]
+struct Errors {
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(default)]
+    errors: Vec<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    field: Option<String>,
+}
+
+pub(super) fn judge(answer: &Answer) -> Judgement {
+    if let Some(verdict) = trouble(answer) {
+        return Judgement::Over(verdict);
+    }
+    let Answer::Replied(reply) = answer else {
+        return Judgement::Over(Verdict::Retry(Failure::new(Reason::UnexpectedAnswer, "")));
+    };
+    match reply.status {
+        200..=299 => Judgement::Done(seen(&reply.body)),
+        404 => Judgement::Absent,
+        410 => moved(reply),
+        409 => conflict(reply),
+        400 | 422 => refused(reply),
+        _ => Judgement::Over(Verdict::Park(failure(reply, Reason::Refused))),
+    }
+}
+
+/// A contact, or the first of a search; an answer without either shows nothing.
+fn seen(body: &[u8]) -> Seen {
+    let contact = serde_json::from_slice::<Contact>(body).ok().or_else(|| {
+        serde_json::from_slice::<Found>(body).ok().and_then(|found| found.data.into_iter().next())
+    });
+    match contact {
+        None => Seen::default(),
+        Some(contact) => {
+            Seen { id: Some(contact.id), custom: contact.custom_attributes.unwrap_or_default() }
+        }
+    }
+}
+
+/// `Link: </contacts/{id}>; rel="canonical"`.
+fn moved(reply: &Reply) -> Judgement {
+    let target = reply.link.as_deref().and_then(|link| {
+        let path = link.split_once('<')?.1.split_once('>')?.0;
+        let id = path.rsplit_once("/contacts/")?.1;
+        is_contact_id(id).then(|| id.to_owned())
+    });
+    target.map_or(Judgement::Absent, Judgement::MovedTo)
+}
+
+/// `A contact matching those details already exists with id=<id>`, or `An archived contact …`.
+fn conflict(reply: &Reply) -> Judgement {
+    let errors = errors(reply);
+    let messages: Vec<&str> =
+        errors.errors.iter().filter_map(|error| error.message.as_deref()).collect();
+    if messages.iter().any(|message| message.contains("archived contact")) {
+        return Judgement::Archived(failure(reply, Reason::PersonArchived));
+    }
+    let id = messages.iter().find_map(|message| {
+        let rest = message.split_once("id=")?.1;
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        is_contact_id(&rest[..end]).then(|| rest[..end].to_owned())
+    });
+    id.map_or_else(
+        || Judgement::Over(Verdict::Retry(failure(reply, Reason::NotReady))),
+        Judgement::Exists,
+    )
+}
+
+fn refused(reply: &Reply) -> Judgement {
+    let failure = failure(reply, Reason::Refused);
+    let about_attributes = errors(reply).errors.iter().any(|error| {
+        let named = |text: &Option<String>| {
+            text.as_deref().is_some_and(|text| {
+                text.contains("custom_attribute")
+                    || text.to_lowercase().contains("custom attribute")
+            })
+        };
+        error.code == "parameter_invalid" && (named(&error.field) || named(&error.message))
+    });
+    if about_attributes {
+        Judgement::AttributesRefused(failure)
+    } else {
+        Judgement::Over(Verdict::Park(failure))
+    }
+}
+
+fn errors(reply: &Reply) -> Errors {
+    serde_json::from_slice(&reply.body).unwrap_or_default()
+}
+
+/// The id of the request stands in the body, too.
+fn failure(reply: &Reply, reason: Reason) -> Failure {
+    let mut failure = reply.failure(reason);
+    failure.request_id = failure.request_id.or(errors(reply).request_id);
+    failure
+}
+
+fn is_contact_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|letter| letter.is_ascii_alphanumeric())
+}

@@ -1,0 +1,226 @@
+use schemas::{Environment, EventType};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::destinations::samples::{dozen, event};
+use crate::destinations::{
+    Anonymous, Answer, Conversation, Identity, Method, Reply, Transport, Turn, Verdict,
+};
+use crate::failure::Reason;
+
+fn workspace() -> Intercom {
+    let audience = Audience {
+        identify_by: vec![Identity::UserId, Identity::Email],
+        anonymous: Anonymous::Skip,
+        environments: vec![Environment::Production],
+    };
+    Intercom::new(audience, Names::default(), OnCustomerDeleted::Archive)
+}
+
+fn reply(status: u16, body: &Value) -> Answer {
+    Answer::Replied(Reply { status, body: body.to_string().into_bytes(), ..Reply::default() })
+}
+
+fn contact(id: &str) -> Answer {
+    reply(200, &json!({"type": "contact", "id": id, "custom_attributes": {}}))
+}
+
+fn error(status: u16, code: &str, message: &str) -> Answer {
+    let errors = json!([{"code": code, "message": message}]);
+    reply(status, &json!({"type": "error.list", "request_id": "req_1", "errors": errors}))
+}
+
+fn shown(request: &Request) -> Value {
+    let body = request.body.as_ref().map(|body| serde_json::from_slice::<Value>(body).unwrap());
+    json!({ "request": format!("{:?} {}", request.method, request.path), "body": body })
+}
+
+fn begin(workspace: &Intercom, event: &LifecycleEvent) -> Visit {
+    match workspace.plan(event) {
+        Plan::Send(message) => workspace.converse(vec![message]),
+        Plan::Skip(skip) => panic!("skipped: {skip}"),
+    }
+}
+
+/// Plays a visit and says which requests were made, and the verdict.
+fn play(workspace: &Intercom, answers: &[Answer]) -> (Vec<String>, Option<Verdict>) {
+    let mut visit = begin(workspace, &event(EventType::SubscriptionRenewed));
+    let line = |request: &Request| {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        };
+        format!("{method} {}", request.path)
+    };
+    let mut made = vec![line(&visit.begin())];
+    for answer in answers {
+        match visit.judge(answer) {
+            Turn::Ask(request) => made.push(line(&request)),
+            Turn::Over(mut verdicts) => return (made, verdicts.pop()),
+        }
+    }
+    (made, None)
+}
+
+const FIND: &str = "GET /contacts/find_by_external_id/u_42";
+
+#[test]
+fn a_dozen_events_as_the_destination_gets_them() {
+    for event in dozen() {
+        let mut visit = begin(&workspace(), &event);
+        let mut requests = vec![shown(&visit.begin())];
+        let mut answer = reply(404, &json!({}));
+        while let Turn::Ask(request) = visit.judge(&answer) {
+            requests.push(shown(&request));
+            answer = contact("c1");
+        }
+        let text = serde_json::to_string_pretty(&requests).unwrap();
+        insta::assert_snapshot!(event.event_type.name(), text);
+    }
+}
+
+#[test]
+fn a_contact_that_is_there_is_updated_and_found_by_memory_next_time() {
+    let workspace = workspace();
+    let done = [contact("c1"), contact("c1"), reply(202, &json!(null))];
+    let (made, verdict) = play(&workspace, &done);
+    assert_eq!(made, [FIND, "PUT /contacts/c1", "POST /events"]);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    let (made, verdict) = play(&workspace, &done[1..]);
+    assert_eq!(made, ["PUT /contacts/c1", "POST /events"]);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    workspace.forget();
+    assert_eq!(play(&workspace, &done).0[0], FIND);
+}
+
+#[test]
+fn an_unknown_contact_is_created_and_a_lost_race_updates_the_winner() {
+    let (made, _) = play(&workspace(), &[reply(404, &json!({})), contact("c2")]);
+    assert_eq!(made, [FIND, "POST /contacts", "POST /events"]);
+    let race = error(
+        409,
+        "conflict",
+        "A contact matching those details already exists with id=66f1a2b3c4d5e6f708192a3b",
+    );
+    let (made, _) = play(&workspace(), &[reply(404, &json!({})), race, contact("c3")]);
+    let winner = "PUT /contacts/66f1a2b3c4d5e6f708192a3b";
+    assert_eq!(made, [FIND, "POST /contacts", winner, "POST /events"]);
+}
+
+#[test]
+fn an_archived_contact_is_never_revived() {
+    let archived = error(
+        409,
+        "conflict",
+        "An archived contact matching those details already exists with id=66f1a2b3",
+    );
+    let (_, verdict) = play(&workspace(), &[reply(404, &json!({})), archived]);
+    let Some(Verdict::Park(failure)) = verdict else { panic!("not parked") };
+    assert_eq!(failure.reason, Reason::PersonArchived);
+    assert_eq!(failure.request_id.as_deref(), Some("req_1"));
+}
+
+#[test]
+fn a_conflict_without_an_id_waits() {
+    let vague = error(409, "conflict", "try again");
+    let (_, verdict) = play(&workspace(), &[reply(404, &json!({})), vague]);
+    assert!(matches!(verdict, Some(Verdict::Retry(failure)) if failure.reason == Reason::NotReady));
+}
+
+#[test]
+fn a_merged_contact_is_followed_three_times_at_most() {
+    let merged = |id: &str| {
+        let link = Some(format!("</contacts/{id}>; rel=\"canonical\""));
+        Answer::Replied(Reply { status: 410, link, ..Reply::default() })
+    };
+    let (made, _) = play(&workspace(), &[merged("c4"), contact("c4"), contact("c4")]);
+    assert_eq!(made, [FIND, "GET /contacts/c4", "PUT /contacts/c4", "POST /events"]);
+    let circle = [merged("a"), merged("b"), merged("c"), merged("a")];
+    assert!(matches!(play(&workspace(), &circle).1, Some(Verdict::Retry(_))));
+}
+
+#[test]
+fn an_event_for_a_contact_that_vanished_is_repaired_once() {
+    let gone = reply(404, &json!({}));
+    let first = [contact("c1"), contact("c1"), gone.clone()];
+    let (made, verdict) = play(&workspace(), &first);
+    assert_eq!(made.last().map(String::as_str), Some(FIND));
+    assert_eq!(verdict, None);
+    let again: Vec<Answer> = first.iter().chain(&first).cloned().collect();
+    assert!(matches!(play(&workspace(), &again).1, Some(Verdict::Retry(_))));
+}
+
+#[test]
+fn newer_attributes_are_left_alone_and_the_event_is_sent_all_the_same() {
+    for (sequence, next) in
+        [("6", "PUT /contacts/c1"), ("7", "POST /events"), ("8", "POST /events")]
+    {
+        let custom = json!({"tributary_sequence_stripe-main": sequence});
+        let seen = reply(200, &json!({"id": "c1", "custom_attributes": custom}));
+        let (made, _) = play(&workspace(), &[seen]);
+        assert_eq!(made, [FIND, next], "{sequence}");
+    }
+}
+
+#[test]
+fn undeclared_attributes_are_left_out_and_told() {
+    let undeclared = error(400, "parameter_invalid", "Custom attribute 'x' does not exist");
+    let event_taken = reply(202, &json!(null));
+    let answers = [contact("c1"), undeclared, contact("c1"), event_taken];
+    let (made, verdict) = play(&workspace(), &answers);
+    assert_eq!(made, [FIND, "PUT /contacts/c1", "PUT /contacts/c1", "POST /events"]);
+    assert!(matches!(verdict, Some(Verdict::DeliveredWithoutAttributes(_))));
+}
+
+#[test]
+fn a_person_known_by_address_alone_is_searched_for() {
+    let mut event = event(EventType::SubscriptionRenewed);
+    event.subscriber.user_id = None;
+    let workspace = workspace();
+    let mut visit = begin(&workspace, &event);
+    assert_eq!(visit.begin().path, "/contacts/search");
+    let Turn::Ask(create) = visit.judge(&reply(200, &json!({"type": "list", "data": []}))) else {
+        panic!("over")
+    };
+    assert_eq!(shown(&create)["body"]["email"], "ada@example.com");
+    let mut visit = begin(&workspace, &event);
+    let found = json!({"type": "list", "data": [{"id": "c5"}]});
+    let Turn::Ask(update) = visit.judge(&reply(200, &found)) else { panic!("over") };
+    assert_eq!(update.path, "/contacts/c5");
+}
+
+#[test]
+fn every_class_of_answer_has_its_meaning() {
+    for status in [400, 405, 406, 422] {
+        let (_, verdict) = play(&workspace(), &[reply(status, &json!({}))]);
+        assert!(matches!(verdict, Some(Verdict::Park(_))), "{status}");
+    }
+    for status in [301, 401, 403, 429] {
+        let (_, verdict) = play(&workspace(), &[reply(status, &json!({}))]);
+        assert!(matches!(verdict, Some(Verdict::Pause { .. })), "{status}");
+    }
+    for status in [408, 500, 502, 503, 504] {
+        let (_, verdict) = play(&workspace(), &[reply(status, &json!({}))]);
+        assert!(matches!(verdict, Some(Verdict::Retry(_))), "{status}");
+    }
+    for transport in [Transport::TimedOut, Transport::Lost] {
+        let (_, verdict) = play(&workspace(), &[Answer::Failed(transport)]);
+        assert!(matches!(verdict, Some(Verdict::Retry(_))), "{transport:?}");
+    }
+}
+
+#[test]
+fn all_attributes_in_use_are_declared() {
+    let declared = workspace().declarations(["stripe-main"]);
+    for event in dozen() {
+        let mut visit = begin(&workspace(), &event);
+        let _ = visit.begin();
+        let Turn::Ask(create) = visit.judge(&reply(404, &json!({}))) else { panic!("over") };
+        let body = shown(&create);
+        let Some(custom) = body["body"]["custom_attributes"].as_object() else { continue };
+        for name in custom.keys() {
+            assert!(declared.iter().any(|(declared, _)| declared == name), "{name}");
+        }
+    }
+}
