@@ -39,8 +39,8 @@
 //! # The same over HTTP
 //! Both ports serve, without authentication:
 //! `GET /__emulator/state[?person=who]`, `GET /__emulator/violations`, `GET /__emulator/requests`,
-//! `GET|POST|DELETE /__emulator/faults`, `POST /__emulator/reset`, and `POST /__emulator/hooks/<name>`
-//! for the hooks of Intercom. `POST /__emulator/faults` takes a [`FaultOrder`].
+//! `GET|POST|DELETE /__emulator/faults` (`POST` takes a [`FaultOrder`]), `POST /__emulator/reset`, and
+//! at Intercom `POST /__emulator/hooks/{merge,archive,create_contact,declare_attribute}`.
 //!
 //! # What counts as a violation
 //! Everything that the vendor refuses for its content or drops in silence, and what it accepts but a

@@ -72,6 +72,7 @@ impl Bench {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better with json! at the call")]
 fn identify(id: &str, timestamp: u64, attributes: Value) -> Value {
     json!({"type": "person", "action": "identify", "identifiers": {"id": id},
         "timestamp": timestamp, "attributes": attributes})

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
+use service::clock::{Clock, SystemClock};
 
 use crate::exchange::{Moment, Received, Reply, RequestRecord, Vendor};
 use crate::faults::{Action, FaultPlan};
@@ -18,7 +18,8 @@ use crate::violations::{Findings, Rule, Violation};
 const VIOLATION_LIMIT: usize = 100_000;
 
 pub(crate) struct Shared<V> {
-    started: Instant,
+    clock: SystemClock,
+    /// Read once, so that the emulator's time never goes backwards.
     started_unix: Duration,
     inner: Mutex<Inner<V>>,
 }
@@ -36,7 +37,7 @@ struct Inner<V> {
 
 impl<V> fmt::Debug for Shared<V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Shared").field("started", &self.started).finish_non_exhaustive()
+        formatter.debug_struct("Shared").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 
@@ -47,16 +48,12 @@ pub(super) struct Admitted<V: Vendor> {
 }
 
 impl<V: Vendor> Shared<V> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a stand-in for a foreign server has a clock of its own; it is read once and passed on"
-    )]
     pub(crate) fn new(vendor: V) -> Self {
+        let clock = SystemClock::new();
+        let millis = u64::try_from(clock.now_millis()).unwrap_or_default();
         Self {
-            started: Instant::now(),
-            started_unix: SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default(),
+            clock,
+            started_unix: Duration::from_millis(millis),
             inner: Mutex::new(Inner {
                 vendor,
                 faults: FaultPlan::default(),
@@ -70,7 +67,7 @@ impl<V: Vendor> Shared<V> {
     }
 
     fn now(&self) -> Moment {
-        let elapsed = self.started.elapsed();
+        let elapsed = self.clock.elapsed();
         Moment { elapsed, unix: self.started_unix + elapsed }
     }
 
