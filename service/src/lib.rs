@@ -5,12 +5,18 @@
 //! because they share this crate. It knows neither Kafka nor subscriptions: it reads what the
 //! operator wrote, says everything that is wrong with it at once, and hands typed values on.
 
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod exit;
+pub mod metrics;
 pub mod secrets;
+pub mod shutdown;
+pub mod telemetry;
 
 /// Which of the three this process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum Binary {
     /// Receives webhooks; uses the credentials below `sources`.

@@ -172,3 +172,85 @@ impl fmt::Debug for Secrets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn shown(secrets: &Secrets) -> Vec<String> {
+        secrets.current().iter().map(|secret| secret.expose_secret().to_owned()).collect()
+    }
+
+    struct Rotation {
+        _folder: tempfile::TempDir,
+        file: PathBuf,
+        clock: Arc<ManualClock>,
+        secrets: Secrets,
+    }
+
+    fn rotation(content: &str) -> Rotation {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("secrets");
+        fs::write(&file, content).expect("written");
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let secrets = Secrets::in_file(file.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+        Rotation { _folder: folder, file, clock, secrets }
+    }
+
+    #[test]
+    fn reads_one_secret_a_line_and_skips_blank_ones() {
+        let rotation = rotation("\nfirst\r\n\n  second  \n\n");
+        assert_eq!(rotation.secrets.read().expect("readable"), 2);
+        assert_eq!(shown(&rotation.secrets), ["first", "second"]);
+    }
+
+    #[test]
+    fn a_change_is_seen_within_twenty_seconds_and_not_looked_for_at_every_use() {
+        let rotation = rotation("before");
+        assert_eq!(shown(&rotation.secrets), ["before"]);
+        // The same length, so that only the content tells.
+        fs::write(&rotation.file, "behind").expect("written");
+        rotation.clock.advance(LOOK_EVERY / 2);
+        assert_eq!(shown(&rotation.secrets), ["before"]);
+        rotation.clock.advance(LOOK_EVERY / 2);
+        assert_eq!(shown(&rotation.secrets), ["behind"]);
+        assert!(LOOK_EVERY < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn keeps_the_last_good_ones_while_the_file_is_missing_or_empty() {
+        let rotation = rotation("good");
+        assert_eq!(shown(&rotation.secrets), ["good"]);
+        fs::write(&rotation.file, "\n \n").expect("written");
+        rotation.clock.advance(LOOK_EVERY);
+        assert_eq!(shown(&rotation.secrets), ["good"]);
+        fs::remove_file(&rotation.file).expect("removed");
+        rotation.clock.advance(LOOK_EVERY);
+        assert_eq!(shown(&rotation.secrets), ["good"]);
+        fs::write(&rotation.file, "better").expect("written");
+        rotation.clock.advance(LOOK_EVERY);
+        assert_eq!(shown(&rotation.secrets), ["better"]);
+    }
+
+    #[test]
+    fn an_empty_or_missing_file_is_an_error_at_the_start() {
+        let rotation = rotation(" \n");
+        assert!(matches!(rotation.secrets.read(), Err(ReadError::Empty { .. })));
+        fs::remove_file(&rotation.file).expect("removed");
+        assert!(matches!(rotation.secrets.read(), Err(ReadError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let fixed = Secrets::fixed(vec![SecretString::from("hush")]);
+        assert_eq!(format!("{fixed:?}"), "Secrets(1 hidden)");
+        let rotation = rotation("hush");
+        assert_eq!(shown(&rotation.secrets), ["hush"]);
+        assert!(!format!("{:?}", rotation.secrets).contains("hush"));
+    }
+}

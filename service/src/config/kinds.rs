@@ -234,7 +234,7 @@ mod tests {
         let read = duration().read;
         assert_eq!(read("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(read("2s"), Some(Duration::from_secs(2)));
-        assert_eq!(read("5m"), Some(Duration::from_secs(300)));
+        assert_eq!(read("5m"), Some(Duration::from_mins(5)));
         assert_eq!(read("48h"), Some(Duration::from_hours(48)));
         assert_eq!(read("35d"), Some(Duration::from_hours(35 * 24)));
         assert_eq!(read("0s"), Some(Duration::ZERO));
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn rates_count_in_a_second_minute_or_hour() {
         let read = rate().read;
-        let minute = Rate { count: 100, period: Duration::from_secs(60) };
+        let minute = Rate { count: 100, period: Duration::from_mins(1) };
         assert_eq!(read("100/min"), Some(minute));
         assert!((minute.per_second() - 100.0 / 60.0).abs() < f64::EPSILON);
         for wrong in ["100", "0/s", "-1/s", "100/m", "/s", "100/ s"] {
