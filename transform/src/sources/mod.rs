@@ -6,10 +6,16 @@
 //! neither ever fails a record silently: what gives no event is ignored with a reason or parked with
 //! one.
 
+#[cfg(test)]
+mod fold;
 mod json;
+pub mod native;
+mod overlay;
 mod person;
 mod price;
+pub mod purchasely;
 mod registry;
+pub mod revenuecat;
 
 pub use registry::{Source, Sources, mapper_of};
 use schemas::event::{Offer, Transfer};

@@ -1,0 +1,109 @@
+//! From a lifecycle event that a producer wrote to facts.
+
+use std::collections::BTreeMap;
+
+use schemas::codec::{Codec, CodecError, Framing};
+use schemas::event::LifecycleEvent;
+use schemas::state::{Facts, Identity, SubscriptionFacts};
+use schemas::{EventType, Timestamp};
+
+use super::super::{RawView, Reading, SourceSettings, Unreadable, person};
+use super::{detail, rank};
+
+/// The end of the year 9999: later moments are absurd.
+const LAST_MOMENT: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+/// Most other ids of one person that are kept.
+const MOST_ALIASES: usize = 32;
+
+thread_local! {
+    static CODEC: Result<Codec<LifecycleEvent>, CodecError> = Codec::new(Framing::SingleObject);
+}
+
+/// Whether a value is Avro in one of the two framings; JSON begins with neither.
+pub(super) fn is_framed(body: &[u8]) -> bool {
+    matches!(body, [0xC3, 0x01, ..] | [0x00, ..])
+}
+
+/// Decodes an Avro lifecycle event of any released version.
+pub(super) fn decode(body: &[u8]) -> Result<LifecycleEvent, Unreadable> {
+    let problem = |problem| Unreadable { path: String::new(), problem };
+    CODEC.with(|codec| match codec {
+        Ok(codec) => codec.decode(body).map_err(|error| match error {
+            CodecError::UnknownSchemaId(_) => problem("Avro of an unknown registry id"),
+            CodecError::UnknownFingerprint(_) => problem("Avro of an unknown schema"),
+            CodecError::Schema(..)
+            | CodecError::Encode(_)
+            | CodecError::Framing
+            | CodecError::Decode(_) => problem("not a lifecycle event"),
+        }),
+        Err(_) => Err(problem("no schema to read Avro with")),
+    })
+}
+
+/// Takes the facts out of a lifecycle event, however it was written. Its place in the sequence, its
+/// ids and its summary of the subscriber are not taken over.
+pub fn read_event(event: LifecycleEvent, raw: &RawView<'_>, settings: &SourceSettings) -> Reading {
+    if event.subscriber.id != raw.subscriber_id {
+        return Reading::KeyMismatch;
+    }
+    if !(Timestamp::from_millis(0)..=LAST_MOMENT).contains(&event.occurred_at) {
+        let path = "/occurred_at".to_owned();
+        return Reading::Parked(Unreadable { path, problem: "an absurd time" });
+    }
+    let own_name = match (event.provider_event_type.is_empty(), event.event_type) {
+        (false, _) => event.provider_event_type.clone(),
+        (true, event_type) => event_type.name().to_owned(),
+    };
+    let meaning = if event.event_type == EventType::Unknown {
+        let listed = |also: &&String| **also == own_name || also.as_str() == raw.event_type;
+        if settings.also.iter().find(listed).is_none() {
+            return Reading::Ignored("unknown_event_type");
+        }
+        EventType::ProviderEvent
+    } else {
+        event.event_type
+    };
+    Reading::Facts(Box::new(facts(event, raw, meaning, own_name)))
+}
+
+fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name: String) -> Facts {
+    let person = who(&event);
+    let subscription = event.subscription.map(|told| SubscriptionFacts {
+        provider_status: told.status.map(|status| status.name().to_owned()),
+        shown: schemas::event::Subscription { status: None, ..told },
+        ..SubscriptionFacts::default()
+    });
+    Facts {
+        provider_event_id: raw.event_id.to_owned(),
+        provider_event_type: own_name,
+        occurred_at: event.occurred_at,
+        received_at: raw.received_at,
+        rank: rank::rank(meaning),
+        environment: event.environment,
+        person,
+        subscription,
+        before: None,
+        money: event.money,
+        offer: event.offer,
+        transfer: event.transfer,
+        reason: event.reason,
+        details: BTreeMap::from([(detail::TYPE.to_owned(), meaning.name().to_owned())]),
+        traceparent: raw.traceparent.map(str::to_owned),
+    }
+}
+
+fn who(event: &LifecycleEvent) -> Identity {
+    let told = &event.subscriber;
+    let mut attributes = BTreeMap::new();
+    for (name, value) in &told.attributes {
+        person::attribute(&mut attributes, name, Some(&value.as_str().into()));
+    }
+    Identity {
+        id: told.id.clone(),
+        user_id: told.user_id.clone(),
+        email: told.email.clone(),
+        aliases: told.aliases.iter().take(MOST_ALIASES).cloned().collect(),
+        anonymous: told.anonymous && told.user_id.is_none(),
+        attributes,
+    }
+}

@@ -1,0 +1,232 @@
+//! What a producer says is kept, what it leaves out is worked out, and what is not an event is refused.
+
+use proptest::prelude::*;
+use schemas::codec::{Codec, Framing};
+use schemas::vocabulary::{OfferKind, Store};
+use schemas::{Environment, EventType, Money, Timestamp};
+use serde_json::{Value, json};
+use strum::IntoEnumIterator;
+
+use super::super::fold::Story;
+use super::super::{Mapper, RawView, Reading, SourceSettings, Unreadable};
+use super::Native;
+
+const SUBSCRIBER: &str = "acct-5150";
+
+fn full() -> Value {
+    serde_json::from_str(include_str!("fixtures/subscription_renewed.json")).unwrap()
+}
+
+fn least(event_type: &str) -> Value {
+    let text = include_str!("fixtures/trial_started.json");
+    let mut payload: Value = serde_json::from_str(text).unwrap();
+    payload["type"] = json!(event_type);
+    payload
+}
+
+fn with(mut payload: Value, pointer: &str, value: Value) -> Value {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    payload.pointer_mut(parent).unwrap()[field] = value;
+    payload
+}
+
+fn story() -> Story {
+    Story::new(&Native, SUBSCRIBER)
+}
+
+fn facts(payload: &Value) -> schemas::state::Facts {
+    story().facts("ignored_header", payload)
+}
+
+#[test]
+fn what_the_producer_says_is_kept() {
+    let facts = facts(&full());
+    assert_eq!(facts.occurred_at, Timestamp::from_millis(1_780_295_400_250));
+    assert_eq!(facts.provider_event_type, "BILL_PAID");
+    assert_eq!(facts.environment, Environment::Production);
+    assert_eq!(facts.money, Some(Money::minor(38_700, "NOK")));
+    assert_eq!(facts.offer.as_ref().unwrap().kind, OfferKind::PromoCode);
+    assert_eq!(facts.reason.as_deref(), Some("renewal"));
+    assert_eq!(facts.person.user_id.as_deref(), Some("u-5150"));
+    assert_eq!(facts.person.email.as_deref(), Some("owner@harbour.example"));
+    assert_eq!((facts.person.aliases[0].as_str(), facts.person.anonymous), ("legacy-17", false));
+    assert_eq!(facts.person.attributes["tier"], "gold");
+    let shown = facts.subscription.unwrap().shown;
+    assert_eq!((shown.quantity, shown.store), (Some(3), Some(Store::Stripe)));
+    assert_eq!(shown.period_start, Some(Timestamp::from_millis(1_780_295_400_250)));
+    let said = with(full(), "/subscription/status", json!("grace_period"));
+    assert_eq!(story().tell("", &said), "subscription_renewed => grace_period");
+}
+
+#[test]
+fn the_least_event_is_enough_and_status_is_worked_out() {
+    let mut story = story();
+    for (event_type, expected) in [
+        ("subscription_started", "active"),
+        ("trial_started", "trial"),
+        ("renewal_disabled", "cancelled_trial"),
+        ("renewal_enabled", "trial"),
+        ("trial_converted", "active"),
+        ("renewal_disabled", "cancelled"),
+        ("subscription_renewed", "active"),
+        ("grace_period_started", "grace_period"),
+        ("payment_failed", "grace_period"),
+        ("recovered_from_grace_period", "active"),
+        ("grace_period_started", "grace_period"),
+        ("grace_period_ended", "expired"),
+        ("recovered_from_billing_retry", "active"),
+        ("subscription_paused", "paused"),
+        ("subscription_resumed", "active"),
+        ("payment_collection_paused", "active"),
+        ("subscription_expired", "expired"),
+        ("renewal_enabled", "expired"),
+        ("subscription_reactivated", "active"),
+        ("intro_offer_started", "intro"),
+        ("intro_offer_converted", "active"),
+        ("subscription_transferred", "expired"),
+    ] {
+        assert_eq!(story.tell("", &least(event_type)), format!("{event_type} => {expected}"));
+    }
+}
+
+#[test]
+fn every_type_of_the_vocabulary_is_read_and_told() {
+    for event_type in EventType::iter().filter(|told| *told != EventType::Unknown) {
+        let payload = with(full(), "/type", json!(event_type.name()));
+        let decision = story().decision("", &payload);
+        assert_eq!(decision.events[0].event_type, event_type);
+    }
+    assert_eq!(Native.treatments().len(), EventType::iter().count() - 1);
+}
+
+#[test]
+fn money_moves_only_when_its_amount_is_known_and_not_zero() {
+    let moved = with(full(), "/type", json!("transaction_processed"));
+    for (pointer, value, expected) in [
+        ("/money/amount", json!(-38700), "transaction_processed -387.00 NOK => active"),
+        ("/money/amount", json!(0), "(zero_amount) => active"),
+        ("/money", Value::Null, "(unknown_amount) => active"),
+        ("/money/currency", json!("JPY"), "transaction_processed 387.00 JPY => active"),
+    ] {
+        let mut payload = with(moved.clone(), pointer, value);
+        if expected.contains("JPY") {
+            // A producer that says how many digits its amount has is believed.
+            payload["money"]["exponent"] = json!(2);
+        }
+        assert_eq!(story().tell("", &payload), expected);
+    }
+}
+
+#[test]
+fn a_key_of_somebody_else_is_a_mismatch() {
+    let payload = with(full(), "/subscriber/id", json!("acct-1"));
+    assert_eq!(story().tell("", &payload), "parked: key mismatch");
+}
+
+#[test]
+fn what_is_required_is_insisted_on() {
+    for (pointer, value, expected) in [
+        ("/type", Value::Null, "parked: /type: missing"),
+        ("/occurred_at", Value::Null, "parked: /occurred_at: missing"),
+        ("/occurred_at", json!("yesterday"), "parked: /occurred_at: not a time"),
+        ("/occurred_at", json!(-5), "parked: /occurred_at: an absurd time"),
+        ("/subscriber", json!({}), "parked: /subscriber/id: missing"),
+        ("/subscription/id", Value::Null, "parked: /subscription/id: missing"),
+        ("/subscription", json!("sub-88"), "parked: /subscription: not an object"),
+        ("/money/amount", json!(1.5), "parked: /money/amount: not a whole number of minor units"),
+        ("/money/exponent", json!(40), "parked: /money/exponent: absurd"),
+        ("/type", json!("invented_in_2031"), "ignored: unknown_event_type"),
+        ("/subscription/status", json!("floating"), "subscription_renewed => active"),
+    ] {
+        assert_eq!(story().tell("", &with(full(), pointer, value)), expected, "{pointer}");
+    }
+}
+
+#[test]
+fn settings_say_where_the_user_is_and_what_to_pass_on() {
+    let settings = SourceSettings {
+        user_id: vec!["/subscriber/attributes/tier".to_owned()],
+        also: vec!["invented_in_2031".to_owned()],
+        environment: Some(Environment::Sandbox),
+        ..SourceSettings::default()
+    };
+    let mut payload = with(full(), "/environment", Value::Null);
+    payload["provider_event_type"] = Value::Null;
+    payload["type"] = json!("invented_in_2031");
+    let mut story = story().with_settings(settings);
+    let facts = story.facts("", &payload);
+    assert_eq!(facts.person.user_id.as_deref(), Some("gold"));
+    assert_eq!(facts.environment, Environment::Sandbox);
+    payload["subscription"] = Value::Null;
+    assert_eq!(story.tell("", &payload), "provider_event");
+}
+
+#[test]
+fn an_avro_event_says_the_same_as_its_json() {
+    let raw = RawView {
+        body: &serde_json::to_vec(&full()).unwrap(),
+        event_id: "evt_in_story",
+        event_type: "",
+        subscriber_id: SUBSCRIBER,
+        received_at: Timestamp::from_millis(1_790_000_000_000),
+        traceparent: None,
+    };
+    let event = super::json::event(&raw, &SourceSettings::default()).unwrap();
+    let codec = Codec::new(Framing::SingleObject).unwrap();
+    let mut framed = Vec::new();
+    codec.encode(&event, &mut framed).unwrap();
+    assert_eq!(story().read_bytes("", &framed), story().read("", &full()));
+    for (refused, problem) in [
+        (&framed[..12], "not a lifecycle event"),
+        (&[0, 0, 0, 0, 7, 1, 2][..], "Avro of an unknown registry id"),
+        (&[0xC3, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], "Avro of an unknown schema"),
+    ] {
+        let parked = Reading::Parked(Unreadable { path: String::new(), problem });
+        assert_eq!(story().read_bytes("", refused), parked);
+    }
+}
+
+fn absurd() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!([1, {"a": []}])),
+        Just(json!({"id": {}})),
+        any::<i64>().prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn mutated_payloads_never_panic_and_always_get_an_answer(
+        chapters in proptest::collection::vec(
+            (
+                any::<proptest::sample::Index>(),
+                proptest::sample::select(vec!["", "/subscription", "/subscriber", "/money"]),
+                any::<proptest::sample::Index>(),
+                absurd(),
+            ),
+            1..12,
+        ),
+    ) {
+        let mut story = story();
+        for (name, part, field, value) in chapters {
+            let (name, _) = *name.get(Native.treatments());
+            let mut payload = with(full(), "/type", json!(name));
+            story.tell("", &payload);
+            let fields = payload.pointer_mut(part).unwrap().as_object_mut().unwrap();
+            let field = field.get(&fields.keys().cloned().collect::<Vec<_>>()).clone();
+            fields.insert(field, value);
+            story.tell("", &payload);
+            story.tell_late("", &payload);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        framing in proptest::sample::select(vec![&b""[..], b"\xC3\x01", b"\0", b"{"]),
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        story().read_bytes("", &[framing, &body].concat());
+    }
+}
