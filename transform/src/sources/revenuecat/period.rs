@@ -61,9 +61,9 @@ pub(super) fn standing(state: &SubscriptionState, moment: Timestamp) -> Status {
     }
 }
 
-/// What the period costs a month; unknown for what is free or has no bounds.
+/// What the period costs a month; unknown for what is free (it has no price) or has no bounds.
 pub(super) fn rate(subscription: &Subscription) -> Option<Rate> {
-    let price = subscription.price.as_ref().filter(|price| price.amount > 0)?;
+    let price = subscription.price.as_ref()?;
     let period = Period::between(subscription.period_start?, subscription.period_end?)?;
     Some(Rate::of(price, 1, period))
 }

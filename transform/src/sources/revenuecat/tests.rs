@@ -366,6 +366,18 @@ fn a_change_of_product_is_scheduled_and_then_carried_out() {
 }
 
 #[test]
+fn a_free_period_is_not_compared_with_a_price() {
+    expect(&[
+        ("initial_purchase_trial", NONE, "subscription_started, trial_started => trial"),
+        (
+            "renewal_trial_conversion",
+            json!({"product_id": "studio.yearly"}),
+            "trial_converted, subscription_crossgraded, transaction_processed 109.00 SEK => active",
+        ),
+    ]);
+}
+
+#[test]
 fn a_change_at_google_is_a_purchase_of_its_own_and_counts_once() {
     let bought = |transaction: &str| {
         json!({"product_id": "studio.yearly", "original_transaction_id": transaction,
