@@ -43,7 +43,10 @@ impl Fields<'_> {
                 Some(Secrets::fixed(vec![SecretString::from(text)]))
             }
             (None, Some(entry)) => self.secret_file(entry, Amount::One),
-            (None, None) => self.missing(key),
+            (None, None) => {
+                self.problem_here(format!("`{key}` or `{file_key}` is required"));
+                None
+            }
             (Some(_), Some(_)) => self.both(key, &file_key),
         }
     }

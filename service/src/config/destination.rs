@@ -262,19 +262,24 @@ impl Retry {
             "How long after the first failure the event is parked. Customer.io starts no campaign \
              for events older than 72 h.",
         );
-        let retry = Self { in_place: in_place?, delays: delays?, horizon: horizon? };
-        match retry.delays.first() {
-            None => fields.problem("delays", "must not be empty"),
-            Some(first) if *first > retry.horizon => {
-                let key = if fields.has("horizon") { "horizon" } else { "delays" };
-                fields.problem(key, "the first of `delays` lies beyond `horizon`");
-            }
-            Some(_) => {}
+        if let Some(delays) = &delays {
+            judge_delays(fields, delays, horizon);
         }
-        if !retry.delays.is_sorted_by(|earlier, later| earlier < later) {
-            fields.problem("delays", "must be ascending");
+        Some(Self { in_place: in_place?, delays: delays?, horizon: horizon? })
+    }
+}
+
+fn judge_delays(fields: &Fields<'_>, delays: &[Duration], horizon: Option<Duration>) {
+    if !delays.is_sorted_by(|earlier, later| earlier < later) {
+        fields.problem("delays", "must be ascending");
+    }
+    match (delays.first(), horizon) {
+        (None, _) => fields.problem("delays", "must not be empty"),
+        (Some(first), Some(horizon)) if *first > horizon => {
+            let key = if fields.has("horizon") { "horizon" } else { "delays" };
+            fields.problem(key, "the first of `delays` lies beyond `horizon`");
         }
-        Some(retry)
+        (Some(_), _) => {}
     }
 }
 

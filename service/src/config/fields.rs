@@ -182,22 +182,19 @@ impl<'a> Fields<'a> {
         all
     }
 
-    /// Free keys with plain values, with the place of each.
-    pub(super) fn pairs(&mut self, key: &str, doc: &str) -> Option<Vec<(String, String, Place)>> {
+    /// Free keys with plain values, with the place of each. One that cannot be read is left out, so
+    /// that the others can still be judged.
+    pub(super) fn pairs(&mut self, key: &str, doc: &str) -> Vec<(String, String, Place)> {
         self.declare(key, "a section of free keys", "`{}`", doc);
-        let Some(entry) = self.take(key) else { return Some(Vec::new()) };
+        let Some(entry) = self.take(key) else { return Vec::new() };
         let outer = self.inside(entry, key);
         let kind = Kind { says: "a single value".to_owned(), read: |text| Some(text.to_owned()) };
-        let read: Vec<Option<(String, String, Place)>> = outer
-            .entries
-            .iter()
-            .map(|entry| {
-                let place = outer.place.child(&entry.key, &entry.origin);
-                let value = self.scalar_at(&place, &entry.node, &kind)?;
-                Some((entry.key.clone(), value, place))
-            })
-            .collect();
-        read.into_iter().collect()
+        let read = outer.entries.iter().filter_map(|entry| {
+            let place = outer.place.child(&entry.key, &entry.origin);
+            let value = self.scalar_at(&place, &entry.node, &kind)?;
+            Some((entry.key.clone(), value, place))
+        });
+        read.collect()
     }
 
     /// Reads the options of a variant that is not the chosen one, so that the reference page has
@@ -208,9 +205,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether the key is written here with a value.
+    /// Whether the key is written here with a value; an empty list is none.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key == key && !entry.node.is_null())
+        let empty = |node: &Node| matches!(&node.value, Value::List(items) if items.is_empty());
+        let found = self.entries.iter().find(|entry| entry.key == key);
+        found.is_some_and(|entry| !entry.node.is_null() && !empty(&entry.node))
     }
 
     /// Stops complaints about unknown keys, because what decides which are known is itself wrong.
@@ -319,7 +318,8 @@ impl<'a> Fields<'a> {
         }
         let key = place.path.strip_prefix(&self.place.path).unwrap_or(&place.path);
         let secret = ["secret", "authorization", "api_key", "site_id", "access_token", "password"];
-        if secret.iter().any(|word| key.contains(word)) {
+        // With an `@` it may be a URL that contains a password.
+        if scalar.text.contains('@') || secret.iter().any(|word| key.contains(word)) {
             return "another value".to_owned();
         }
         scalar.shown()

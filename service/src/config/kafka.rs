@@ -105,12 +105,12 @@ impl Kafka {
             partitions: partitions?,
             replication_factor: replication_factor?,
             session_timeout: session_timeout?,
-            properties: properties?,
+            properties,
         })
     }
 }
 
-fn read_properties(fields: &mut Fields<'_>) -> Option<Properties> {
+fn read_properties(fields: &mut Fields<'_>) -> Properties {
     let owned: Vec<String> = OWNED.iter().map(|(key, _)| format!("`{key}`")).collect();
     let pairs = fields.pairs(
         "properties",
@@ -119,7 +119,7 @@ fn read_properties(fields: &mut Fields<'_>) -> Option<Properties> {
              that the promises of the pipeline rest on: {}.",
             owned.join(", ")
         ),
-    )?;
+    );
     let mut properties = BTreeMap::new();
     for (key, value, place) in pairs {
         // An environment variable cannot spell a dot, and no property of librdkafka has both.
@@ -132,7 +132,7 @@ fn read_properties(fields: &mut Fields<'_>) -> Option<Properties> {
         }
         properties.insert(key, value);
     }
-    Some(Properties(properties))
+    Properties(properties)
 }
 
 impl SchemaRegistry {

@@ -73,8 +73,9 @@ impl Source {
         );
         let secrets = fields.secrets(
             "secrets",
-            "Signing secrets; several while one is being rotated. For `revenuecat` optional: when \
-             set, the HMAC header is checked as well.",
+            "Signing secrets, needed by every source with a webhook; several while one is being \
+             rotated. For `revenuecat` they may be left out; when set, the HMAC header is checked \
+             as well.",
         );
         let authorization = fields.secrets(
             "authorization",
@@ -111,60 +112,67 @@ impl Source {
             &[],
             "Event types of the provider to pass on though they have no meaning of their own here.",
         );
-        let place = fields.place().clone();
-        let source = Self {
-            provider: provider?,
+        if let Some(provider) = provider {
+            judge(fields, provider, secrets.as_ref(), authorization.as_ref());
+        }
+        let provider = provider?;
+        let environment = match (provider, environment?) {
+            (Provider::Dodo, None) => Some(Environment::Production),
+            (_, environment) => environment,
+        };
+        Some(Self {
+            provider,
             secrets: secrets?,
             authorization: authorization?,
             tolerance: tolerance?,
-            environment: environment?,
+            environment,
             user_id: user_id?,
             plans: plans?,
             also: also?,
-            place,
-        };
-        source.judge(fields);
-        Some(source.with_environment())
+            place: fields.place().clone(),
+        })
     }
+}
 
-    fn judge(&self, fields: &Fields<'_>) {
-        let any_secret = self.secrets.are_configured() || self.authorization.are_configured();
-        match self.provider {
-            Provider::Native => {
-                for key in ["secrets", "secrets_file", "tolerance"] {
-                    if fields.has(key) && (key != "secrets" || self.secrets.are_configured()) {
-                        fields.problem(key, "a `native` source has no webhook path to protect");
-                    }
-                }
-            }
-            Provider::Revenuecat => {
-                if !any_secret {
-                    fields.problem_here("a source needs `authorization`, `secrets` or both");
-                }
-            }
-            Provider::Stripe | Provider::Dodo | Provider::Purchasely => {
-                if !self.secrets.are_configured() {
-                    fields.problem_here("a source needs at least one of `secrets`");
-                }
-            }
+/// What the provider decides about the other options. A credential that could not be read counts as
+/// configured: it has its own complaint.
+fn judge(
+    fields: &Fields<'_>,
+    provider: Provider,
+    secrets: Option<&Secrets>,
+    authorization: Option<&Secrets>,
+) {
+    let secrets_set = secrets.is_none_or(Secrets::are_configured);
+    let authorization_set = authorization.is_none_or(Secrets::are_configured);
+    match provider {
+        Provider::Native => {
+            let message = "a `native` source has no webhook that a secret could protect";
+            refuse(fields, &["secrets", "secrets_file"], message);
         }
-        if self.provider != Provider::Revenuecat {
-            for key in ["authorization", "authorization_file"] {
-                if fields.has(key) {
-                    fields.problem(key, "only a `revenuecat` source has this option");
-                }
-            }
+        Provider::Revenuecat if !secrets_set && !authorization_set => {
+            fields.problem_here(
+                "a `revenuecat` source needs `authorization`, `secrets` or both, in place or as a \
+                 file",
+            );
         }
-        if self.provider != Provider::Dodo && fields.has("environment") {
-            let message = "only a `dodo` source has this option; the other payloads say it";
-            fields.problem("environment", message);
+        Provider::Stripe | Provider::Dodo | Provider::Purchasely if !secrets_set => {
+            let message = "a source needs at least one secret, in `secrets` or `secrets_file`";
+            fields.problem_here(message);
         }
+        Provider::Revenuecat | Provider::Stripe | Provider::Dodo | Provider::Purchasely => {}
     }
+    if provider != Provider::Revenuecat {
+        let message = "only a `revenuecat` source has this option";
+        refuse(fields, &["authorization", "authorization_file"], message);
+    }
+    if provider != Provider::Dodo {
+        let message = "only a `dodo` source has this option; the other payloads say it";
+        refuse(fields, &["environment"], message);
+    }
+}
 
-    fn with_environment(mut self) -> Self {
-        if self.provider == Provider::Dodo {
-            self.environment = self.environment.or(Some(Environment::Production));
-        }
-        self
+fn refuse(fields: &Fields<'_>, keys: &[&str], message: &str) {
+    for key in keys.iter().filter(|key| fields.has(key)) {
+        fields.problem(key, message);
     }
 }
