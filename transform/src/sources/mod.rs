@@ -6,6 +6,8 @@
 //! neither ever fails a record silently: what gives no event is ignored with a reason or parked with
 //! one.
 
+mod answer;
+pub mod dodo;
 #[cfg(test)]
 mod fold;
 mod json;
@@ -16,6 +18,7 @@ mod price;
 pub mod purchasely;
 mod registry;
 pub mod revenuecat;
+pub mod stripe;
 
 pub use registry::{Source, Sources, mapper_of};
 use schemas::event::{Offer, Transfer};

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use schemas::Provider;
 
+use super::dodo::Dodo;
+use super::native::Native;
+use super::purchasely::Purchasely;
+use super::revenuecat::RevenueCat;
+use super::stripe::Stripe;
 use super::{Mapper, SourceSettings};
 
 /// The mapping of a provider; `None` for one this version does not know.
 pub fn mapper_of(provider: Provider) -> Option<&'static dyn Mapper> {
     match provider {
-        Provider::Stripe
-        | Provider::Dodo
-        | Provider::Revenuecat
-        | Provider::Purchasely
-        | Provider::Native
-        | Provider::Unknown => None,
+        Provider::Stripe => Some(&Stripe),
+        Provider::Revenuecat => Some(&RevenueCat),
+        Provider::Purchasely => Some(&Purchasely),
+        Provider::Native => Some(&Native),
+        Provider::Dodo => Some(&Dodo),
+        Provider::Unknown => None,
     }
 }
 

@@ -6,14 +6,13 @@ mod payment;
 mod schedule;
 mod subscription;
 
-use schemas::state::{Facts, SubscriptionState};
-use schemas::{EventType, Timestamp};
+use schemas::EventType;
+use schemas::state::Facts;
 
-use super::super::{Decision, Draft, Known, overlay};
+use super::super::answer::{NO_CHANGE, of_type, told};
+use super::super::{Decision, Known};
 use super::{Family, catalogue, detail};
 
-/// Nothing that is told of a subscription or a person has changed.
-const NO_CHANGE: &str = "no_lifecycle_change";
 /// A facts record that this version does not understand, left by a later one.
 const NOT_UNDERSTOOD: &str = "not_understood";
 
@@ -28,7 +27,7 @@ pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
         Family::Dispute => payment::dispute(facts),
         Family::Schedule => schedule::decide(facts, known),
         Family::Link => Decision::ignored(catalogue::LINK_ONLY, None),
-        Family::PassedOn => told(vec![Draft::new(EventType::ProviderEvent)], None, NO_CHANGE),
+        Family::PassedOn => told(vec![of_type(EventType::ProviderEvent)], None, NO_CHANGE),
     }
 }
 
@@ -39,39 +38,5 @@ fn customer(facts: &Facts) -> Decision {
         _ if facts.details.contains_key(detail::CHANGED) => EventType::CustomerUpdated,
         _ => return Decision::ignored(NO_CHANGE, None),
     };
-    told(vec![Draft::new(event_type)], None, NO_CHANGE)
-}
-
-/// The events, or the reason why there are none.
-fn told(
-    events: Vec<Draft>,
-    subscription: Option<SubscriptionState>,
-    otherwise: &'static str,
-) -> Decision {
-    let ignored = events.is_empty().then_some(otherwise);
-    Decision { events, subscription, ignored }
-}
-
-/// The movement of money, unless it is none.
-fn transaction(facts: &Facts) -> Option<Draft> {
-    let money = facts.money.clone().filter(|money| money.amount != 0)?;
-    Some(Draft { money: Some(money), ..Draft::new(EventType::TransactionProcessed) })
-}
-
-/// An event that speaks of the facts' amount and reason.
-fn about_money(event_type: EventType, facts: &Facts) -> Draft {
-    Draft { money: facts.money.clone(), reason: facts.reason.clone(), ..Draft::new(event_type) }
-}
-
-/// What is known of the subscription that facts name without showing it; a new one is dated before
-/// everything, so that the first object that shows it counts as news.
-fn named(facts: &Facts, known: &Known<'_>) -> Option<SubscriptionState> {
-    let id = &facts.subscription.as_ref()?.shown.id;
-    Some(match known.subscription {
-        Some(state) => state.clone(),
-        None => SubscriptionState {
-            facts_at: Timestamp::from_millis(0),
-            ..overlay::continued(None, facts, id)
-        },
-    })
+    told(vec![of_type(event_type)], None, NO_CHANGE)
 }

@@ -5,12 +5,12 @@
 use schemas::EventType;
 use schemas::state::{Facts, SubscriptionState};
 
-use super::super::super::{Decision, Draft, Known};
+use super::super::super::answer::{
+    NO_CHANGE, ZERO_AMOUNT, about_money, named, of_type, told, transaction,
+};
+use super::super::super::{Decision, Known};
 use super::super::{detail, status};
-use super::{NO_CHANGE, about_money, named, told, transaction};
 
-/// A paid invoice of nothing, of which there is nothing else to tell.
-const ZERO_AMOUNT: &str = "zero_amount";
 /// Marks in a state that its trial was converted or not, and does not open again.
 pub(super) const TRIAL_OVER: &str = "trial_over";
 
@@ -35,9 +35,9 @@ fn paid(facts: &Facts, known: &Known<'_>) -> Decision {
     let mut events = Vec::new();
     if (is_cycle || reason == Some("subscription_update")) && awaits_conversion(&state) {
         convert(&mut state);
-        events.push(Draft::new(EventType::TrialConverted));
+        events.push(of_type(EventType::TrialConverted));
     } else if is_cycle && !state.ended {
-        events.push(Draft::new(EventType::SubscriptionRenewed));
+        events.push(of_type(EventType::SubscriptionRenewed));
     }
     events.extend(transaction(facts));
     told(events, Some(state), ZERO_AMOUNT)

@@ -3,12 +3,9 @@
 use schemas::EventType;
 use schemas::state::Facts;
 
+use super::super::super::answer::{NO_CHANGE, ZERO_AMOUNT, about_money, named, told, transaction};
 use super::super::super::{Decision, Known};
 use super::super::{catalogue, detail};
-use super::{NO_CHANGE, about_money, named, told, transaction};
-
-/// A refund or a purchase that moved nothing.
-const ZERO_AMOUNT: &str = "zero_amount";
 
 pub(super) fn checkout(facts: &Facts, known: &Known<'_>) -> Decision {
     let event_type = match facts.provider_event_type.as_str() {

@@ -3,9 +3,9 @@
 use schemas::EventType;
 use schemas::state::Facts;
 
-use super::super::super::{Decision, Draft, Known, overlay};
+use super::super::super::answer::{NO_CHANGE, named, of_type, told};
+use super::super::super::{Decision, Known, overlay};
 use super::super::detail;
-use super::{NO_CHANGE, named, told};
 
 /// Tells the phases to come, once: a schedule is updated for many reasons.
 pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
@@ -27,5 +27,5 @@ pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
     if phases.is_empty() {
         return Decision::ignored(NO_CHANGE, state);
     }
-    told(vec![Draft::new(EventType::PlanChangeScheduled)], state, NO_CHANGE)
+    told(vec![of_type(EventType::PlanChangeScheduled)], state, NO_CHANGE)
 }

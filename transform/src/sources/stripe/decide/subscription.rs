@@ -9,14 +9,13 @@ use schemas::event::Subscription;
 use schemas::state::{Facts, SubscriptionFacts, SubscriptionState};
 use schemas::{EventType, Timestamp};
 
+use super::super::super::answer::{ALREADY_ENDED, NO_CHANGE, of_type, told};
 use super::super::super::price::{Plan, Rate, change};
 use super::super::super::{Decision, Draft, Known, overlay};
 use super::super::{detail, status};
 use super::invoice::TRIAL_OVER;
-use super::{NO_CHANGE, NOT_UNDERSTOOD, cancel, told};
+use super::{NOT_UNDERSTOOD, cancel};
 
-/// It has ended, and that was told.
-const ALREADY_ENDED: &str = "already_ended";
 /// The word whose change was last told.
 const WORD: &str = "word";
 /// The subscription's start was told.
@@ -132,7 +131,7 @@ impl Change<'_> {
         let mut events: Vec<Draft> = Vec::with_capacity(rows.len());
         for row in rows {
             if events.iter().all(|draft| draft.event_type != row) {
-                events.push(Draft { reason: self.reason(row), ..Draft::new(row) });
+                events.push(Draft { reason: self.reason(row), ..of_type(row) });
             }
         }
         told(events, Some(next), otherwise)

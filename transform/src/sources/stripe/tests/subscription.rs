@@ -202,6 +202,21 @@ fn events_of_one_second_are_told_whatever_their_order() {
 }
 
 #[test]
+fn a_change_that_never_arrived_does_not_hide_the_next() {
+    let flag = |on: bool| json!({"cancel_at_period_end": on});
+    let mut story = active();
+    assert_eq!(
+        story.tell(UPDATED, &update(T + 1, &flag(true), &json!({"metadata": {}}))),
+        "(no_lifecycle_change) => cancelled",
+        "shown, not told"
+    );
+    assert_eq!(
+        story.tell(UPDATED, &update(T + 2, &flag(false), &flag(true))),
+        "renewal_enabled => active"
+    );
+}
+
+#[test]
 fn only_a_different_price_is_a_change_of_plan() {
     let change = |price, amount, interval, quantity, before: Value| {
         update(
