@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// The cluster and what all clients of this installation agree on.
 #[derive(Clone)]
@@ -32,6 +33,13 @@ pub(crate) enum Isolation {
     Committed,
     /// Everything, up to the high watermark.
     Uncommitted,
+}
+
+/// Logs what a client complains of. The end of a partition is reported like an error and is none.
+pub(crate) fn log_unless_end(error: &KafkaError, reason: &str) {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+        tracing::warn!(%error, reason, "the Kafka client is disturbed");
+    }
 }
 
 impl Cluster {

@@ -15,7 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
-use crate::cluster::Isolation;
+use crate::cluster::{Isolation, log_unless_end};
 use crate::{Cluster, GroupMember, Received, TopicPartition};
 
 /// How long committed offsets are asked for before it is an error: longer than the time-out of a
@@ -104,7 +104,11 @@ struct Context {
     closing: AtomicBool,
 }
 
-impl ClientContext for Context {}
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_unless_end(&error, reason);
+    }
+}
 
 impl ConsumerContext for Context {
     fn rebalance(

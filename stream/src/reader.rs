@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use schemas::Timestamp;
 
-use crate::cluster::Isolation;
+use crate::cluster::{Isolation, log_unless_end};
 use crate::{Cluster, Received};
 
 /// One call to the cluster.
@@ -67,10 +67,21 @@ pub enum ReadError {
     },
 }
 
+/// The end of a partition is what a reader asks for, not an error to log.
+struct Discreet;
+
+impl ClientContext for Discreet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_unless_end(&error, reason);
+    }
+}
+
+impl ConsumerContext for Discreet {}
+
 /// Reads partitions by assignment. `low_and_high` sees everything, `read_to` only what is committed.
 pub struct Reader {
-    committed: BaseConsumer,
-    uncommitted: BaseConsumer,
+    committed: BaseConsumer<Discreet>,
+    uncommitted: BaseConsumer<Discreet>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -82,8 +93,13 @@ impl std::fmt::Debug for Reader {
 impl Reader {
     /// Sets up a reader. `group` is named to the broker and never joined.
     pub fn open(cluster: &Cluster, group: &str) -> Result<Self, ReadError> {
-        let open =
-            |isolation| cluster.consumer(group, isolation).create().map_err(ReadError::Setup);
+        let open = |isolation| {
+            let mut config = cluster.consumer(group, isolation);
+            // Reading goes to an end that is already there: a broker that waits for more to come
+            // would only delay it, half a second for each partition.
+            config.set("fetch.wait.max.ms", "10");
+            config.create_with_context(Discreet).map_err(ReadError::Setup)
+        };
         Ok(Self {
             committed: open(Isolation::Committed)?,
             uncommitted: open(Isolation::Uncommitted)?,
@@ -98,6 +114,17 @@ impl Reader {
         self.uncommitted
             .fetch_watermarks(topic, partition, CALL_TIMEOUT)
             .map_err(|cause| client(topic, partition, cause))
+    }
+
+    /// How many partitions the topic has; 0 when it does not exist.
+    pub fn partitions(&self, topic: &str) -> Result<i32, ReadError> {
+        let metadata = self
+            .uncommitted
+            .fetch_metadata(Some(topic), CALL_TIMEOUT)
+            .map_err(|cause| client(topic, 0, cause))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let count = found.map_or(0, |found| found.partitions().len());
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }
 
     /// Offset of the first record at or after a moment; the high watermark when there is none.

@@ -1,15 +1,22 @@
 //! `transform`: from `subscriptions.raw` to `subscriptions.events`, exactly once and in order.
 //!
-//! The modules stand in the order in which a record meets them. All of them decide and none of them
-//! does IO: [`line`] ties them together for one partition.
+//! A record's way: [`record`] judges key and headers, [`sources`] read the body, [`seen`] recognises
+//! repetitions, [`order`] and [`window`] hold it until its turn, [`advance`] makes the lifecycle events,
+//! [`state`] remembers. [`line`] ties these together for one partition; none of them does IO or knows a
+//! clock. [`worker`] carries out what they decide, in Kafka transactions.
 
 pub mod advance;
 pub mod budget;
+pub mod configure;
+pub mod identity;
 pub mod line;
+pub mod line_switch;
+pub mod metrics;
 pub mod order;
 pub mod parking;
 pub mod record;
 pub mod rules;
+pub mod run;
 pub mod seen;
 pub mod sources;
 pub mod state;
@@ -17,3 +24,4 @@ pub mod tally;
 #[cfg(test)]
 mod testing;
 pub mod window;
+pub mod worker;

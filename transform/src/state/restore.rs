@@ -134,7 +134,7 @@ mod tests {
     fn disagreement(committed: Option<i64>, recorded: &PartitionRecord) -> Disagreement {
         match compare(committed, Some(recorded), 12) {
             Standing::Disagree(disagreement) => disagreement,
-            other => panic!("{other:?}"),
+            other @ (Standing::New | Standing::Agreed(_)) => panic!("{other:?}"),
         }
     }
 

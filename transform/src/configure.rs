@@ -1,0 +1,90 @@
+//! From the operator's configuration to what the modules of this crate take.
+
+use std::time::Duration;
+
+use schemas::Environment;
+use schemas::codec::CodecError;
+use schemas::topics::{CatalogueError, Installation, MESSAGE_OVERHEAD, TopicSpec, catalogue};
+use service::config::{self, Config};
+use stream::Cluster;
+
+use crate::rules::Rules;
+use crate::sources::{Source, SourceSettings, Sources, mapper_of};
+use crate::worker::agenda::Bounds;
+
+/// Records a transaction takes in at most, whatever its interval.
+const RECORDS: usize = 5_000;
+
+/// Bytes a transaction takes in at most, unless one message is larger.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// The largest message of the installation: the largest webhook and what surrounds it.
+pub fn max_message_bytes(config: &Config) -> usize {
+    config.ingest.max_body.saturating_add(MESSAGE_OVERHEAD)
+}
+
+/// The cluster.
+pub fn cluster(config: &Config) -> Cluster {
+    let properties = config.kafka.properties.iter();
+    Cluster {
+        brokers: config.kafka.brokers.clone(),
+        properties: properties.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        session_timeout: config.kafka.session_timeout,
+        max_message_bytes: max_message_bytes(config),
+    }
+}
+
+/// Every topic of the installation.
+pub fn topics(config: &Config) -> Result<Vec<TopicSpec>, CatalogueError> {
+    catalogue(&Installation {
+        prefix: &config.kafka.topic_prefix,
+        destinations: config.destinations.keys().map(String::as_str).collect(),
+        partitions: i32::try_from(config.kafka.partitions).unwrap_or(i32::MAX),
+        max_body: config.ingest.max_body,
+    })
+}
+
+/// Bounds of a transaction.
+pub fn bounds(config: &Config) -> Bounds {
+    Bounds { interval: config.transform.commit_interval, records: RECORDS, bytes: BYTES }
+}
+
+/// How records are judged; one set for each thread.
+pub fn rules(config: &Config) -> Result<Rules, CodecError> {
+    let config::Transform { reorder_window, dedup_window, .. } = config.transform;
+    let window: Duration = reorder_window;
+    Rules::new(sources(config), window, dedup_window, max_message_bytes(config))
+}
+
+/// The configured sources, each with its mapping.
+pub fn sources(config: &Config) -> Sources {
+    let sources = config.sources.iter().filter_map(|(name, source)| {
+        let provider = provider(source.provider);
+        let settings = SourceSettings {
+            user_id: source.user_id.clone(),
+            plans: source.plans.clone(),
+            also: source.also.clone(),
+            environment: source.environment.map(environment),
+        };
+        let mapper = mapper_of(provider)?;
+        Some(Source { name: name.clone(), provider, mapper, settings })
+    });
+    sources.collect()
+}
+
+fn provider(configured: config::Provider) -> schemas::Provider {
+    match configured {
+        config::Provider::Stripe => schemas::Provider::Stripe,
+        config::Provider::Dodo => schemas::Provider::Dodo,
+        config::Provider::Revenuecat => schemas::Provider::Revenuecat,
+        config::Provider::Purchasely => schemas::Provider::Purchasely,
+        config::Provider::Native => schemas::Provider::Native,
+    }
+}
+
+fn environment(configured: config::Environment) -> Environment {
+    match configured {
+        config::Environment::Production => Environment::Production,
+        config::Environment::Sandbox => Environment::Sandbox,
+    }
+}

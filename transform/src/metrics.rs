@@ -1,0 +1,244 @@
+//! Everything `transform` counts, with names, meanings and labels in one place.
+//!
+//! What transactions did is counted when they have committed, so that work that is done again is not
+//! counted twice. Labels are bounded: sources are those configured, all else are closed lists.
+
+use std::time::Duration;
+
+use service::metrics::{
+    Counter, CounterFamily, DeclarationError, Gauge, GaugeFamily, Histogram, HistogramFamily,
+    Registry, SECONDS,
+};
+use strum::IntoEnumIterator;
+
+use crate::parking::ParkReason;
+use crate::tally::Tally;
+
+const CONSUMED: Counter<0> = Counter {
+    name: "tributary_transform_consumed_total",
+    help: "Records of the raw topic taken in.",
+    labels: [],
+};
+const TICKS: Counter<0> = Counter {
+    name: "tributary_transform_ticks_total",
+    help: "Ticks among the records taken in.",
+    labels: [],
+};
+const EVENTS: Counter<1> = Counter {
+    name: "tributary_transform_events_total",
+    help: "Lifecycle events emitted, by type.",
+    labels: ["type"],
+};
+const DUPLICATES: Counter<0> = Counter {
+    name: "tributary_transform_duplicates_total",
+    help: "Records whose event had been accepted before.",
+    labels: [],
+};
+const REORDERED: Counter<0> = Counter {
+    name: "tributary_transform_reordered_total",
+    help: "Events that arrived behind a later one and were put right within the window.",
+    labels: [],
+};
+const LATE: Counter<0> = Counter {
+    name: "tributary_transform_late_total",
+    help: "Lifecycle events emitted as late: a later one had passed the window.",
+    labels: [],
+};
+const RELEASED_EARLY: Counter<0> = Counter {
+    name: "tributary_transform_released_early_total",
+    help: "Held events let go before their time because a subscriber had too many.",
+    labels: [],
+};
+const IDS_FORGOTTEN: Counter<0> = Counter {
+    name: "tributary_transform_ids_forgotten_total",
+    help: "Ids for deduplication forgotten before their time because a subscriber had too many.",
+    labels: [],
+};
+const CLOCK_CORRECTED: Counter<0> = Counter {
+    name: "tributary_transform_clock_corrected_total",
+    help: "Events from more than five minutes in the future, given the time of their reception.",
+    labels: [],
+};
+const PARKED: Counter<1> = Counter {
+    name: "tributary_transform_parked_total",
+    help: "Records parked in the unprocessable topic, by reason.",
+    labels: ["reason"],
+};
+const IGNORED: Counter<2> = Counter {
+    name: "tributary_transform_ignored_total",
+    help: "Records that give no lifecycle event, by source and reason.",
+    labels: ["source", "reason"],
+};
+const TRANSACTIONS: Counter<1> = Counter {
+    name: "tributary_transform_transactions_total",
+    help: "Transactions by outcome: committed, or in doubt and done again.",
+    labels: ["outcome"],
+};
+const COMMIT_SECONDS: Histogram<0> = Histogram {
+    name: "tributary_transform_transaction_seconds",
+    help: "From the begin of a transaction to its commit; readers of its partitions wait as long.",
+    labels: [],
+    buckets: SECONDS,
+};
+const RESTORE_SECONDS: Histogram<0> = Histogram {
+    name: "tributary_transform_restore_seconds",
+    help: "Time to take over a partition and read its state.",
+    labels: [],
+    buckets: SECONDS,
+};
+const WAITING: Gauge<1> = Gauge {
+    name: "tributary_transform_waiting_subscribers",
+    help: "Subscribers with events that wait for the reorder window, by partition.",
+    labels: ["partition"],
+};
+const LINE_STOPPED: Gauge<0> = Gauge {
+    name: "tributary_line_stopped",
+    help: "1 while the line is stopped because too much was parked; POST /resume lets it go on.",
+    labels: [],
+};
+
+/// The catalogue. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    consumed: CounterFamily<0>,
+    ticks: CounterFamily<0>,
+    events: CounterFamily<1>,
+    duplicates: CounterFamily<0>,
+    reordered: CounterFamily<0>,
+    late: CounterFamily<0>,
+    released_early: CounterFamily<0>,
+    ids_forgotten: CounterFamily<0>,
+    clock_corrected: CounterFamily<0>,
+    parked: CounterFamily<1>,
+    ignored: CounterFamily<2>,
+    transactions: CounterFamily<1>,
+    commit_seconds: HistogramFamily<0>,
+    restore_seconds: HistogramFamily<0>,
+    waiting: GaugeFamily<1>,
+    line_stopped: GaugeFamily<0>,
+}
+
+impl Metrics {
+    /// Declares all of them; those without open labels stand at zero from now on.
+    pub fn register(registry: &mut Registry) -> Result<Self, DeclarationError> {
+        let metrics = Self {
+            consumed: registry.counter(&CONSUMED)?,
+            ticks: registry.counter(&TICKS)?,
+            events: registry.counter(&EVENTS)?,
+            duplicates: registry.counter(&DUPLICATES)?,
+            reordered: registry.counter(&REORDERED)?,
+            late: registry.counter(&LATE)?,
+            released_early: registry.counter(&RELEASED_EARLY)?,
+            ids_forgotten: registry.counter(&IDS_FORGOTTEN)?,
+            clock_corrected: registry.counter(&CLOCK_CORRECTED)?,
+            parked: registry.counter(&PARKED)?,
+            ignored: registry.counter(&IGNORED)?,
+            transactions: registry.counter(&TRANSACTIONS)?,
+            commit_seconds: registry.histogram(&COMMIT_SECONDS)?,
+            restore_seconds: registry.histogram(&RESTORE_SECONDS)?,
+            waiting: registry.gauge(&WAITING)?,
+            line_stopped: registry.gauge(&LINE_STOPPED)?,
+        };
+        metrics.done(&Tally::default());
+        for reason in ParkReason::iter() {
+            metrics.parked.with([reason.name()]);
+        }
+        for outcome in ["committed", "doubtful"] {
+            metrics.transactions.with([outcome]);
+        }
+        metrics.line_stopped.with([]).set(0.0);
+        Ok(metrics)
+    }
+
+    /// A transaction committed and did this.
+    pub fn done(&self, tally: &Tally) {
+        let totals = [
+            (&self.consumed, tally.consumed),
+            (&self.ticks, tally.ticks),
+            (&self.duplicates, tally.duplicates),
+            (&self.reordered, tally.reordered),
+            (&self.late, tally.late),
+            (&self.released_early, tally.released_early),
+            (&self.ids_forgotten, tally.ids_forgotten),
+            (&self.clock_corrected, tally.clock_corrected),
+        ];
+        for (counter, number) in totals {
+            counter.with([]).inc_by(number);
+        }
+        for (event_type, number) in &tally.events {
+            self.events.with([event_type.name()]).inc_by(*number);
+        }
+        for (reason, number) in &tally.parked {
+            self.parked.with([reason.name()]).inc_by(*number);
+        }
+        for ((source, reason), number) in &tally.ignored {
+            self.ignored.with([source, reason]).inc_by(*number);
+        }
+    }
+
+    /// A transaction committed after so long.
+    pub fn committed(&self, took: Duration) {
+        self.transactions.with(["committed"]).inc();
+        self.commit_seconds.with([]).observe(took.as_secs_f64());
+    }
+
+    /// A transaction did not surely commit; its work is done again.
+    pub fn in_doubt(&self) {
+        self.transactions.with(["doubtful"]).inc();
+    }
+
+    /// A partition was taken over.
+    pub fn restored(&self, took: Duration) {
+        self.restore_seconds.with([]).observe(took.as_secs_f64());
+    }
+
+    /// So many subscribers of a partition wait for the window.
+    pub fn waiting(&self, partition: i32, subscribers: usize) {
+        let number = f64::from(u32::try_from(subscribers).unwrap_or(u32::MAX));
+        self.waiting.with([&partition.to_string()]).set(number);
+    }
+
+    /// A partition went elsewhere.
+    pub fn released(&self, partition: i32) {
+        self.waiting.remove([&partition.to_string()]);
+    }
+
+    /// The line stopped.
+    pub fn line_stopped(&self) {
+        self.line_stopped.with([]).set(1.0);
+    }
+
+    /// The line goes on.
+    pub fn line_resumed(&self) {
+        self.line_stopped.with([]).set(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::EventType;
+
+    #[test]
+    fn what_a_transaction_did_is_shown_under_the_documented_names() {
+        let mut registry = Registry::new().unwrap();
+        let metrics = Metrics::register(&mut registry).unwrap();
+        let mut tally = Tally { duplicates: 3, reordered: 2, late: 1, ..Tally::default() };
+        tally.events.insert(EventType::TrialStarted, 5);
+        tally.ignore("shop", "link_only");
+        metrics.done(&tally);
+        metrics.line_stopped();
+        let text = registry.text().unwrap();
+        for line in [
+            "tributary_transform_duplicates_total 3",
+            "tributary_transform_reordered_total 2",
+            "tributary_transform_late_total 1",
+            "tributary_transform_events_total{type=\"trial_started\"} 5",
+            "tributary_transform_parked_total{reason=\"unreadable\"} 0",
+            "tributary_transform_ignored_total{reason=\"link_only\",source=\"shop\"} 1",
+            "tributary_line_stopped 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The process: what `run`, `check` and `setup` do.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use schemas::topics::TopicSpec;
+use service::admin::{Admin, Readiness, routes};
+use service::cli::{Command, Invocation, NoOwn};
+use service::config::Config;
+use service::exit::Failure;
+use service::metrics::Registry;
+use stream::admin::{Finding, Severity};
+use stream::{Cluster, Transactions};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::configure;
+use crate::identity::Identity;
+use crate::line_switch::LineSwitch;
+use crate::metrics::Metrics;
+use crate::parking::ParkLimit;
+use crate::worker::failure::{Cure, WorkerError};
+use crate::worker::outgoing::Names;
+use crate::worker::{Shared, Worker};
+
+/// Does what was asked for.
+pub async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+    let config = Arc::clone(&invocation.config);
+    match invocation.command {
+        Command::Run => run(invocation).await,
+        Command::Check => check(&config).await,
+        Command::Setup => setup(&config).await,
+        Command::Own(own) => match own {},
+    }
+}
+
+/// Looks at the topics and refuses to start where one would lose or disorder records.
+async fn look_at_topics(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding>, Failure> {
+    let findings = stream::admin::check(cluster, specs).await.map_err(Failure::failed)?;
+    let (refusing, warning): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.severity == Severity::Refuses);
+    if refusing.is_empty() {
+        return Ok(warning);
+    }
+    let lines: Vec<_> = refusing.iter().map(ToString::to_string).collect();
+    Err(Failure::Refused(lines.join("\n")))
+}
+
+async fn check(config: &Config) -> Result<(), Failure> {
+    let cluster = configure::cluster(config);
+    let specs = configure::topics(config).map_err(Failure::failed)?;
+    for finding in look_at_topics(&cluster, &specs).await? {
+        tracing::warn!(topic = finding.topic, "{}", finding.message);
+    }
+    Ok(())
+}
+
+async fn setup(config: &Config) -> Result<(), Failure> {
+    let cluster = configure::cluster(config);
+    let specs = configure::topics(config).map_err(Failure::failed)?;
+    let replication = i32::try_from(config.kafka.replication_factor).unwrap_or(i32::MAX);
+    let created = stream::admin::create_missing(&cluster, &specs, replication)
+        .await
+        .map_err(Failure::failed)?;
+    for topic in created {
+        tracing::info!(topic, "topic created");
+    }
+    Ok(())
+}
+
+async fn run(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+    let Invocation { config, clock, shutdown, .. } = invocation;
+    let cluster = configure::cluster(&config);
+    let specs = configure::topics(&config).map_err(Failure::failed)?;
+    for finding in look_at_topics(&cluster, &specs).await? {
+        tracing::warn!(topic = finding.topic, "{}", finding.message);
+    }
+    let mut registry = Registry::new().map_err(Failure::failed)?;
+    let metrics = Metrics::register(&mut registry).map_err(Failure::failed)?;
+    let limit = ParkLimit::new(config.transform.park_limit.per_second());
+    let switch = Arc::new(LineSwitch::new(limit, metrics.clone()));
+    let readiness = Readiness::new();
+    let shared = Shared {
+        cluster,
+        names: Names::with_prefix(&config.kafka.topic_prefix),
+        bounds: configure::bounds(&config),
+        clock,
+        metrics,
+        switch: Arc::clone(&switch),
+        shutdown: shutdown.clone(),
+    };
+    let identity = identity(&config)?;
+    let workers = workers(&config, &identity, &shared, &readiness)?;
+    let admin = Admin::bind(&config.transform.admin).await.map_err(Failure::failed)?;
+    let pages = routes(readiness, Arc::new(registry)).merge(resume(switch));
+    let admin_until = CancellationToken::new();
+    let serving = tokio::spawn(admin.serve(pages, admin_until.clone()));
+    let ended = work_until_the_end(workers, &shutdown).await;
+    admin_until.cancel();
+    serving.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
+    ended
+}
+
+/// `POST /resume` lets a stopped line go on.
+fn resume(switch: Arc<LineSwitch>) -> Router {
+    Router::new().route(
+        "/resume",
+        post(move || async move {
+            switch.resume();
+            "resumed\n"
+        }),
+    )
+}
+
+fn identity(config: &Config) -> Result<Identity, Failure> {
+    let transform = &config.transform;
+    let fresh = format!("{:016x}", rand::random::<u64>());
+    let given = transform.instance_id.as_deref();
+    Identity::take(&transform.state_dir, given, &fresh, transform.workers)
+        .map_err(|error| Failure::Refused(Failure::failed(error).report()))
+}
+
+fn workers(
+    config: &Config,
+    identity: &Identity,
+    shared: &Shared,
+    readiness: &Readiness,
+) -> Result<Vec<Worker>, Failure> {
+    let prefix = &config.kafka.topic_prefix;
+    // Nobody else would end a transaction that a worker of old left open, and it blocks every reader.
+    for former in identity.former_workers(config.transform.workers) {
+        let name = identity.of_worker(prefix, former);
+        drop(Transactions::open(&shared.cluster, &name).map_err(Failure::failed)?);
+    }
+    (0..config.transform.workers)
+        .map(|number| {
+            let name = identity.of_worker(prefix, number);
+            let joined = readiness.register("kafka", format!("worker {number} has not joined"));
+            let rules = configure::rules(config).map_err(Failure::failed)?;
+            Worker::new(shared.clone(), name, rules, joined).map_err(Failure::failed)
+        })
+        .collect()
+}
+
+/// One thread for each; when one must stop, all do.
+async fn work_until_the_end(
+    workers: Vec<Worker>,
+    shutdown: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut threads = JoinSet::new();
+    for worker in workers {
+        threads.spawn_blocking(move || worker.run());
+    }
+    let mut outcome = Ok(());
+    while let Some(ended) = threads.join_next().await {
+        let ended = ended.map_err(Failure::failed).and_then(|ended| ended.map_err(failure_of));
+        if let Err(failure) = ended {
+            tracing::error!("{}", failure.report());
+            if outcome.is_ok() {
+                outcome = Err(failure);
+            }
+        }
+        shutdown.cancel();
+    }
+    outcome
+}
+
+fn failure_of(error: WorkerError) -> Failure {
+    match error.cure() {
+        Cure::Stop => Failure::Refused(Failure::failed(error).report()),
+        Cure::StartAgain | Cure::StartAgainOnce => Failure::failed(error),
+    }
+}
