@@ -27,9 +27,9 @@ pub use names::Names;
 pub use request::{Method, Request, segment};
 
 /// What one receiver needs, decided without IO.
-pub trait Destination: Send + Sync + 'static {
+pub trait Destination: std::fmt::Debug + Send + Sync + 'static {
     /// What an event becomes.
-    type Delivery: Send + 'static;
+    type Delivery: std::fmt::Debug + Send + Sync + 'static;
     /// How a group of deliveries is made.
     type Conversation: Conversation;
 

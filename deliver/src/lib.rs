@@ -1,5 +1,24 @@
-//! deliver
+//! The step from lifecycle events to destinations.
+//!
+//! Every destination is a [`line`] of its own: a consumer group, a retry topic, dead letters, a breaker
+//! and a pace, so that one that is down never delays another. Along the line a record meets [`broker`]
+//! (reads and commits), [`records`] (what it says), [`lanes`] (whose turn it is), [`destinations`] (what
+//! to send, what an answer means), [`dispatch`] (the calls).
+
+pub mod breaker;
+pub mod broker;
+pub mod configure;
 pub mod destinations;
+pub mod dispatch;
 pub mod failure;
+pub mod gate;
+pub mod http;
 pub mod lanes;
+pub mod line;
 pub mod marks;
+pub mod metrics;
+pub mod pace;
+pub mod park_limit;
+pub mod preflight;
+pub mod records;
+pub mod run;

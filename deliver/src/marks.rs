@@ -98,6 +98,12 @@ impl Marks {
         self.next
     }
 
+    /// The same where everything below `low` no longer exists.
+    #[must_use]
+    pub fn not_below(self, low: i64) -> Self {
+        if self.next >= low { self } else { Self::of(low, [], &self) }
+    }
+
     /// Whether the record at `offset` is finished.
     pub fn is_done(&self, offset: i64) -> bool {
         offset < self.next || self.done.iter().any(|range| range.contains(&offset))
@@ -252,6 +258,10 @@ mod tests {
         log.read(offset, Some(Identity { lane: "shop/1".into(), sequence: offset }))
     }
 
+    fn done_beyond(next: i64, range: Range<i64>) -> Marks {
+        Marks { next, done: std::iter::once(range).collect() }
+    }
+
     #[test]
     fn a_prefix_needs_no_text() {
         let mut log = Log::restored(Marks::up_to(10));
@@ -289,11 +299,11 @@ mod tests {
         let marks = log.marks();
         assert_eq!(marks, Marks { next: 6, done: vec![7..9, 12..20] });
         log.finish(6);
-        assert_eq!(log.marks(), Marks { next: 9, done: vec![12..20] });
+        assert_eq!(log.marks(), done_beyond(9, 12..20));
         assert!(!read(&mut log, 8));
         assert!(read(&mut log, 9));
         log.finish(9);
-        assert_eq!(log.marks(), Marks { next: 10, done: vec![12..20] });
+        assert_eq!(log.marks(), done_beyond(10, 12..20));
     }
 
     #[test]
@@ -309,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_later_version_may_add_fields() {
-        let marks = Marks { next: 3, done: vec![4..6] };
+        let marks = done_beyond(3, 4..6);
         let text = format!("{};clean", marks.encode());
         assert_eq!(Marks::decode(3, &text), Ok(marks));
     }

@@ -121,7 +121,20 @@ impl Attribute {
             Self::SubscriptionStatus => person.status.map(|status| word(status.name())),
             Self::TotalSpent => total.cloned().map(Fact::Money),
             Self::TotalSpentCurrency => total.map(|money| word(&money.currency)),
-            _ => match &event.subscription {
+            Self::ProductId
+            | Self::PlanId
+            | Self::Store
+            | Self::PeriodType
+            | Self::Entitlements
+            | Self::Quantity
+            | Self::AutoRenew
+            | Self::StartedAt
+            | Self::ExpiresAt
+            | Self::TrialEndsAt
+            | Self::GraceExpiresAt
+            | Self::AutoResumeAt
+            | Self::CancelReason
+            | Self::ExpirationReason => match &event.subscription {
                 None => return Shown::Unsaid,
                 Some(subscription) => match self.of_subscription(subscription) {
                     None if self.lapses() => return Shown::Cleared,

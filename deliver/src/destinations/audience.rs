@@ -63,11 +63,14 @@ pub struct Audience {
 impl Audience {
     /// As whom the subscriber of `event` is known at the destination, or why the event is not sent.
     pub fn admit(&self, event: &LifecycleEvent, names: &Names) -> Result<Identifier, Skip> {
-        match event.event_type {
-            EventType::Unknown => return Err(Skip::UnknownType),
-            EventType::ProviderEvent => return Err(Skip::ProviderEvent),
-            _ if !names.sends(event.event_type) => return Err(Skip::Disabled),
-            _ => {}
+        if event.event_type == EventType::Unknown {
+            return Err(Skip::UnknownType);
+        }
+        if event.event_type == EventType::ProviderEvent {
+            return Err(Skip::ProviderEvent);
+        }
+        if !names.sends(event.event_type) {
+            return Err(Skip::Disabled);
         }
         if !self.environments.contains(&event.environment) {
             return Err(Skip::Environment);

@@ -22,7 +22,8 @@
 //! | `transferred_from` `transferred_to` | the two sides of a transfer |
 //! | `subscription_id` `type` `sequence` `provider` `provider_event_type` `source` `environment` | where it comes from |
 
-use schemas::{LifecycleEvent, Money, Timestamp};
+use schemas::vocabulary::{PeriodType, Store};
+use schemas::{LifecycleEvent, Money, Status, Timestamp};
 
 /// One value, still typed: each destination has its own way to write it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +43,8 @@ pub enum Fact {
 /// What `event` tells, the most important first. Nothing that is unknown is in it.
 pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
     let subscription = event.subscription.as_ref();
-    let text = |value: Option<&String>| value.filter(|text| !text.is_empty()).map(said);
+    let text =
+        |value: Option<&String>| value.filter(|text| !text.is_empty()).map(|text| said(text));
     let of = |pick: fn(&schemas::event::Subscription) -> Option<&String>| {
         text(subscription.and_then(pick))
     };
@@ -63,18 +65,18 @@ pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
     let all = [
         ("amount", event.money.clone().filter(|money| money.amount != 0).map(Fact::Money)),
         ("product_id", of(|one| one.product_id.as_ref())),
-        ("status", word(subscription.and_then(|one| one.status).map(|status| status.name()))),
+        ("status", word(subscription.and_then(|one| one.status).map(Status::name))),
         ("expires_at", when(|one| one.expires_at)),
         ("plan_id", of(|one| one.plan_id.as_ref())),
         ("reason", text(reason)),
-        ("period_type", word(subscription.and_then(|one| one.period_type).map(|kind| kind.name()))),
-        ("store", word(subscription.and_then(|one| one.store).map(|store| store.name()))),
+        ("period_type", word(subscription.and_then(|one| one.period_type).map(PeriodType::name))),
+        ("store", word(subscription.and_then(|one| one.store).map(Store::name))),
         ("offer_id", text(event.offer.as_ref().and_then(|offer| offer.id.as_ref()))),
         ("offer_kind", word(event.offer.as_ref().map(|offer| offer.kind.name()))),
         ("previous_product_id", of(|one| one.previous_product_id.as_ref())),
         (
             "previous_status",
-            word(subscription.and_then(|one| one.previous_status).map(|status| status.name())),
+            word(subscription.and_then(|one| one.previous_status).map(Status::name)),
         ),
         ("grace_expires_at", when(|one| one.grace_expires_at)),
         ("trial_ends_at", when(|one| one.trial_ends_at)),
@@ -82,7 +84,7 @@ pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
         ("auto_renew", subscription.and_then(|one| one.auto_renew).map(Fact::Flag)),
         ("quantity", subscription.and_then(|one| one.quantity).map(Fact::Number)),
         ("entitlements", listed(subscription.map(|one| &one.entitlements))),
-        ("subscription_status", word(person.status.map(|status| status.name()))),
+        ("subscription_status", word(person.status.map(Status::name))),
         ("total_spent", person.total_spent.clone().map(Fact::Money)),
         ("transferred_from", listed(transfer.map(|transfer| &transfer.from))),
         ("transferred_to", listed(transfer.map(|transfer| &transfer.to))),
@@ -97,6 +99,6 @@ pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
     all.into_iter().filter_map(|(key, fact)| fact.map(|fact| (key, fact))).collect()
 }
 
-fn said(text: &String) -> Fact {
-    Fact::Text(text.clone())
+fn said(text: &str) -> Fact {
+    Fact::Text(text.to_owned())
 }

@@ -177,17 +177,17 @@ impl<T: Clone> Partition<T> {
             let key = self.ready.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
             lane.queued = false;
-            let Some(head) = lane.startable(now) else {
+            let Some(sequence) = lane.startable(now) else {
                 self.settle(&key, now);
                 continue;
             };
             let ticket = Ticket(self.next_ticket);
             self.next_ticket += 1;
-            let held = lane.records.get_mut(&head)?;
+            let held = lane.records.get_mut(&sequence)?;
             held.phase = Phase::Sending;
             lane.sending = true;
             let content = held.content.clone();
-            self.sending.insert(ticket, Identity { lane: key, sequence: head });
+            self.sending.insert(ticket, Identity { lane: key, sequence });
             return Some((ticket, content));
         }
     }
@@ -260,7 +260,7 @@ impl<T: Clone> Partition<T> {
     /// snapshot already counts the departing records as done: should the transaction not commit, this
     /// state machine is dropped and restored from what was committed before.
     pub fn checkpoint(&mut self, now: Timestamp) -> Option<Checkpoint<T>> {
-        if self.committing.is_some() || !(self.changed || !self.leaving.is_empty()) {
+        if !self.changed() {
             return None;
         }
         self.append_anew(now);
@@ -328,19 +328,19 @@ impl<T: Clone> Partition<T> {
         }
     }
 
+    /// Whether reading that was stopped is worth starting again: half of what was too much is done.
+    pub fn has_caught_up(&self, source: Source) -> bool {
+        self.wants(source) && self.events.undone_count() <= self.bounds.undone_events / 2
+    }
+
+    /// Whether there is something to commit.
+    pub fn changed(&self) -> bool {
+        self.committing.is_none() && (self.changed || !self.leaving.is_empty())
+    }
+
     /// When a waiting lane may go on.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)
-    }
-
-    /// Whether an event could be sent right now.
-    pub fn is_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// Sendings under way.
-    pub fn sending(&self) -> usize {
-        self.sending.len()
     }
 
     /// Undone records of a topic among what was read.
@@ -374,14 +374,14 @@ impl<T: Clone> Partition<T> {
     /// Brings the queues in line with a lane that changed.
     fn settle(&mut self, key: &Arc<str>, now: Timestamp) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
-        let Some((head, held)) = lane.records.first_key_value() else {
+        let Some((first, head)) = lane.records.first_key_value() else {
             self.lanes.remove(key);
             return;
         };
         if lane.sending {
             return;
         }
-        if let Phase::Waiting { due } = held.phase {
+        if let Phase::Waiting { due } = head.phase {
             if due > now {
                 self.waiting.insert((due, key.clone()));
             } else if !lane.queued {
@@ -389,10 +389,10 @@ impl<T: Clone> Partition<T> {
                 self.ready.push_back(key.clone());
             }
         }
-        if !held.is_set_aside() {
+        if !head.is_set_aside() {
             return;
         }
-        let from = lane.followed.max(*head);
+        let from = lane.followed.max(*first);
         let later = lane.records.range_mut((Bound::Excluded(from), Bound::Unbounded));
         for (sequence, follower) in later {
             lane.followed = *sequence;

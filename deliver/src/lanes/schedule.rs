@@ -78,7 +78,7 @@ mod tests {
     fn schedule() -> Schedule {
         Schedule {
             in_place: vec![Duration::from_secs(1), Duration::from_secs(2)],
-            delays: vec![Duration::from_secs(10), Duration::from_secs(60)],
+            delays: vec![Duration::from_secs(10), Duration::from_mins(1)],
             horizon: Duration::from_secs(200),
         }
     }

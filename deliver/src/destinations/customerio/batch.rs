@@ -21,7 +21,7 @@ pub struct Batch {
 impl Batch {
     pub(super) fn new(deliveries: Vec<Operations>) -> Self {
         let verdicts = deliveries.iter().map(|_| None).collect();
-        let parts = VecDeque::from([0..deliveries.len()]);
+        let parts = std::iter::once(0..deliveries.len()).collect();
         Self { deliveries, verdicts, parts }
     }
 

@@ -203,13 +203,14 @@ impl Visit {
                 let message = "another contact has this e-mail address or id";
                 Some(Verdict::Park(Failure::new(Reason::Refused, message).answered(409, None)))
             }
-            Judgement::Archived(failure) => Some(Verdict::Park(failure)),
             Judgement::AttributesRefused(failure) if self.without_attributes.is_none() => {
                 // The same step again, with what needs no declaration.
                 self.without_attributes = Some(failure);
                 None
             }
-            Judgement::AttributesRefused(failure) => Some(Verdict::Park(failure)),
+            Judgement::Archived(failure) | Judgement::AttributesRefused(failure) => {
+                Some(Verdict::Park(failure))
+            }
             Judgement::Over(verdict) => Some(verdict),
         }
     }

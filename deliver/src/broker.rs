@@ -1,0 +1,463 @@
+//! One destination's thread towards Kafka: its consumer group and its transactions.
+//!
+//! The client is driven from one thread and blocks; deciding and calling happen elsewhere and do not.
+//! The two sides talk through bounded channels. The thread keeps the start order: all partitions
+//! assigned → committed offsets and their done marks → the true end of the retry topic → everything up
+//! to it is read → only then the owner may send (lane protocol, rules 1 and 2). Any error ends the
+//! thread; what it knew is dropped, and another starts from what is committed (rule 14).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemas::Timestamp;
+use stream::{
+    Cluster, Committed, Group, GroupError, Membership, Polled, Progress, ReadError, Reader,
+    Received, Record, TopicPartition, TransactionError, Transactions,
+};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::lanes::Source;
+use crate::marks::{Marks, MarksError};
+
+/// How long a command may wait behind a poll.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Records on their way to the owner.
+const RECORDS_IN_CHANNEL: usize = 1_024;
+
+/// More than the owner ever sends before it is answered.
+const COMMANDS_IN_CHANNEL: usize = 64;
+
+/// Where a group begins that never committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// At the oldest event kept.
+    Earliest,
+    /// At the next event.
+    Latest,
+    /// At the first event at or after this time.
+    At(Timestamp),
+}
+
+/// Where one destination's records are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The consumer group.
+    pub group: String,
+    /// Identifies this process's producer and no other's.
+    pub transactional_id: String,
+    /// The event topic.
+    pub events: String,
+    /// The retry topic.
+    pub retry: String,
+    /// Where to begin.
+    pub beginning: Beginning,
+}
+
+/// From the thread to the owner.
+#[derive(Debug)]
+pub enum FromBroker {
+    /// A partition is ours: what was done of it.
+    Assigned {
+        /// The partition.
+        partition: i32,
+        /// Of the event topic.
+        events: Marks,
+        /// Of the retry topic.
+        retry: Marks,
+    },
+    /// A record.
+    Record(Source, Box<Received>),
+    /// Every retry topic has been read to its end: sending may begin. `share` is how much of all
+    /// partitions is ours.
+    Started {
+        /// From 0 to 1.
+        share: f64,
+    },
+    /// The last commit is done.
+    Committed,
+    /// The partitions go to somebody else as soon as the owner says `Release`.
+    Revoked,
+    /// They are somebody else's already.
+    Lost,
+    /// The thread ended.
+    Ended(BrokerError),
+}
+
+/// From the owner to the thread.
+#[derive(Debug)]
+pub enum ToBroker {
+    /// All or nothing.
+    Commit {
+        /// To be appended, in this order.
+        records: Vec<Record>,
+        /// By topic and partition.
+        progress: Vec<(Source, i32, Marks)>,
+    },
+    /// Stops and starts the flow of records.
+    Flow {
+        /// To be stopped.
+        pause: Vec<(Source, i32)>,
+        /// To be started again.
+        resume: Vec<(Source, i32)>,
+    },
+    /// The owner has finished with the revoked partitions.
+    Release,
+    /// Leave the group and end.
+    Leave,
+}
+
+/// Why the thread ended.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The owner asked for it.
+    #[error("left the group")]
+    Left,
+    /// A call ended without a verdict.
+    #[error("a call to the destination was lost")]
+    CallLost,
+    /// The group.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// A transaction is in doubt.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// The retry topic cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// One of the two topics of a partition is somebody else's.
+    #[error(
+        "partition {partition} of {events} and of {retry} are not assigned together; do both \
+             topics have the same number of partitions, and do all instances run the same version?"
+    )]
+    Split {
+        /// The partition.
+        partition: i32,
+        /// The event topic.
+        events: String,
+        /// The retry topic.
+        retry: String,
+    },
+    /// Records that were never processed have been deleted.
+    #[error(
+        "the group {group} stands at {next} in partition {partition} of {topic}, whose oldest \
+             record is {low}: what lay between is gone. Accept the loss by setting the group's \
+             offset, with kafka-consumer-groups --reset-offsets --to-earliest"
+    )]
+    Gone {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The committed offset.
+        next: i64,
+        /// The oldest record.
+        low: i64,
+    },
+    /// The metadata of a committed offset cannot be read.
+    #[error("what is done in partition {partition} of {topic} cannot be read")]
+    Marks {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Why.
+        #[source]
+        cause: MarksError,
+    },
+}
+
+impl BrokerError {
+    /// Whether starting again cannot help: an operator has to decide.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Gone { .. } | Self::Marks { .. } | Self::Left => true,
+            Self::Group(error) => matches!(error, GroupError::OutOfRange(_)),
+            Self::Transaction(_) | Self::Read(_) | Self::Split { .. } | Self::CallLost => false,
+        }
+    }
+}
+
+/// The owner's end of the thread.
+#[derive(Debug)]
+pub struct Broker {
+    /// What the thread says.
+    pub incoming: mpsc::Receiver<FromBroker>,
+    /// What the thread is told.
+    pub commands: mpsc::Sender<ToBroker>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Broker {
+    /// Starts the thread.
+    pub fn start(place: Place) -> std::io::Result<Self> {
+        let (outgoing, incoming) = mpsc::channel(RECORDS_IN_CHANNEL);
+        let (commands, orders) = mpsc::channel(COMMANDS_IN_CHANNEL);
+        let thread = std::thread::Builder::new()
+            .name(place.group.clone())
+            .spawn(move || Session::end_of(place, outgoing, orders))?;
+        Ok(Self { incoming, commands, thread })
+    }
+
+    /// Whether the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+struct Session {
+    place: Place,
+    outgoing: mpsc::Sender<FromBroker>,
+    orders: mpsc::Receiver<ToBroker>,
+    transactions: Transactions,
+    group: Group,
+    reader: Reader,
+}
+
+/// The owner is gone: there is nobody to go on for.
+fn abandoned<T>(_: T) -> BrokerError {
+    BrokerError::Left
+}
+
+impl Session {
+    fn end_of(place: Place, outgoing: mpsc::Sender<FromBroker>, orders: mpsc::Receiver<ToBroker>) {
+        let last_words = outgoing.clone();
+        let error = match Self::open(place, outgoing, orders) {
+            Ok(mut session) => match session.run() {
+                Ok(never) => match never {},
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if last_words.blocking_send(FromBroker::Ended(error)).is_err() {
+            tracing::debug!("the owner was gone first");
+        }
+    }
+
+    fn open(
+        place: Place,
+        outgoing: mpsc::Sender<FromBroker>,
+        orders: mpsc::Receiver<ToBroker>,
+    ) -> Result<Self, BrokerError> {
+        let transactions = Transactions::open(&place.cluster, &place.transactional_id)?;
+        let reader = Reader::open(&place.cluster, &place.group)?;
+        let topics = [place.events.as_str(), place.retry.as_str()];
+        let group = Group::join(&place.cluster, &place.group, &topics, &Membership::default())?;
+        Ok(Self { place, outgoing, orders, transactions, group, reader })
+    }
+
+    fn run(&mut self) -> Result<std::convert::Infallible, BrokerError> {
+        loop {
+            loop {
+                match self.orders.try_recv() {
+                    Ok(order) => self.obey(order)?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Err(BrokerError::Left),
+                }
+            }
+            match self.group.poll(POLL)? {
+                Polled::Idle => {}
+                Polled::Record(received) => {
+                    let source = self.source(&received.topic);
+                    self.tell(FromBroker::Record(source, Box::new(received)))?;
+                }
+                Polled::Assigned(partitions) => self.take_over(&partitions)?,
+                Polled::Revoked(_) => self.hand_over(FromBroker::Revoked)?,
+                Polled::Lost(_) => self.hand_over(FromBroker::Lost)?,
+            }
+        }
+    }
+
+    fn tell(&self, message: FromBroker) -> Result<(), BrokerError> {
+        self.outgoing.blocking_send(message).map_err(abandoned)
+    }
+
+    fn source(&self, topic: &str) -> Source {
+        if topic == self.place.retry { Source::Retry } else { Source::Events }
+    }
+
+    fn topic(&self, source: Source) -> &str {
+        match source {
+            Source::Events => &self.place.events,
+            Source::Retry => &self.place.retry,
+        }
+    }
+
+    fn at(&self, source: Source, partition: i32) -> TopicPartition {
+        TopicPartition { topic: Arc::from(self.topic(source)), partition }
+    }
+
+    fn obey(&mut self, order: ToBroker) -> Result<(), BrokerError> {
+        match order {
+            ToBroker::Commit { records, progress } => self.commit(&records, &progress),
+            ToBroker::Flow { pause, resume } => {
+                let named = |list: &[(Source, i32)]| {
+                    list.iter().map(|(source, at)| self.at(*source, *at)).collect::<Vec<_>>()
+                };
+                let (pause, resume) = (named(&pause), named(&resume));
+                self.group.pause(&pause)?;
+                Ok(self.group.resume(&resume)?)
+            }
+            // Only ever the answer to a revocation.
+            ToBroker::Release => Ok(()),
+            ToBroker::Leave => Err(BrokerError::Left),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        records: &[Record],
+        progress: &[(Source, i32, Marks)],
+    ) -> Result<(), BrokerError> {
+        let progress: Vec<Progress> = progress
+            .iter()
+            .map(|(source, partition, marks)| Progress {
+                partition: self.at(*source, *partition),
+                next_offset: marks.next(),
+                metadata: marks.encode(),
+            })
+            .collect();
+        self.transact(records, &progress)?;
+        self.tell(FromBroker::Committed)
+    }
+
+    fn transact(&mut self, records: &[Record], progress: &[Progress]) -> Result<(), BrokerError> {
+        let member = self.group.member()?;
+        self.transactions.begin()?;
+        for record in records {
+            self.transactions.send(record)?;
+        }
+        self.transactions.commit(progress, &member)?;
+        Ok(())
+    }
+
+    /// Lets the owner finish, and only then the group.
+    fn hand_over(&mut self, message: FromBroker) -> Result<(), BrokerError> {
+        self.tell(message)?;
+        loop {
+            match self.orders.blocking_recv().ok_or(BrokerError::Left)? {
+                ToBroker::Release => return Ok(self.group.release()?),
+                order @ (ToBroker::Commit { .. } | ToBroker::Flow { .. } | ToBroker::Leave) => {
+                    self.obey(order)?;
+                }
+            }
+        }
+    }
+
+    fn take_over(&mut self, assigned: &[TopicPartition]) -> Result<(), BrokerError> {
+        let partitions = self.whole(assigned)?;
+        let committed = self.group.committed(assigned)?;
+        let (positions, missing) = self.positions(&committed)?;
+        if !missing.is_empty() {
+            // From the first record on, a restart must not depend on where the log ends then.
+            self.transact(&[], &missing)?;
+        }
+        let marks = |source, partition| {
+            positions.get(&(source, partition)).cloned().unwrap_or_else(|| Marks::up_to(0))
+        };
+        let mut start = Vec::new();
+        for partition in &partitions {
+            let (events, retry) =
+                (marks(Source::Events, *partition), marks(Source::Retry, *partition));
+            start.push((self.at(Source::Events, *partition), events.next()));
+            let from = retry.next();
+            self.tell(FromBroker::Assigned { partition: *partition, events, retry })?;
+            let end = self.restore(*partition, from)?;
+            start.push((self.at(Source::Retry, *partition), end));
+        }
+        self.group.start(&start)?;
+        let all = self.reader.partitions(&self.place.events)?.max(1);
+        let ours = i32::try_from(partitions.len()).unwrap_or(all);
+        self.tell(FromBroker::Started { share: f64::from(ours) / f64::from(all) })
+    }
+
+    /// The partitions, each of which must be ours in both topics.
+    fn whole(&self, assigned: &[TopicPartition]) -> Result<BTreeSet<i32>, BrokerError> {
+        let of = |source: Source| -> BTreeSet<i32> {
+            let ours = assigned.iter().filter(|at| self.source(&at.topic) == source);
+            ours.map(|at| at.partition).collect()
+        };
+        let (events, retry) = (of(Source::Events), of(Source::Retry));
+        match events.symmetric_difference(&retry).next() {
+            None => Ok(events),
+            Some(partition) => Err(BrokerError::Split {
+                partition: *partition,
+                events: self.place.events.clone(),
+                retry: self.place.retry.clone(),
+            }),
+        }
+    }
+
+    /// What is done in each partition, and what has to be committed because nothing ever was.
+    #[expect(clippy::type_complexity, reason = "two halves of one walk over the partitions")]
+    fn positions(
+        &self,
+        committed: &[Committed],
+    ) -> Result<(BTreeMap<(Source, i32), Marks>, Vec<Progress>), BrokerError> {
+        let mut positions = BTreeMap::new();
+        let mut missing = Vec::new();
+        for found in committed {
+            let partition = found.partition.partition;
+            let source = self.source(&found.partition.topic);
+            let topic = self.topic(source);
+            let (low, high) = self.reader.low_and_high(topic, partition)?;
+            let Some(next) = found.next_offset else {
+                let next_offset = self.beginning(source, partition, (low, high))?;
+                let at = found.partition.clone();
+                missing.push(Progress { partition: at, next_offset, metadata: String::new() });
+                positions.insert((source, partition), Marks::up_to(next_offset));
+                continue;
+            };
+            if is_gone(next, low, high) {
+                let (group, topic) = (self.place.group.clone(), topic.to_owned());
+                return Err(BrokerError::Gone { group, topic, partition, next, low });
+            }
+            let damaged = |cause| BrokerError::Marks { topic: topic.to_owned(), partition, cause };
+            let marks = Marks::decode(next, &found.metadata).map_err(damaged)?.not_below(low);
+            positions.insert((source, partition), marks);
+        }
+        Ok((positions, missing))
+    }
+
+    fn beginning(
+        &self,
+        source: Source,
+        partition: i32,
+        (low, high): (i64, i64),
+    ) -> Result<i64, BrokerError> {
+        match (source, self.place.beginning) {
+            (Source::Retry, _) | (Source::Events, Beginning::Earliest) => Ok(low),
+            (Source::Events, Beginning::Latest) => Ok(high),
+            (Source::Events, Beginning::At(moment)) => {
+                Ok(self.reader.offset_at(&self.place.events, partition, moment)?)
+            }
+        }
+    }
+
+    /// Reads the retry topic to its end; says where that is.
+    fn restore(&self, partition: i32, from: i64) -> Result<i64, BrokerError> {
+        let (_, high) = self.reader.low_and_high(&self.place.retry, partition)?;
+        let mut gone = false;
+        self.reader.read_to(&self.place.retry, partition, (from, high), |received| {
+            if self.tell(FromBroker::Record(Source::Retry, Box::new(received))).is_ok() {
+                return ControlFlow::Continue(());
+            }
+            gone = true;
+            ControlFlow::Break(())
+        })?;
+        if gone { Err(BrokerError::Left) } else { Ok(high.max(from)) }
+    }
+}
+
+/// Whether records were deleted that the group had yet to see. One offset may go missing without a
+/// record: the marker of the transaction that wrote the last one.
+fn is_gone(next: i64, low: i64, high: i64) -> bool {
+    next + 1 < low && low < high
+}

@@ -1,0 +1,208 @@
+//! From the operator's configuration to what the modules of this crate take.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use schemas::topics::{
+    CatalogueError, Installation, MESSAGE_OVERHEAD, Topic, TopicSpec, catalogue,
+};
+use schemas::{Environment, EventType, Timestamp};
+use service::clock::Clock;
+use service::config::{self, Account, Config, CustomerioRegion, IntercomRegion, Problems};
+use stream::Cluster;
+use strum::{IntoEnumIterator, VariantNames};
+
+use crate::broker::{Beginning, Place};
+use crate::destinations::customerio::{self, CustomerIo};
+use crate::destinations::intercom::{self, API_VERSION, Intercom};
+use crate::destinations::{Anonymous, Attribute, Audience, Identity, Names};
+use crate::dispatch::Caller;
+use crate::gate::Gate;
+use crate::http::{Credentials, Http, HttpError};
+use crate::lanes::Schedule;
+use crate::line::{Mode, Settings};
+
+/// The event names that may stand below `events:`.
+pub fn event_names() -> Vec<&'static str> {
+    EventType::iter().filter(|event| *event != EventType::Unknown).map(EventType::name).collect()
+}
+
+/// The attribute names that may stand below `attributes:`.
+pub fn attribute_names() -> &'static [&'static str] {
+    Attribute::VARIANTS
+}
+
+/// What only this binary can find wrong.
+pub fn judge(config: &Config) -> Result<(), Problems> {
+    let mut problems = Problems::new();
+    for destination in config.destinations.values() {
+        match destination.naming {
+            config::Naming::Unified => {}
+            config::Naming::Provider => problems.push(
+                &destination.place,
+                "`naming: provider` is not available in this version; use `naming: unified` and \
+                 rename what you need below `events` and `attributes`",
+            ),
+        }
+    }
+    problems.into_result()
+}
+
+/// The cluster.
+pub fn cluster(config: &Config) -> Cluster {
+    let properties = config.kafka.properties.iter();
+    Cluster {
+        brokers: config.kafka.brokers.clone(),
+        properties: properties.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        session_timeout: config.kafka.session_timeout,
+        max_message_bytes: config.ingest.max_body.saturating_add(MESSAGE_OVERHEAD),
+    }
+}
+
+/// The topics that `deliver` reads or writes.
+pub fn topics(config: &Config) -> Result<Vec<TopicSpec>, CatalogueError> {
+    let mut specs = catalogue(&Installation {
+        prefix: &config.kafka.topic_prefix,
+        destinations: config.destinations.keys().map(String::as_str).collect(),
+        partitions: i32::try_from(config.kafka.partitions).unwrap_or(i32::MAX),
+        max_body: config.ingest.max_body,
+    })?;
+    let ours = |names: &[String]| names.iter().any(|name| name == "deliver");
+    specs.retain(|spec| ours(&spec.writers) || ours(&spec.readers));
+    Ok(specs)
+}
+
+/// How the line of a destination works.
+pub fn line(config: &Config, name: &str, destination: &config::Destination) -> Settings {
+    let prefix = &config.kafka.topic_prefix;
+    let group = group(config, name);
+    let park = destination.park_limit;
+    Settings {
+        name: name.to_owned(),
+        place: Place {
+            cluster: cluster(config),
+            // Of this process alone: what a dead one left open is fenced by the group, not by it.
+            transactional_id: format!("{group}.{:016x}", rand::random::<u64>()),
+            group,
+            events: Topic::Events.name(prefix),
+            retry: Topic::Retry(name.to_owned()).name(prefix),
+            beginning: match destination.start {
+                config::Start::Earliest => Beginning::Earliest,
+                config::Start::Latest => Beginning::Latest,
+                config::Start::At(moment) => {
+                    Beginning::At(Timestamp::from_millis(moment.as_millisecond()))
+                }
+            },
+        },
+        schedule: Arc::new(Schedule {
+            in_place: destination.retry.in_place.clone(),
+            delays: destination.retry.delays.clone(),
+            horizon: destination.retry.horizon,
+        }),
+        mode: match destination.mode {
+            config::Mode::Live => Mode::Live,
+            config::Mode::Shadow => Mode::Shadow,
+        },
+        concurrency: usize::try_from(config.deliver.concurrency).unwrap_or(usize::MAX),
+        commit_interval: config.deliver.commit_interval,
+        drain: config.deliver.drain,
+        park_most: park.count,
+        park_window: park.period,
+    }
+}
+
+/// The consumer group of a destination.
+pub fn group(config: &Config, name: &str) -> String {
+    format!("{}deliver.{name}", config.kafka.topic_prefix)
+}
+
+/// What makes the calls of a destination.
+pub fn caller(
+    destination: &config::Destination,
+    clock: Arc<dyn Clock>,
+) -> Result<Caller, HttpError> {
+    let gate = Gate::new(destination.rate_limit.per_second());
+    Ok(Caller { http: http(destination)?, gate, clock })
+}
+
+fn http(destination: &config::Destination) -> Result<Http, HttpError> {
+    let (default_url, credentials, headers) = match &destination.account {
+        Account::Customerio(account) => {
+            let url = match account.region {
+                CustomerioRegion::Us => "https://track.customer.io",
+                CustomerioRegion::Eu => "https://track-eu.customer.io",
+            };
+            let user = account.site_id.clone();
+            let password = account.api_key.clone();
+            (url, Credentials::Basic { user, password }, Vec::new())
+        }
+        Account::Intercom(account) => {
+            let url = match account.region {
+                IntercomRegion::Us => "https://api.intercom.io",
+                IntercomRegion::Eu => "https://api.eu.intercom.io",
+                IntercomRegion::Au => "https://api.au.intercom.io",
+            };
+            let token = Credentials::Bearer(account.access_token.clone());
+            (url, token, vec![("Intercom-Version", API_VERSION)])
+        }
+    };
+    let url = destination.base_url.as_deref().unwrap_or(default_url);
+    Http::new(url, credentials, destination.timeout, headers)
+}
+
+/// A Customer.io workspace as configured.
+pub fn customerio(destination: &config::Destination) -> CustomerIo {
+    CustomerIo {
+        audience: audience(destination),
+        names: names(destination),
+        on_customer_deleted: match destination.on_customer_deleted {
+            config::OnCustomerDeleted::Keep => customerio::OnCustomerDeleted::Keep,
+            config::OnCustomerDeleted::Suppress => customerio::OnCustomerDeleted::Suppress,
+        },
+    }
+}
+
+/// An Intercom workspace as configured.
+pub fn intercom(destination: &config::Destination) -> Intercom {
+    let end = match destination.on_customer_deleted {
+        config::OnCustomerDeleted::Keep => intercom::OnCustomerDeleted::Keep,
+        config::OnCustomerDeleted::Suppress => intercom::OnCustomerDeleted::Archive,
+    };
+    Intercom::new(audience(destination), names(destination), end)
+}
+
+fn audience(destination: &config::Destination) -> Audience {
+    let identities = destination.identify_by.iter().map(|identity| match identity {
+        config::Identity::UserId => Identity::UserId,
+        config::Identity::Email => Identity::Email,
+        config::Identity::ProviderId => Identity::ProviderId,
+    });
+    let environments = destination.environments.iter().map(|environment| match environment {
+        config::Environment::Production => Environment::Production,
+        config::Environment::Sandbox => Environment::Sandbox,
+    });
+    Audience {
+        identify_by: identities.collect(),
+        anonymous: match destination.anonymous {
+            config::Anonymous::Skip => Anonymous::Skip,
+            config::Anonymous::Send => Anonymous::Send,
+        },
+        environments: environments.collect(),
+    }
+}
+
+fn names(destination: &config::Destination) -> Names {
+    Names { events: changed(&destination.events), attributes: changed(&destination.attributes) }
+}
+
+/// What is switched off (`None`) or has another name; what has its default is left out.
+fn changed<K: std::str::FromStr + std::hash::Hash + Eq>(
+    entries: &std::collections::BTreeMap<String, config::Entry>,
+) -> HashMap<K, Option<String>> {
+    let change = |entry: &config::Entry| match (&entry.name, entry.enabled) {
+        (_, false) => Some(None),
+        (Some(name), true) if !name.trim().is_empty() => Some(Some(name.trim().to_owned())),
+        (Some(_) | None, true) => None,
+    };
+    entries.iter().filter_map(|(key, entry)| Some((key.parse().ok()?, change(entry)?))).collect()
+}

@@ -1,0 +1,197 @@
+//! Makes the calls: groups what may go together, asks the gate before each request, and follows each
+//! conversation to its verdicts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemas::Timestamp;
+use service::clock::Clock;
+use tokio::task::JoinSet;
+
+use crate::breaker::State;
+use crate::destinations::{Answer, Conversation, Destination, Turn, Verdict, trouble};
+use crate::gate::Gate;
+use crate::http::Http;
+use crate::lanes::Ticket;
+
+/// What calls have in common.
+#[derive(Debug)]
+pub struct Caller {
+    /// Opens the connections.
+    pub http: Http,
+    /// Says whether and how soon.
+    pub gate: Gate,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Which sending a delivery belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Token {
+    /// Of which partition.
+    pub partition: i32,
+    /// Which sending of it.
+    pub ticket: Ticket,
+    /// When the event's webhook was received.
+    pub received_at: Timestamp,
+}
+
+/// What came of a task.
+#[derive(Debug)]
+pub enum Finished {
+    /// Verdicts in the order of the tokens.
+    Called(Vec<(Token, Verdict)>),
+    /// The breaker opened before it was over: nothing is known of these, and nothing was spent.
+    Interrupted(Vec<Token>),
+    /// A probe is back.
+    Probed,
+    /// A task ended without saying anything; what it held is not known any more.
+    Broken,
+}
+
+/// The calls of one destination.
+#[derive(Debug)]
+pub struct Dispatch<D: Destination> {
+    destination: Arc<D>,
+    caller: Arc<Caller>,
+    concurrency: usize,
+    queue: VecDeque<(Token, D::Delivery)>,
+    tasks: JoinSet<Finished>,
+}
+
+impl<D: Destination> Dispatch<D> {
+    /// At most `concurrency` calls at a time.
+    pub fn new(destination: Arc<D>, caller: Arc<Caller>, concurrency: usize) -> Self {
+        let (queue, tasks) = (VecDeque::new(), JoinSet::new());
+        Self { destination, caller, concurrency, queue, tasks }
+    }
+
+    /// Whether there is room for another delivery: two rounds of full groups are enough to never run
+    /// dry.
+    pub fn has_room(&self) -> bool {
+        let group = self.destination.grouping().deliveries;
+        self.queue.len() < self.concurrency.saturating_mul(group).saturating_mul(2)
+    }
+
+    /// Takes a delivery on.
+    pub fn push(&mut self, token: Token, delivery: D::Delivery) {
+        self.queue.push_back((token, delivery));
+    }
+
+    /// Begins whatever may begin now. Says after how long to ask again, if something waits for time
+    /// alone.
+    pub fn begin(&mut self) -> Option<Duration> {
+        let now = self.caller.clock.elapsed();
+        if self.caller.gate.begin_probe(now) {
+            self.tasks.spawn(probe(self.destination.probe(), self.caller.clone()));
+        }
+        match self.caller.gate.state() {
+            State::Closed => {}
+            State::HalfOpen => return None,
+            State::Open { until } => return Some(until.saturating_sub(now)),
+        }
+        while !self.queue.is_empty() && self.tasks.len() < self.concurrency {
+            // Waiting here and not in the task lets the group grow meanwhile.
+            let wait = self.caller.gate.wait(now);
+            if !wait.is_zero() {
+                return Some(wait);
+            }
+            let delay = self.caller.gate.reserve(now);
+            let (tokens, deliveries) = self.group();
+            let conversation = self.destination.converse(deliveries);
+            self.tasks.spawn(converse(conversation, tokens, delay, self.caller.clone()));
+        }
+        None
+    }
+
+    /// The longest run of the queue that fits one conversation; never empty while the queue is not.
+    fn group(&mut self) -> (Vec<Token>, Vec<D::Delivery>) {
+        let grouping = self.destination.grouping();
+        let (mut tokens, mut deliveries) = (Vec::new(), Vec::new());
+        let mut bytes = 0_usize;
+        while let Some((_, delivery)) = self.queue.front() {
+            bytes = bytes.saturating_add(D::weight(delivery));
+            let full = deliveries.len() >= grouping.deliveries || bytes > grouping.bytes;
+            if full && !deliveries.is_empty() {
+                break;
+            }
+            if let Some((token, delivery)) = self.queue.pop_front() {
+                tokens.push(token);
+                deliveries.push(delivery);
+            }
+        }
+        (tokens, deliveries)
+    }
+
+    /// Whether a call or a probe is under way.
+    pub fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// What ended next. Only to be asked while [`Self::is_busy`]; safe to drop and ask again.
+    pub async fn next(&mut self) -> Finished {
+        match self.tasks.join_next().await {
+            Some(Ok(finished)) => finished,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a call ended unexpectedly");
+                Finished::Broken
+            }
+            None => Finished::Probed,
+        }
+    }
+
+    /// Forgets what has not begun.
+    pub fn abandon_queue(&mut self) {
+        self.queue.clear();
+    }
+
+    /// Breaks off what has begun, and returns when nothing is under way any more.
+    pub async fn break_off(&mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn converse(
+    mut conversation: impl Conversation,
+    tokens: Vec<Token>,
+    mut delay: Duration,
+    caller: Arc<Caller>,
+) -> Finished {
+    let mut request = conversation.begin();
+    loop {
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        // Directly before the call: what another call learned meanwhile counts.
+        if !caller.gate.is_open_for_calls() {
+            return Finished::Interrupted(tokens);
+        }
+        let answer = caller.http.send(&request, caller.clock.now().as_second()).await;
+        match conversation.judge(&answer) {
+            Turn::Ask(next) => request = next,
+            Turn::Over(verdicts) => {
+                caller.gate.learn(&verdicts, caller.clock.elapsed());
+                return Finished::Called(tokens.into_iter().zip(verdicts).collect());
+            }
+        }
+        delay = caller.gate.reserve(caller.clock.elapsed());
+    }
+}
+
+async fn probe(request: crate::destinations::Request, caller: Arc<Caller>) -> Finished {
+    let answer = caller.http.send(&request, caller.clock.now().as_second()).await;
+    let unwell = trouble(&answer).or_else(|| match &answer {
+        Answer::Replied(reply) if (200..=299).contains(&reply.status) => None,
+        Answer::Replied(reply) => {
+            let failure = reply.failure(crate::failure::Reason::UnexpectedAnswer);
+            Some(Verdict::Pause { failure, after: reply.retry_after })
+        }
+        Answer::Failed(_) => None,
+    });
+    if let Some(Verdict::Pause { failure, .. } | Verdict::Retry(failure)) = &unwell {
+        tracing::warn!(reason = failure.reason.word(), status = failure.status, "still not called");
+    }
+    caller.gate.probed(unwell.as_ref(), caller.clock.elapsed());
+    Finished::Probed
+}

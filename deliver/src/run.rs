@@ -1,0 +1,161 @@
+//! Runs every destination's line, and the admin port beside them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use service::admin::{Admin, Readiness, routes};
+use service::clock::Clock;
+use service::config::{self, Account, Config};
+use service::exit::Failure;
+use service::metrics::Registry;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::BrokerError;
+use crate::configure;
+use crate::destinations::Destination;
+use crate::line::{Line, Surroundings};
+use crate::metrics::Metrics;
+use crate::preflight::{TopicsError, check_topics};
+use crate::records::Records;
+
+/// How often topics out of reach are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+type Lines = JoinSet<(String, Result<(), BrokerError>)>;
+
+/// Works until `shutdown`.
+pub async fn run(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    configure::judge(config)?;
+    let mut registry = Registry::new().map_err(Failure::failed)?;
+    let metrics = Metrics::declare(&mut registry).map_err(Failure::failed)?;
+    let readiness = Readiness::new();
+    let resume: Vec<Arc<Notify>> = config.destinations.iter().map(|_| Arc::default()).collect();
+    let admin = Admin::bind(&config.deliver.admin).await.map_err(Failure::failed)?;
+    let served = routes(readiness.clone(), Arc::new(registry)).merge(resuming(resume.clone()));
+    let ended = CancellationToken::new();
+    let admin = tokio::spawn(admin.serve(served, ended.clone()));
+    let result = match await_topics(config, &shutdown).await {
+        Ok(()) => {
+            let mut lines = Lines::new();
+            for ((name, destination), resume) in config.destinations.iter().zip(resume) {
+                let around = Surroundings {
+                    clock: clock.clone(),
+                    metrics: metrics.clone(),
+                    shutdown: shutdown.clone(),
+                    resume,
+                    joined: readiness.register("group", format!("{name} has not joined")),
+                };
+                begin(&mut lines, config, name, destination, around)?;
+            }
+            outlast(lines, &shutdown).await
+        }
+        Err(failure) => Err(failure),
+    };
+    ended.cancel();
+    admin.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
+    result
+}
+
+/// `POST /resume` lets lines go on that stopped because too much would have been parked.
+fn resuming(lines: Vec<Arc<Notify>>) -> Router {
+    let resume = async move || {
+        for line in &lines {
+            line.notify_one();
+        }
+        "resumed\n"
+    };
+    Router::new().route("/resume", post(resume))
+}
+
+/// Refuses topics that are wrong; waits for those that cannot be looked at.
+async fn await_topics(config: &Config, shutdown: &CancellationToken) -> Result<(), Failure> {
+    loop {
+        match check_topics(config).await {
+            Ok(warnings) => {
+                for warning in warnings {
+                    tracing::warn!(%warning, "a topic could not be judged");
+                }
+                return Ok(());
+            }
+            Err(TopicsError::Wrong(failure)) => return Err(failure),
+            Err(TopicsError::OutOfReach(error)) => {
+                tracing::warn!(%error, "the cluster is out of reach; looking again");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// One row for each kind of destination.
+fn begin(
+    lines: &mut Lines,
+    config: &Config,
+    name: &str,
+    destination: &config::Destination,
+    around: Surroundings,
+) -> Result<(), Failure> {
+    match &destination.account {
+        Account::Customerio(_) => {
+            let workspace = configure::customerio(destination);
+            spawn(lines, config, name, destination, workspace, around)
+        }
+        Account::Intercom(_) => {
+            let workspace = configure::intercom(destination);
+            spawn(lines, config, name, destination, workspace, around)
+        }
+    }
+}
+
+fn spawn<D: Destination>(
+    lines: &mut Lines,
+    config: &Config,
+    name: &str,
+    destination: &config::Destination,
+    workspace: D,
+    around: Surroundings,
+) -> Result<(), Failure> {
+    let group = configure::group(config, name);
+    let records =
+        Records::new(&config.kafka.topic_prefix, name, &group).map_err(Failure::failed)?;
+    let caller = configure::caller(destination, around.clock.clone()).map_err(Failure::failed)?;
+    let settings = configure::line(config, name, destination);
+    let line = Line::new(settings, around, workspace, caller, records);
+    let name = name.to_owned();
+    lines.spawn(async move { (name, line.run().await) });
+    Ok(())
+}
+
+/// Until all lines have ended. The first that cannot go on ends all: half a `deliver` that looks alive
+/// helps nobody.
+async fn outlast(mut lines: Lines, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let mut result = Ok(());
+    if lines.is_empty() {
+        tracing::warn!("no destination is configured");
+        shutdown.cancelled().await;
+    }
+    while let Some(ended) = lines.join_next().await {
+        let failure = match ended {
+            Ok((_, Ok(()))) => continue,
+            Ok((name, Err(error))) => {
+                let cause = std::error::Error::source(&error)
+                    .map_or(String::new(), |cause| format!(": {cause}"));
+                Failure::Refused(format!("{name}: {error}{cause}"))
+            }
+            Err(error) => Failure::failed(error),
+        };
+        shutdown.cancel();
+        result = result.and(Err(failure));
+    }
+    result
+}
