@@ -14,11 +14,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::preflight::PreflightError;
+use crate::java::JavaError;
 use crate::supervise::{Program, Signal, Supervised};
 use crate::{Narrate, ports};
 
-/// The release that is started. The logging bridge is the one that this release is built with; Maven leaves it out.
+/// The release that is started.
 pub const KAFKA_VERSION: &str = "4.3.1";
 
 /// The port that everything about Kafka assumes; used when it is free.
@@ -30,11 +30,7 @@ const STOPS_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     #[error(transparent)]
-    Preflight(#[from] PreflightError),
-    #[error(
-        "Apache Kafka 4.x needs Java 17 or newer, found {found}; install with: sudo apt-get install -y openjdk-17-jre-headless"
-    )]
-    JavaTooOld { found: String },
+    Java(#[from] JavaError),
     #[error("{doing} failed")]
     Io { doing: &'static str, source: std::io::Error },
     #[error("{doing} failed:\n{output}")]

@@ -4,7 +4,8 @@
 //! CI proves are the same thing. In the order a run meets them:
 //!
 //! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
-//! * [`broker`] obtains and starts a real Apache Kafka.
+//! * [`broker`] obtains and starts a real Apache Kafka, [`registry`] a real schema registry; both are released
+//!   [`java`] programs.
 //! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`; [`pipeline`] runs all three
 //!   with the emulators behind them, [`configuration`] is what they read.
 //! * [`journeys`] invents subscribers and what their providers would say about them, [`schedule`] duplicates and
@@ -19,6 +20,7 @@
 pub mod broker;
 pub mod configuration;
 pub mod http;
+pub mod java;
 pub mod journeys;
 pub mod judge;
 pub mod metrics;
@@ -26,6 +28,7 @@ pub mod pipeline;
 pub mod ports;
 pub mod preflight;
 pub mod processes;
+pub mod registry;
 pub mod schedule;
 pub mod sender;
 pub mod sign;
