@@ -30,7 +30,7 @@ pub struct SubscriberState {
     pub subscriptions: Vec<SubscriptionState>,
     /// Who it is, as far as learned.
     pub identity: Identity,
-    /// Sums of `transaction_processed`, one per environment and currency, in order of first use.
+    /// Sums of `transaction_processed`, one per environment and currency, in order of latest use.
     pub totals: Vec<Total>,
     /// The latest distinct seconds handed out, ascending, at most 64.
     pub seconds: Vec<i64>,

@@ -66,8 +66,10 @@ impl Mapper for Plain {
         };
         let mut after = subscription("sub", Status::Active);
         after.current.status = status;
+        after.facts_at = facts.occurred_at;
         after.told.insert(facts.provider_event_id.clone(), String::new());
-        let after = facts.subscription.as_ref().map(|_| after);
+        let kept = facts.subscription.as_ref().filter(|_| !facts.details.contains_key("one_off"));
+        let after = kept.map(|_| after);
         if events.is_empty() {
             return Decision::ignored("nothing_new", after);
         }

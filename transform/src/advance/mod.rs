@@ -60,9 +60,11 @@ pub fn advance(state: &mut SubscriberState, facts: &Facts, key: &str, source: &S
         Timing::InOrder => identity::learn(&mut state.identity, &facts.person),
         Timing::Late => identity::fill_gaps(&mut state.identity, &facts.person),
     }
-    let shown = after.as_ref().map(|after| show(after, before.as_ref(), is_newest));
+    // One-time purchases speak of a product and have no subscription to keep.
+    let spoken_of = facts.subscription.as_ref().map(|told| told.shown.clone());
+    let shown = after.as_ref().map(|after| show(after, before.as_ref(), is_newest)).or(spoken_of);
     if let Some(after) = after {
-        store(state, after, facts, is_newest);
+        store(state, after, is_newest);
     }
     let origin = Origin { facts, key, source, timing, subscription: shown.as_ref() };
     let events =
@@ -163,19 +165,13 @@ fn show(
     shown
 }
 
-fn store(
-    state: &mut SubscriberState,
-    mut after: SubscriptionState,
-    facts: &Facts,
-    is_newest: bool,
-) {
+fn store(state: &mut SubscriberState, mut after: SubscriptionState, is_newest: bool) {
     let same = |known: &&mut SubscriptionState| {
         known.environment == after.environment && known.current.id == after.current.id
     };
     let known = state.subscriptions.iter_mut().find(same);
     after.current.previous_status = None;
     after.current.previous_product_id = None;
-    after.facts_at = facts.occurred_at;
     match known {
         Some(known) if is_newest => *known = after,
         // What has been told by now must not be told again, in whatever order it came.

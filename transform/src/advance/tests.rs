@@ -67,6 +67,18 @@ fn a_late_event_is_flagged_and_moves_no_status_back() {
 }
 
 #[test]
+fn an_event_about_a_purchase_without_a_subscription_still_names_the_product() {
+    let mut purchase = telling("a", 1, "purchase_completed");
+    let told = purchase.subscription.as_mut().unwrap();
+    told.shown.product_id = Some("tokens".to_owned());
+    purchase.details.insert("one_off".to_owned(), String::new());
+    let (state, events) = story([purchase]);
+    let shown = events[0].subscription.as_ref().unwrap();
+    assert_eq!(shown.product_id.as_deref(), Some("tokens"));
+    assert!(state.subscriptions.is_empty());
+}
+
+#[test]
 fn late_facts_that_are_the_newest_of_their_own_subscription_move_it() {
     let mut other = telling("c", 9, "subscription_started");
     other.subscription = None;
