@@ -5,7 +5,9 @@
 //! start, commit what has to be committed, stop or start the flow of records, then wait for whatever
 //! comes first.
 
+mod handover;
 mod ledger;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +20,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::ledger::Ledger;
+use self::verdicts::tell_stopped;
 use crate::breaker::State;
-use crate::broker::{Broker, BrokerError, FromBroker, Place, ToBroker};
-use crate::destinations::{Destination, Plan, Verdict};
-use crate::dispatch::{Caller, Dispatch, Finished, Token};
-use crate::failure::{Failure, Reason};
-use crate::lanes::{Arrival, Bounds, Outcome, Schedule, Settled, Source};
+use crate::broker::{Broker, BrokerError, FromBroker, Place};
+use crate::destinations::Destination;
+use crate::dispatch::{Caller, Dispatch, Token};
+use crate::lanes::{Arrival, Bounds, Schedule, Source};
 use crate::metrics::Metrics;
 use crate::park_limit::{Ending, ParkLimit};
 use crate::records::Records;
@@ -39,10 +41,6 @@ const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// How long to wait before starting again from what is committed.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
-
-/// What an operator is told about a line that stands still.
-const STOPPED: &str = "nearly everything would be parked. Mend the cause, then restart or POST /resume \
-                       on the admin port";
 
 /// Whether the destination is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,113 +207,6 @@ impl<D: Destination> Line<D> {
         self.ask_again = self.dispatch.begin();
     }
 
-    fn plan(&mut self, token: Token, received: &Received) {
-        let name = self.settings.name.as_str();
-        let outcome = match self.records.event(received) {
-            Err(failure) => Outcome::Refused(failure),
-            Ok(event) => match self.destination.plan(&event) {
-                Plan::Skip(skip) => {
-                    self.around.metrics.skipped.with([name, skip.word()]).inc();
-                    Outcome::Done
-                }
-                Plan::Send(_) if self.settings.mode == Mode::Shadow => {
-                    self.around.metrics.shadowed.with([name]).inc();
-                    Outcome::Done
-                }
-                Plan::Send(delivery) => {
-                    let token = Token { received_at: event.received_at, ..token };
-                    self.dispatch.push(token, delivery);
-                    return;
-                }
-            },
-        };
-        self.finish(token, outcome);
-    }
-
-    fn finish(&mut self, token: Token, outcome: Outcome) {
-        let now = self.now();
-        let settled = self.ledger.finish(token, outcome, now, rand::random());
-        let elapsed = self.around.clock.elapsed();
-        let counted = match settled {
-            // Parking by the horizon was not admitted by anybody before: it is counted here.
-            Some(Settled::Parked(Reason::HorizonExceeded)) => Some(Ending::Parked),
-            Some(Settled::Done) => Some(Ending::Otherwise),
-            None
-            | Some(
-                Settled::Parked(_) | Settled::Postponed | Settled::AgainInPlace | Settled::SetAside,
-            ) => None,
-        };
-        if let Some(ending) = counted
-            && !self.limit.admits(ending, elapsed)
-        {
-            tracing::error!(destination = self.settings.name, "the line stops: {STOPPED}");
-        }
-    }
-
-    /// What calls that ended mean for their lanes.
-    fn settle(&mut self, finished: Finished) -> Result<(), BrokerError> {
-        match finished {
-            Finished::Called(verdicts) => {
-                for (token, verdict) in verdicts {
-                    let outcome = self.outcome(token, verdict);
-                    self.finish(token, outcome);
-                }
-            }
-            Finished::Interrupted(tokens) => {
-                let until = self.now();
-                for token in tokens {
-                    self.finish(token, Outcome::Postponed { until });
-                }
-            }
-            Finished::Probed => {}
-            // Its lanes would wait for ever: everything starts again from what is committed.
-            Finished::Broken => return Err(BrokerError::CallLost),
-        }
-        Ok(())
-    }
-
-    fn outcome(&mut self, token: Token, verdict: Verdict) -> Outcome {
-        let name = self.settings.name.clone();
-        let now = self.now();
-        let metrics = &self.around.metrics;
-        let postponed = Outcome::Postponed { until: now };
-        let (word, outcome) = match verdict {
-            Verdict::Delivered => ("delivered", Outcome::Done),
-            Verdict::DeliveredWithoutAttributes(failure) => {
-                let status = failure.status;
-                tracing::warn!(
-                    destination = name,
-                    status,
-                    "attributes refused, event delivered: has `deliver setup` declared them?"
-                );
-                ("delivered_without_attributes", Outcome::Done)
-            }
-            Verdict::Pause { failure, .. } => {
-                tracing::debug!(destination = name, reason = failure.reason.word(), "pauses");
-                ("paused", postponed)
-            }
-            // The breaker takes the blame: not the event's fault, no attempt is spent.
-            Verdict::Retry(_) if !self.caller.gate.is_open_for_calls() => ("paused", postponed),
-            Verdict::Retry(failure) => ("failed", Outcome::Failed(failure)),
-            Verdict::Park(failure) => {
-                if self.limit.admits(Ending::Parked, self.around.clock.elapsed()) {
-                    ("refused", Outcome::Refused(failure))
-                } else {
-                    tell_stopped(&name, &failure);
-                    ("refused", postponed)
-                }
-            }
-        };
-        metrics.attempts.with([&name, word]).inc();
-        if matches!(outcome, Outcome::Done) {
-            metrics.delivered.with([&name]).inc();
-            let millis = now.millis().saturating_sub(token.received_at.millis()).max(0);
-            let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-            metrics.end_to_end.with([&name]).observe(took.as_secs_f64());
-        }
-        outcome
-    }
-
     fn commit(&mut self, broker: &Broker) {
         // A line that stands still must not write what it has decided to park.
         if self.limit.is_stopped() {
@@ -396,87 +287,6 @@ impl<D: Destination> Line<D> {
         }
     }
 
-    /// Lets calls under way end, and commits what came of them.
-    async fn finish_work(&mut self, broker: &mut Broker) -> Result<(), BrokerError> {
-        self.ledger.end();
-        self.dispatch.abandon_queue();
-        let clock = self.around.clock.clone();
-        let deadline = clock.elapsed() + self.settings.drain;
-        while self.dispatch.is_busy() {
-            let left = deadline.saturating_sub(clock.elapsed());
-            let Ok(finished) = tokio::time::timeout(left, self.dispatch.next()).await else {
-                self.dispatch.break_off().await;
-                break;
-            };
-            self.settle(finished)?;
-        }
-        loop {
-            while self.ledger.is_committing() {
-                match broker.incoming.recv().await {
-                    Some(FromBroker::Revoked | FromBroker::Lost) => {
-                        self.tell(broker, ToBroker::Release).await;
-                    }
-                    Some(FromBroker::Ended(error)) => return Err(error),
-                    Some(FromBroker::Committed) => {
-                        let now = self.now();
-                        self.ledger.committed(now, &self.around.metrics, &self.settings.name);
-                    }
-                    // Whatever is read from now on is the next owner's.
-                    Some(
-                        FromBroker::Assigned { .. }
-                        | FromBroker::Record(..)
-                        | FromBroker::Started { .. },
-                    ) => {}
-                    None => return Err(BrokerError::Left),
-                }
-            }
-            let (now, elapsed) = (self.now(), clock.elapsed());
-            if self.limit.is_stopped() || !self.ledger.commit(broker, &self.records, now, elapsed) {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn release(&mut self, broker: &Broker) {
-        self.drop_everything().await;
-        self.tell(broker, ToBroker::Release).await;
-    }
-
-    async fn leave(&mut self, broker: &mut Broker) -> BrokerError {
-        if let Err(error) = self.finish_work(broker).await {
-            return error;
-        }
-        self.tell(broker, ToBroker::Leave).await;
-        loop {
-            match broker.incoming.recv().await {
-                None | Some(FromBroker::Ended(_)) => return BrokerError::Left,
-                Some(FromBroker::Revoked | FromBroker::Lost) => {
-                    self.tell(broker, ToBroker::Release).await;
-                }
-                Some(
-                    FromBroker::Assigned { .. }
-                    | FromBroker::Record(..)
-                    | FromBroker::Started { .. }
-                    | FromBroker::Committed,
-                ) => {}
-            }
-        }
-    }
-
-    async fn tell(&self, broker: &Broker, order: ToBroker) {
-        if broker.commands.send(order).await.is_err() {
-            tracing::debug!(destination = self.settings.name, "the broker's thread was gone first");
-        }
-    }
-
-    /// Nothing of it is ours any more.
-    async fn drop_everything(&mut self) {
-        self.dispatch.abandon_queue();
-        self.dispatch.break_off().await;
-        self.ledger.clear();
-        self.destination.forget();
-    }
-
     fn longest_wait(&self) -> Duration {
         let (now, elapsed) = (self.now(), self.around.clock.elapsed());
         let lanes = self.ledger.wait(now, elapsed, self.settings.commit_interval);
@@ -495,13 +305,4 @@ impl<D: Destination> Line<D> {
         let backlog = u32::try_from(self.ledger.backlog()).unwrap_or(u32::MAX);
         metrics.backlog.with(name).set(f64::from(backlog));
     }
-}
-
-fn tell_stopped(destination: &str, failure: &Failure) {
-    tracing::error!(
-        destination,
-        reason = failure.reason.word(),
-        status = failure.status,
-        "the line stops: {STOPPED}"
-    );
 }

@@ -1,5 +1,7 @@
 //! The state machine of one partition.
 
+mod commit;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -7,8 +9,8 @@ use std::sync::Arc;
 use schemas::Timestamp;
 
 use super::{
-    Arrival, Arriving, Checkpoint, Departure, Fate, History, Identity, Log, Next, Outcome, Place,
-    Schedule, Settled, Source, Ticket,
+    Arrival, Arriving, Departure, Fate, History, Identity, Log, Next, Outcome, Place, Schedule,
+    Settled, Source, Ticket,
 };
 use crate::failure::{Failure, Reason};
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
@@ -256,63 +258,6 @@ impl<T: Clone> Partition<T> {
         Settled::Parked(reason)
     }
 
-    /// What the next transaction commits, or `None` when one is under way or nothing changed. The
-    /// snapshot already counts the departing records as done: should the transaction not commit, this
-    /// state machine is dropped and restored from what was committed before.
-    pub fn checkpoint(&mut self, now: Timestamp) -> Option<Checkpoint<T>> {
-        if !self.changed() {
-            return None;
-        }
-        self.append_anew(now);
-        let mut departures = Vec::new();
-        let mut committing = Vec::new();
-        while departures.len() < self.bounds.departures {
-            let departure = match self.leaving.pop_front() {
-                None => break,
-                Some(Leaving::Unreadable(departure)) => departure,
-                Some(Leaving::Known(identity, fate)) => {
-                    let Some(held) = self.held(&identity) else { continue };
-                    let destiny = match fate {
-                        Fate::SetAside { .. } => Destiny::Retry,
-                        Fate::Parked { .. } => Destiny::Dead,
-                    };
-                    let content = held.content.clone();
-                    let departure =
-                        Departure { content, place: held.place, history: held.history, fate };
-                    committing.push((identity, destiny));
-                    departure
-                }
-            };
-            self.log(departure.place.source).finish(departure.place.offset);
-            departures.push(departure);
-        }
-        self.committing = Some(committing);
-        self.changed = false;
-        let (events, retry) = (self.events.marks(), self.retry.marks());
-        self.marks_length.insert(Source::Events, events.encode().len());
-        self.marks_length.insert(Source::Retry, retry.encode().len());
-        Some(Checkpoint { events, retry, departures })
-    }
-
-    /// The transaction of the last [`Self::checkpoint`] is committed.
-    pub fn committed(&mut self, now: Timestamp) {
-        for (identity, destiny) in self.committing.take().unwrap_or_default() {
-            match destiny {
-                Destiny::Retry => {
-                    if let Some(held) = self.held(&identity) {
-                        held.phase = Phase::Travelling;
-                    }
-                }
-                Destiny::Dead => {
-                    if let Some(lane) = self.lanes.get_mut(&identity.lane) {
-                        lane.records.remove(&identity.sequence);
-                    }
-                }
-            }
-            self.settle(&identity.lane, now);
-        }
-    }
-
     /// Whether records wait for a commit before their lane goes on.
     pub fn urgent(&self) -> bool {
         self.committing.is_none() && !self.leaving.is_empty()
@@ -402,29 +347,6 @@ impl<T: Clone> Partition<T> {
                 follower.phase = Phase::Leaving(Destiny::Retry);
                 let identity = Identity { lane: key.clone(), sequence: *sequence };
                 self.leaving.push_back(Leaving::Known(identity, Fate::SetAside { due: now }));
-            }
-        }
-    }
-
-    /// Moves the oldest waiting records of a crowded retry topic to its end, as they are: an order by
-    /// sequence does not care where they lie.
-    fn append_anew(&mut self, now: Timestamp) {
-        let length = self.marks_length.get(&Source::Retry).copied().unwrap_or_default();
-        if length <= self.bounds.crowded_marks || !self.leaving.is_empty() {
-            return;
-        }
-        let oldest: Vec<Identity> = self
-            .retry
-            .undone()
-            .filter_map(|(_, identity)| identity.cloned())
-            .take(self.bounds.departures)
-            .collect();
-        for identity in oldest {
-            let Some(held) = self.held(&identity) else { continue };
-            if let Phase::Waiting { due } = held.phase {
-                held.phase = Phase::Leaving(Destiny::Retry);
-                let fate = Fate::SetAside { due: due.max(now) };
-                self.leaving.push_back(Leaving::Known(identity, fate));
             }
         }
     }

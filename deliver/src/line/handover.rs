@@ -1,0 +1,88 @@
+//! Letting go: of partitions that go to somebody else, and of everything at the end.
+
+use super::Line;
+use crate::broker::{Broker, BrokerError, FromBroker, ToBroker};
+use crate::destinations::Destination;
+
+impl<D: Destination> Line<D> {
+    /// Lets calls under way end, and commits what came of them.
+    pub(super) async fn finish_work(&mut self, broker: &mut Broker) -> Result<(), BrokerError> {
+        self.ledger.end();
+        self.dispatch.abandon_queue();
+        let clock = self.around.clock.clone();
+        let deadline = clock.elapsed() + self.settings.drain;
+        while self.dispatch.is_busy() {
+            let left = deadline.saturating_sub(clock.elapsed());
+            let Ok(finished) = tokio::time::timeout(left, self.dispatch.next()).await else {
+                self.dispatch.break_off().await;
+                break;
+            };
+            self.settle(finished)?;
+        }
+        loop {
+            while self.ledger.is_committing() {
+                match broker.incoming.recv().await {
+                    Some(FromBroker::Revoked | FromBroker::Lost) => {
+                        self.tell(broker, ToBroker::Release).await;
+                    }
+                    Some(FromBroker::Ended(error)) => return Err(error),
+                    Some(FromBroker::Committed) => {
+                        let now = self.now();
+                        self.ledger.committed(now, &self.around.metrics, &self.settings.name);
+                    }
+                    // Whatever is read from now on is the next owner's.
+                    Some(
+                        FromBroker::Assigned { .. }
+                        | FromBroker::Record(..)
+                        | FromBroker::Started { .. },
+                    ) => {}
+                    None => return Err(BrokerError::Left),
+                }
+            }
+            let (now, elapsed) = (self.now(), clock.elapsed());
+            if self.limit.is_stopped() || !self.ledger.commit(broker, &self.records, now, elapsed) {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) async fn release(&mut self, broker: &Broker) {
+        self.drop_everything().await;
+        self.tell(broker, ToBroker::Release).await;
+    }
+
+    pub(super) async fn leave(&mut self, broker: &mut Broker) -> BrokerError {
+        if let Err(error) = self.finish_work(broker).await {
+            return error;
+        }
+        self.tell(broker, ToBroker::Leave).await;
+        loop {
+            match broker.incoming.recv().await {
+                None | Some(FromBroker::Ended(_)) => return BrokerError::Left,
+                Some(FromBroker::Revoked | FromBroker::Lost) => {
+                    self.tell(broker, ToBroker::Release).await;
+                }
+                Some(
+                    FromBroker::Assigned { .. }
+                    | FromBroker::Record(..)
+                    | FromBroker::Started { .. }
+                    | FromBroker::Committed,
+                ) => {}
+            }
+        }
+    }
+
+    pub(super) async fn tell(&self, broker: &Broker, order: ToBroker) {
+        if broker.commands.send(order).await.is_err() {
+            tracing::debug!(destination = self.settings.name, "the broker's thread was gone first");
+        }
+    }
+
+    /// Nothing of it is ours any more.
+    pub(super) async fn drop_everything(&mut self) {
+        self.dispatch.abandon_queue();
+        self.dispatch.break_off().await;
+        self.ledger.clear();
+        self.destination.forget();
+    }
+}

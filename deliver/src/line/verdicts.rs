@@ -1,0 +1,135 @@
+//! What an event becomes, and what its verdict means for its lane.
+
+use std::time::Duration;
+
+use stream::Received;
+
+use super::{Line, Mode};
+use crate::broker::BrokerError;
+use crate::destinations::{Destination, Plan, Verdict};
+use crate::dispatch::{Finished, Token};
+use crate::failure::{Failure, Reason};
+use crate::lanes::{Outcome, Settled};
+use crate::park_limit::Ending;
+
+/// What an operator is told about a line that stands still.
+const STOPPED: &str = "nearly everything would be parked. Mend the cause, then restart or POST /resume \
+                       on the admin port";
+
+impl<D: Destination> Line<D> {
+    pub(super) fn plan(&mut self, token: Token, received: &Received) {
+        let name = self.settings.name.as_str();
+        let outcome = match self.records.event(received) {
+            Err(failure) => Outcome::Refused(failure),
+            Ok(event) => match self.destination.plan(&event) {
+                Plan::Skip(skip) => {
+                    self.around.metrics.skipped.with([name, skip.word()]).inc();
+                    Outcome::Done
+                }
+                Plan::Send(_) if self.settings.mode == Mode::Shadow => {
+                    self.around.metrics.shadowed.with([name]).inc();
+                    Outcome::Done
+                }
+                Plan::Send(delivery) => {
+                    let token = Token { received_at: event.received_at, ..token };
+                    self.dispatch.push(token, delivery);
+                    return;
+                }
+            },
+        };
+        self.finish(token, outcome);
+    }
+
+    fn finish(&mut self, token: Token, outcome: Outcome) {
+        let now = self.now();
+        let settled = self.ledger.finish(token, outcome, now, rand::random());
+        let elapsed = self.around.clock.elapsed();
+        let counted = match settled {
+            // Parking by the horizon was not admitted by anybody before: it is counted here.
+            Some(Settled::Parked(Reason::HorizonExceeded)) => Some(Ending::Parked),
+            Some(Settled::Done) => Some(Ending::Otherwise),
+            None
+            | Some(
+                Settled::Parked(_) | Settled::Postponed | Settled::AgainInPlace | Settled::SetAside,
+            ) => None,
+        };
+        if let Some(ending) = counted
+            && !self.limit.admits(ending, elapsed)
+        {
+            tracing::error!(destination = self.settings.name, "the line stops: {STOPPED}");
+        }
+    }
+
+    /// What calls that ended mean for their lanes.
+    pub(super) fn settle(&mut self, finished: Finished) -> Result<(), BrokerError> {
+        match finished {
+            Finished::Called(verdicts) => {
+                for (token, verdict) in verdicts {
+                    let outcome = self.outcome(token, verdict);
+                    self.finish(token, outcome);
+                }
+            }
+            Finished::Interrupted(tokens) => {
+                let until = self.now();
+                for token in tokens {
+                    self.finish(token, Outcome::Postponed { until });
+                }
+            }
+            Finished::Probed => {}
+            // Its lanes would wait for ever: everything starts again from what is committed.
+            Finished::Broken => return Err(BrokerError::CallLost),
+        }
+        Ok(())
+    }
+
+    fn outcome(&mut self, token: Token, verdict: Verdict) -> Outcome {
+        let name = self.settings.name.clone();
+        let now = self.now();
+        let metrics = &self.around.metrics;
+        let postponed = Outcome::Postponed { until: now };
+        let (word, outcome) = match verdict {
+            Verdict::Delivered => ("delivered", Outcome::Done),
+            Verdict::DeliveredWithoutAttributes(failure) => {
+                let status = failure.status;
+                tracing::warn!(
+                    destination = name,
+                    status,
+                    "attributes refused, event delivered: has `deliver setup` declared them?"
+                );
+                ("delivered_without_attributes", Outcome::Done)
+            }
+            Verdict::Pause { failure, .. } => {
+                tracing::debug!(destination = name, reason = failure.reason.word(), "pauses");
+                ("paused", postponed)
+            }
+            // The breaker takes the blame: not the event's fault, no attempt is spent.
+            Verdict::Retry(_) if !self.caller.gate.is_open_for_calls() => ("paused", postponed),
+            Verdict::Retry(failure) => ("failed", Outcome::Failed(failure)),
+            Verdict::Park(failure) => {
+                if self.limit.admits(Ending::Parked, self.around.clock.elapsed()) {
+                    ("refused", Outcome::Refused(failure))
+                } else {
+                    tell_stopped(&name, &failure);
+                    ("refused", postponed)
+                }
+            }
+        };
+        metrics.attempts.with([&name, word]).inc();
+        if matches!(outcome, Outcome::Done) {
+            metrics.delivered.with([&name]).inc();
+            let millis = now.millis().saturating_sub(token.received_at.millis()).max(0);
+            let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+            metrics.end_to_end.with([&name]).observe(took.as_secs_f64());
+        }
+        outcome
+    }
+}
+
+pub(super) fn tell_stopped(destination: &str, failure: &Failure) {
+    tracing::error!(
+        destination,
+        reason = failure.reason.word(),
+        status = failure.status,
+        "the line stops: {STOPPED}"
+    );
+}
