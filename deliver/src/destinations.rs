@@ -16,7 +16,7 @@ mod request;
 #[cfg(test)]
 pub(crate) mod samples;
 
-use schemas::LifecycleEvent;
+use schemas::{EventType, LifecycleEvent};
 use strum::{Display, EnumIter, IntoStaticStr};
 
 pub use answer::{Answer, Reply, Transport, Verdict, trouble};
@@ -80,6 +80,26 @@ pub struct Grouping {
     pub bytes: usize,
 }
 
+/// How an event is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// As an event of its own, beside the person's attributes.
+    Event,
+    /// By the person's attributes alone: it says who somebody is, not what happened.
+    Attributes,
+}
+
+impl Telling {
+    /// How events of this type are told.
+    pub(crate) fn of(event_type: EventType) -> Self {
+        if matches!(event_type, EventType::CustomerCreated | EventType::CustomerUpdated) {
+            Self::Attributes
+        } else {
+            Self::Event
+        }
+    }
+}
+
 /// What an event becomes.
 #[derive(Debug)]
 pub enum Plan<D> {
@@ -105,6 +125,8 @@ pub enum Skip {
     ProviderEvent,
     /// Its type is of a later version than this program.
     UnknownType,
+    /// This destination has nothing that corresponds to it.
+    Unsupported,
 }
 
 impl Skip {

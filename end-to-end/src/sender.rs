@@ -169,7 +169,7 @@ mod tests {
         tokio::spawn(async move {
             for answer in answers {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
-                let mut request = [0; 65536];
+                let mut request = vec![0; 65536];
                 let _ = stream.read(&mut request).await.expect("a request");
                 let reply =
                     format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

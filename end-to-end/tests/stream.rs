@@ -1,6 +1,13 @@
 //! The promises of `stream`, against a real broker: only a real one has markers, last stable offsets,
 //! generations and coordinators.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test, what cannot be had fails it"
+)]
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,7 +21,7 @@ use stream::{
     TopicPartition, TransactionError, Transactions, admin,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn cluster() -> Cluster {
     let broker = Broker::shared().expect("a broker to test against");
@@ -63,19 +70,20 @@ fn progress(topic: &str, next_offset: i64, metadata: &str) -> Vec<Progress> {
 fn next(group: &mut Group) -> Result<Polled, GroupError> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        match group.poll(Duration::from_millis(50))? {
-            Polled::Idle => {}
-            other => return Ok(other),
+        let polled = group.poll(Duration::from_millis(50))?;
+        if !matches!(polled, Polled::Idle) {
+            return Ok(polled);
         }
     }
     panic!("nothing came within {PATIENCE:?}");
 }
 
 fn assigned(group: &mut Group) -> Vec<TopicPartition> {
-    match next(group).unwrap() {
-        Polled::Assigned(partitions) => partitions,
-        other => panic!("expected an assignment, got {other:?}"),
-    }
+    let polled = next(group).unwrap();
+    let Polled::Assigned(partitions) = polled else {
+        panic!("expected partitions, got {polled:?}")
+    };
+    partitions
 }
 
 fn values(reader: &Reader, topic: &str) -> Vec<String> {

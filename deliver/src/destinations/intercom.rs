@@ -15,14 +15,14 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use schemas::LifecycleEvent;
+use schemas::{EventType, LifecycleEvent};
 use strum::IntoEnumIterator;
 
 pub use contact::Visit;
 pub use plan::Message;
 
 use self::remembered::Remembered;
-use super::{Attribute, Audience, DataType, Destination, Grouping, Names, Plan, Request};
+use super::{Attribute, Audience, DataType, Destination, Grouping, Names, Plan, Request, Skip};
 
 /// Sent with every request: without it the version is whatever the workspace is set to.
 pub const API_VERSION: &str = "2.16";
@@ -84,6 +84,8 @@ impl Destination for Intercom {
     fn plan(&self, event: &LifecycleEvent) -> Plan<Message> {
         match self.audience.admit(event, &self.names) {
             Err(skip) => Plan::Skip(skip),
+            // Merging there needs a lead and a user, and neither of the two is a lead.
+            Ok(_) if event.event_type == EventType::CustomerMerged => Plan::Skip(Skip::Unsupported),
             Ok(identifier) => {
                 let end = self.on_customer_deleted;
                 Plan::Send(plan::message(&self.names, end, event, identifier))

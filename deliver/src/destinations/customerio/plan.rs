@@ -1,4 +1,5 @@
-//! What an event becomes: the person's identify, the event, and what a merge or a deletion asks for.
+//! What an event becomes: the person's identify, the event where it is news, and what a merge or a
+//! deletion asks for.
 //!
 //! The identify stands directly before the event, because an event for an unknown id creates an empty
 //! profile and an event that overtakes its identify triggers a campaign without an address. It carries
@@ -12,7 +13,7 @@ use strum::IntoEnumIterator;
 
 use super::{CustomerIo, ITEM_LIMIT, OnCustomerDeleted, ulid};
 use crate::destinations::metadata::{Fact, metadata};
-use crate::destinations::{Attribute, Identifier, Shown};
+use crate::destinations::{Attribute, Identifier, Shown, Telling};
 use crate::failure::shortened;
 
 /// Documented limits (Track API specification, read 2026-08-22).
@@ -64,16 +65,18 @@ pub(super) fn operations(
     {
         operations.push(merge);
     }
-    let name = workspace.names.event(event.event_type).trim();
-    operations.push(json!({
-        "type": "person",
-        "identifiers": person,
-        "action": "event",
-        "name": shortened(name, EVENT_NAME_LIMIT),
-        "id": ulid::of(&event.event_id, event.occurred_at),
-        "timestamp": event.occurred_at.seconds(),
-        "attributes": event_attributes(event),
-    }));
+    if Telling::of(event.event_type) == Telling::Event {
+        let name = workspace.names.event(event.event_type).trim();
+        operations.push(json!({
+            "type": "person",
+            "identifiers": person,
+            "action": "event",
+            "name": shortened(name, EVENT_NAME_LIMIT),
+            "id": ulid::of(&event.event_id, event.occurred_at),
+            "timestamp": event.occurred_at.seconds(),
+            "attributes": event_attributes(event),
+        }));
+    }
     if event.event_type == EventType::CustomerDeleted
         && workspace.on_customer_deleted == OnCustomerDeleted::Suppress
     {

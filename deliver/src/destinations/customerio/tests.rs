@@ -43,6 +43,15 @@ fn a_dozen_events_as_the_destination_gets_them() {
 }
 
 #[test]
+fn what_only_says_who_somebody_is_identifies_and_is_no_event() {
+    for event_type in [EventType::CustomerCreated, EventType::CustomerUpdated] {
+        let operations = planned(&workspace(), &event(event_type));
+        let actions: Vec<_> = values(&operations).iter().map(|one| one["action"].clone()).collect();
+        assert_eq!(actions, ["identify"]);
+    }
+}
+
+#[test]
 fn the_id_of_an_event_does_not_depend_on_its_name() {
     let event = event(EventType::SubscriptionRenewed);
     let mut renamed = workspace();
@@ -62,6 +71,16 @@ fn attributes_can_be_renamed_and_switched_off() {
     let identify = &values(&operations)[0]["attributes"];
     assert_eq!(identify["plan_status"], "active");
     assert!(identify.get("subscription_status").is_none() && identify.get("expires_at").is_none());
+}
+
+#[test]
+fn a_customer_that_was_created_or_changed_is_brought_up_to_date_without_an_event() {
+    for event_type in [EventType::CustomerCreated, EventType::CustomerUpdated] {
+        let operations = values(&planned(&workspace(), &event(event_type)));
+        let actions: Vec<&str> =
+            operations.iter().filter_map(|operation| operation["action"].as_str()).collect();
+        assert_eq!(actions, ["identify"]);
+    }
 }
 
 #[test]

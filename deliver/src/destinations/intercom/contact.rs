@@ -80,7 +80,7 @@ impl Visit {
                 Request::put(format!("/contacts/{contact}"), &Value::Object(body))
             }
             Step::Record(contact) => {
-                let mut body = message.event.clone();
+                let mut body = message.event.clone().unwrap_or_default();
                 body.insert("id".to_owned(), Value::from(contact.as_str()));
                 Request::post("/events", &Value::Object(body))
             }
@@ -112,17 +112,27 @@ impl Visit {
     }
 
     /// The contact is there: on to its attributes, unless it shows newer ones.
-    fn found(&mut self, seen: &Seen, contact: String) {
+    fn found(&mut self, seen: &Seen, contact: String) -> Option<Verdict> {
         let shown = self.message().and_then(|message| {
             let (attribute, sequence) = &message.source_sequence;
             let text = seen.custom.get(attribute)?.as_str()?;
             text.parse::<i64>().ok().map(|shown| shown >= *sequence)
         });
         self.learn(&contact);
-        self.step = match shown {
-            Some(true) => Step::Record(contact),
-            Some(false) | None => Step::Update(contact),
-        };
+        if shown == Some(true) {
+            return self.record(contact);
+        }
+        self.step = Step::Update(contact);
+        None
+    }
+
+    /// The contact is up to date: on to the event, where there is one.
+    fn record(&mut self, contact: String) -> Option<Verdict> {
+        if self.message().is_some_and(|message| message.event.is_some()) {
+            self.step = Step::Record(contact);
+            return None;
+        }
+        Some(self.delivered())
     }
 
     fn learn(&self, contact: &str) {
@@ -147,21 +157,21 @@ impl Visit {
         let afterwards = self.message().map_or(Afterwards::Nothing, |message| message.afterwards);
         match self.step.clone() {
             Step::Find => match seen.id.clone() {
-                Some(contact) => self.found(seen, contact),
+                Some(contact) => return self.found(seen, contact),
                 None => self.step = Step::Create,
             },
             Step::Follow(contact) => {
                 let contact = seen.id.clone().unwrap_or(contact);
-                self.found(seen, contact);
+                return self.found(seen, contact);
             }
             Step::Create => match seen.id.clone() {
                 Some(contact) => {
                     self.learn(&contact);
-                    self.step = Step::Record(contact);
+                    return self.record(contact);
                 }
                 None => return self.repair(),
             },
-            Step::Update(contact) => self.step = Step::Record(contact),
+            Step::Update(contact) => return self.record(contact),
             Step::Record(contact) if afterwards == Afterwards::Archive => {
                 self.step = Step::Archive(contact);
             }

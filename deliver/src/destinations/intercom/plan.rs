@@ -10,7 +10,7 @@ use strum::IntoEnumIterator;
 
 use super::OnCustomerDeleted;
 use crate::destinations::metadata::{Fact, metadata};
-use crate::destinations::{Attribute, Identifier, Names, Shown};
+use crate::destinations::{Attribute, Identifier, Names, Shown, Telling};
 use crate::failure::shortened;
 
 /// Keys kept of an event's metadata; what is sent beyond is dropped in silence (API 2.16).
@@ -27,8 +27,8 @@ pub struct Message {
     /// `email` and `name`, as far as known.
     pub(super) standard: Map<String, Value>,
     pub(super) custom: Map<String, Value>,
-    /// All of the event's request but the contact's id.
-    pub(super) event: Map<String, Value>,
+    /// All of the event's request but the contact's id, where it is told as an event.
+    pub(super) event: Option<Map<String, Value>>,
     pub(super) afterwards: Afterwards,
 }
 
@@ -70,18 +70,25 @@ pub(super) fn message(
         OnCustomerDeleted::Archive if deleted => Afterwards::Archive,
         OnCustomerDeleted::Archive | OnCustomerDeleted::Keep => Afterwards::Nothing,
     };
-    let mut request = Map::new();
-    request.insert("event_name".to_owned(), Value::from(event_name(names, event.event_type)));
-    request.insert("created_at".to_owned(), Value::from(event.distinct_second));
-    request.insert("metadata".to_owned(), Value::Object(event_metadata(event)));
     Message {
         identifier,
         source_sequence: (sequence_attribute(&event.source), event.sequence),
         standard,
         custom: custom_attributes(names, event),
-        event: request,
+        event: match Telling::of(event.event_type) {
+            Telling::Event => Some(event_request(names, event)),
+            Telling::Attributes => None,
+        },
         afterwards,
     }
+}
+
+fn event_request(names: &Names, event: &LifecycleEvent) -> Map<String, Value> {
+    let mut request = Map::new();
+    request.insert("event_name".to_owned(), Value::from(event_name(names, event.event_type)));
+    request.insert("created_at".to_owned(), Value::from(event.distinct_second));
+    request.insert("metadata".to_owned(), Value::Object(event_metadata(event)));
+    request
 }
 
 /// Intercom would replace dots and dollar signs itself, and then nobody finds the name again.

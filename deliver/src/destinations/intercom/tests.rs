@@ -67,7 +67,8 @@ const FIND: &str = "GET /contacts/find_by_external_id/u_42";
 
 #[test]
 fn a_dozen_events_as_the_destination_gets_them() {
-    for event in dozen() {
+    let told = |event: &LifecycleEvent| event.event_type != EventType::CustomerMerged;
+    for event in dozen().into_iter().filter(told) {
         let mut visit = begin(&workspace(), &event);
         let mut requests = vec![shown(&visit.begin())];
         let mut answer = reply(404, &json!({}));
@@ -77,6 +78,18 @@ fn a_dozen_events_as_the_destination_gets_them() {
         }
         let text = serde_json::to_string_pretty(&requests).unwrap();
         insta::assert_snapshot!(event.event_type.name(), text);
+    }
+}
+
+#[test]
+fn what_only_says_who_somebody_is_updates_the_contact_and_is_no_event() {
+    for event_type in [EventType::CustomerCreated, EventType::CustomerUpdated] {
+        let mut visit = begin(&workspace(), &event(event_type));
+        assert_eq!(visit.begin().path, "/contacts/find_by_external_id/u_42");
+        let Turn::Ask(update) = visit.judge(&contact("c1")) else { panic!("an update") };
+        assert_eq!((update.method, update.path.as_str()), (Method::Put, "/contacts/c1"));
+        let Turn::Over(verdicts) = visit.judge(&contact("c1")) else { panic!("no event") };
+        assert_eq!(verdicts, [Verdict::Delivered]);
     }
 }
 
@@ -92,6 +105,24 @@ fn a_contact_that_is_there_is_updated_and_found_by_memory_next_time() {
     assert_eq!(verdict, Some(Verdict::Delivered));
     workspace.forget();
     assert_eq!(play(&workspace, &done).0[0], FIND);
+}
+
+#[test]
+fn a_customer_that_was_created_or_changed_is_brought_up_to_date_without_an_event() {
+    for event_type in [EventType::CustomerCreated, EventType::CustomerUpdated] {
+        let mut visit = begin(&workspace(), &event(event_type));
+        let _ = visit.begin();
+        let Turn::Ask(update) = visit.judge(&contact("c1")) else { panic!("over") };
+        assert_eq!(update.path, "/contacts/c1");
+        let Turn::Over(verdicts) = visit.judge(&contact("c1")) else { panic!("more") };
+        assert_eq!(verdicts, [Verdict::Delivered]);
+    }
+}
+
+#[test]
+fn a_merge_has_no_counterpart_and_is_skipped() {
+    let plan = workspace().plan(&event(EventType::CustomerMerged));
+    assert!(matches!(plan, Plan::Skip(Skip::Unsupported)));
 }
 
 #[test]
@@ -213,7 +244,8 @@ fn every_class_of_answer_has_its_meaning() {
 #[test]
 fn all_attributes_in_use_are_declared() {
     let declared = workspace().declarations(["stripe-main"]);
-    for event in dozen() {
+    let told = |event: &LifecycleEvent| event.event_type != EventType::CustomerMerged;
+    for event in dozen().into_iter().filter(told) {
         let mut visit = begin(&workspace(), &event);
         let _ = visit.begin();
         let Turn::Ask(create) = visit.judge(&reply(404, &json!({}))) else { panic!("over") };

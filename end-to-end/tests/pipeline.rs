@@ -1,0 +1,245 @@
+//! The whole pipeline: a real broker, the three binaries as they are shipped, strict emulators.
+//!
+//! Each test sends the signed webhooks of invented journeys, with duplicates and disorder, disturbs
+//! something while they are on their way, and then asks the destinations: does every person's story
+//! stand there, each event once and in order, and did no request break a vendor's rule?
+//!
+//! What only these tests can catch is a wrong agreement between two binaries, or between one and the
+//! broker; every decision has its own tests where it is made.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, what cannot be had fails it"
+)]
+
+use std::time::Duration;
+
+use emulators::{Effect, Fault, Outage};
+use end_to_end::broker::Broker;
+use end_to_end::configuration::Listeners;
+use end_to_end::journeys::{self, Journey};
+use end_to_end::judge::Finding;
+use end_to_end::pipeline::{Pipeline, Plan, Receivers};
+use end_to_end::processes::Process;
+use end_to_end::schedule::{self, Sending, Shape};
+use end_to_end::sender::{self, Manners, Tally};
+use end_to_end::workspace;
+use service::clock::{Clock, SystemClock};
+
+/// Short, so that a test need not wait for it twice; the disorder stays well below.
+const REORDER_WINDOW: Duration = Duration::from_millis(1500);
+const SHUFFLE_WITHIN: Duration = Duration::from_millis(600);
+const QUIET: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_mins(1);
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Two installations of one broker, told apart by their prefix.
+async fn pipeline(name: &str) -> Pipeline {
+    let broker = Broker::shared().expect("a broker to test against");
+    let plan = Plan {
+        brokers: broker.address().to_owned(),
+        topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
+        folder: workspace::fresh_run_folder(name).unwrap(),
+        listeners: Listeners::free().unwrap(),
+        reorder_window: REORDER_WINDOW,
+        retry_delays: "[500ms, 1s]".to_owned(),
+        receivers: Receivers::Emulated,
+        environment: Vec::new(),
+    };
+    Pipeline::start(plan, &|_| ()).await.unwrap()
+}
+
+fn journeys(seed: u64, webhooks: usize) -> Vec<Journey> {
+    journeys::generate(seed, SystemClock::new().now_millis(), webhooks)
+}
+
+fn shuffled(journeys: &[Journey], seed: u64, spread_over: Duration) -> Vec<Sending> {
+    schedule::schedule(
+        journeys,
+        Shape {
+            seed,
+            duplicates_percent: 10,
+            shuffle_within: SHUFFLE_WITHIN,
+            spread_over,
+            step: Duration::from_millis(100),
+        },
+    )
+}
+
+async fn send(pipeline: &Pipeline, sendings: Vec<Sending>) -> Tally {
+    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
+    sender::send(sendings, manners, |_| ()).await
+}
+
+async fn settle(pipeline: &Pipeline, journeys: &[Journey]) -> [Finding; 2] {
+    pipeline.destinations.settle(journeys, QUIET, PATIENCE, &|_| ()).await
+}
+
+fn assert_flawless(findings: &[Finding; 2], pipeline: &Pipeline) {
+    for finding in findings {
+        let violations = match finding.destination.as_str() {
+            "customerio" => pipeline.destinations.customerio.violations(),
+            _ => pipeline.destinations.intercom.violations(),
+        };
+        let first: Vec<_> = violations.iter().take(3).collect();
+        assert!(
+            finding.is_flawless(),
+            "{finding}\n{first:?}\nlogs: {}",
+            pipeline.setting.folder.display()
+        );
+    }
+}
+
+fn count(process: &Process, name: &str, labels: &[&str]) -> u64 {
+    let sum = process.metrics().unwrap().sum(name, labels);
+    format!("{sum:.0}").parse().unwrap()
+}
+
+fn parked(pipeline: &Pipeline) -> (u64, u64) {
+    (
+        count(&pipeline.transform, "tributary_transform_parked_total", &[]),
+        count(&pipeline.deliver, "tributary_deliver_parked_total", &[]),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_providers_duplicates_and_disorder_become_one_story_per_person() {
+    let pipeline = pipeline("story").await;
+    let journeys = journeys(7, 400);
+    let sendings = shuffled(&journeys, 7, Duration::from_secs(3));
+    let unique: usize = journeys.iter().map(|journey| journey.webhooks.len()).sum();
+    let (sent, disordered) = (sendings.len(), schedule::disordered(&sendings));
+    let tally = send(&pipeline, sendings).await;
+    assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0));
+    let findings = settle(&pipeline, &journeys).await;
+    assert_flawless(&findings, &pipeline);
+    let transform = |name| count(&pipeline.transform, name, &[]);
+    assert_eq!(
+        transform("tributary_transform_duplicates_total"),
+        u64::try_from(sent - unique).unwrap()
+    );
+    assert!(disordered > 0 && transform("tributary_transform_reordered_total") > 0);
+    let expected: usize =
+        journeys.iter().flat_map(|journey| &journey.webhooks).map(|told| told.expects.len()).sum();
+    assert_eq!(transform("tributary_transform_events_total"), u64::try_from(expected).unwrap());
+    assert_eq!(parked(&pipeline), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_one_destination_parks_nothing_and_delays_nobody_else() {
+    let pipeline = pipeline("outage").await;
+    let journeys = journeys(11, 200);
+    pipeline.destinations.customerio.set_outage(Outage::Unavailable);
+    let tally = send(&pipeline, shuffled(&journeys, 11, Duration::from_secs(2))).await;
+    assert_eq!(tally.all_refused(), 0);
+    // Intercom gets everything while Customer.io is down.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let [_, intercom] = pipeline.destinations.findings(&journeys);
+        if intercom.lost == 0 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{intercom}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(pipeline.destinations.findings(&journeys)[0].shown, 0);
+    pipeline.destinations.customerio.set_outage(Outage::Off);
+    let findings = settle(&pipeline, &journeys).await;
+    assert_flawless(&findings, &pipeline);
+    assert_eq!(parked(&pipeline), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_person_waits_in_the_retry_topic_and_keeps_the_order() {
+    let pipeline = pipeline("retry").await;
+    let journeys = journeys(13, 120);
+    let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
+    for inject in [
+        |pipeline: &Pipeline, fault| pipeline.destinations.customerio.inject(fault),
+        |pipeline: &Pipeline, fault| pipeline.destinations.intercom.inject(fault),
+    ] {
+        // More than the short retries in place: the head of the lane must move.
+        inject(&pipeline, Fault::always(Effect::respond(500)).person(&unlucky.who).times(5));
+    }
+    let tally = send(&pipeline, shuffled(&journeys, 13, Duration::from_secs(2))).await;
+    assert_eq!(tally.all_refused(), 0);
+    let findings = settle(&pipeline, &journeys).await;
+    assert_flawless(&findings, &pipeline);
+    assert!(count(&pipeline.deliver, "tributary_deliver_moved_total", &[]) > 0);
+    assert_eq!(parked(&pipeline), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_event_is_parked_with_its_reason_and_those_behind_it_go_on() {
+    let pipeline = pipeline("park").await;
+    let journeys = journeys(17, 60);
+    let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
+    // Intercom refuses the event once and for all; the contact itself is taken.
+    let refusal = Fault::always(Effect::respond(400)).person(&unlucky.who).path("/events").times(1);
+    pipeline.destinations.intercom.inject(refusal);
+    send(&pipeline, shuffled(&journeys, 17, Duration::from_secs(1))).await;
+    let [customerio, intercom] = settle(&pipeline, &journeys).await;
+    assert!(customerio.is_flawless(), "{customerio}");
+    assert_eq!((intercom.lost, intercom.doubled, intercom.out_of_order), (1, 0, 0), "{intercom}");
+    assert_eq!(parked(&pipeline), (0, 1));
+}
+
+/// What happens to one binary while webhooks are on their way.
+async fn survives(name: &str, seed: u64, disturb: impl Fn(&mut Pipeline)) {
+    let mut pipeline = pipeline(name).await;
+    let journeys = journeys(seed, 300);
+    let sendings = shuffled(&journeys, seed, Duration::from_secs(8));
+    let sent = sendings.len();
+    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
+    let sending = tokio::spawn(sender::send(sendings, manners, |_| ()));
+    for _ in 0..3 {
+        // Into the middle of the stream, wherever that is.
+        tokio::time::sleep(Duration::from_millis(1800)).await;
+        disturb(&mut pipeline);
+    }
+    let tally = sending.await.unwrap();
+    assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0));
+    let findings = settle(&pipeline, &journeys).await;
+    assert_flawless(&findings, &pipeline);
+    assert_eq!(parked(&pipeline), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_ingest_loses_nothing() {
+    survives("kill-ingest", 19, |pipeline| {
+        pipeline.ingest.kill().unwrap();
+        pipeline.ingest.start_again().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_transform_loses_doubles_and_reorders_nothing() {
+    survives("kill-transform", 23, |pipeline| {
+        pipeline.transform.kill().unwrap();
+        pipeline.transform.start_again().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_deliver_loses_doubles_and_reorders_nothing() {
+    survives("kill-deliver", 29, |pipeline| {
+        pipeline.deliver.kill().unwrap();
+        pipeline.deliver.start_again().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_binary_ends_in_good_order_under_load() {
+    survives("terminate", 31, |pipeline| {
+        for process in pipeline.processes() {
+            let status = process.terminate(ENDS_WITHIN).unwrap();
+            assert!(status.success(), "{}: {status}", process.binary().name());
+            process.start_again().unwrap();
+        }
+    })
+    .await;
+}
