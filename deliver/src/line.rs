@@ -134,6 +134,10 @@ impl<D: Destination> Line<D> {
     /// Works until the process is asked to end. An error is one that starting again does not mend.
     pub async fn run(mut self) -> Result<(), BrokerError> {
         loop {
+            tracing::info!(
+                destination = self.settings.name,
+                "joins its group; a member that died is waited for as long as the session time-out"
+            );
             let ended = match Broker::start(self.settings.place.clone()) {
                 Ok(mut broker) => self.follow(&mut broker).await,
                 Err(error) => {
@@ -258,6 +262,8 @@ impl<D: Destination> Line<D> {
                 self.caller.gate.share(share);
                 self.ledger.begin();
                 self.around.joined.holds();
+                let retrying = self.ledger.backlog();
+                tracing::info!(destination = self.settings.name, share, retrying, "delivers");
             }
             FromBroker::Committed => {
                 let now = self.now();
