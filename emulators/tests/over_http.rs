@@ -186,13 +186,13 @@ async fn says_when_to_come_back_and_notes_who_does_not_wait() {
         (reply.status().as_u16(), &reply.headers()["retry-after"]),
         (429, &"30".parse().unwrap())
     );
+    // So eager a client may be noted for its pace as well.
     let noted = async {
-        while rules(&emulator).is_empty() {
+        while !rules(&emulator).contains(&Rule::RequestInsideRetryAfter) {
             client.customerio(&renewal("ann")).await.unwrap();
         }
     };
     tokio::time::timeout(Duration::from_secs(5), noted).await.unwrap();
-    assert_eq!(rules(&emulator), [Rule::RequestInsideRetryAfter]);
 }
 
 #[tokio::test]
