@@ -11,6 +11,7 @@ mod start_order;
 use std::sync::Arc;
 use std::time::Duration;
 
+use registry::RegistryError;
 use schemas::Timestamp;
 use stream::{
     Cluster, Group, GroupError, Membership, Polled, Progress, ReadError, Reader, Received, Record,
@@ -72,7 +73,7 @@ pub enum FromBroker {
         retry: Marks,
     },
     /// A record.
-    Record(Source, Box<Received>),
+    Record(Source, Arc<Received>),
     /// Every retry topic has been read to its end: sending may begin. `share` is how much of all
     /// partitions is ours.
     Started {
@@ -121,6 +122,12 @@ pub enum BrokerError {
     /// A call ended without a verdict.
     #[error("a call to the destination was lost")]
     CallLost,
+    /// A question to the schema registry ended without an answer.
+    #[error("a question to the schema registry was lost")]
+    QuestionLost,
+    /// The schema registry cannot be worked with.
+    #[error(transparent)]
+    Registry(RegistryError),
     /// The group.
     #[error(transparent)]
     Group(#[from] GroupError),
@@ -178,9 +185,13 @@ impl BrokerError {
     /// Whether starting again cannot help: an operator has to decide.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Gone { .. } | Self::Marks { .. } | Self::Left => true,
+            Self::Gone { .. } | Self::Marks { .. } | Self::Registry(_) | Self::Left => true,
             Self::Group(error) => matches!(error, GroupError::OutOfRange(_)),
-            Self::Transaction(_) | Self::Read(_) | Self::Split { .. } | Self::CallLost => false,
+            Self::Transaction(_)
+            | Self::Read(_)
+            | Self::Split { .. }
+            | Self::CallLost
+            | Self::QuestionLost => false,
         }
     }
 }
@@ -266,7 +277,7 @@ impl Session {
                 Polled::Idle => {}
                 Polled::Record(received) => {
                     let source = self.source(&received.topic);
-                    self.tell(FromBroker::Record(source, Box::new(received)))?;
+                    self.tell(FromBroker::Record(source, Arc::new(received)))?;
                 }
                 Polled::Assigned(partitions) => self.take_over(&partitions)?,
                 Polled::Revoked(_) => self.hand_over(FromBroker::Revoked)?,

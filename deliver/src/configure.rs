@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use registry::{Registry, RegistryError};
 use schemas::topics::{
     CatalogueError, Installation, MESSAGE_OVERHEAD, Topic, TopicSpec, catalogue,
 };
@@ -21,6 +23,9 @@ use crate::gate::Gate;
 use crate::http::{Credentials, Http, HttpError};
 use crate::lanes::Schedule;
 use crate::line::{Mode, Settings};
+
+/// How long one question to the schema registry may take.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The event names that may stand below `events:`.
 pub fn event_names() -> Vec<&'static str> {
@@ -57,6 +62,14 @@ pub fn cluster(config: &Config) -> Cluster {
         session_timeout: config.kafka.session_timeout,
         max_message_bytes: config.ingest.max_body.saturating_add(MESSAGE_OVERHEAD),
     }
+}
+
+/// The schema registry, if there is one. It keeps nothing on disk, as all of `deliver`: a restart asks
+/// anew.
+pub fn registry(config: &Config) -> Result<Option<Arc<Registry>>, RegistryError> {
+    let Some(url) = config.schema_registry.url.clone() else { return Ok(None) };
+    let settings = registry::Settings { url, folder: None, patience: REGISTRY_PATIENCE };
+    Registry::open(&settings).map(|registry| Some(Arc::new(registry)))
 }
 
 /// The topics that `deliver` reads or writes.

@@ -7,11 +7,13 @@
 
 mod handover;
 mod ledger;
+mod questions;
 mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use registry::Registry;
 use schemas::Timestamp;
 use service::admin::Condition;
 use service::clock::Clock;
@@ -20,6 +22,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::ledger::Ledger;
+use self::questions::{InOrder, Questions};
 use self::verdicts::tell_stopped;
 use crate::breaker::State;
 use crate::broker::{Broker, BrokerError, FromBroker, Place};
@@ -28,7 +31,7 @@ use crate::dispatch::{Caller, Dispatch, Token};
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
 use crate::metrics::Metrics;
 use crate::park_limit::{Ending, ParkLimit};
-use crate::records::Records;
+use crate::records::{Records, Unread};
 
 /// Lanes started in one turn, so that a long run of skipped events keeps nobody waiting.
 const STARTS_IN_A_TURN: usize = 1_000;
@@ -87,6 +90,8 @@ pub struct Surroundings {
     pub resume: Arc<Notify>,
     /// Holds while the line has joined its group.
     pub joined: Condition,
+    /// Knows the schemas of events that carry an id, where one is configured.
+    pub registry: Option<Arc<Registry>>,
 }
 
 /// One destination's line.
@@ -98,6 +103,7 @@ pub struct Line<D: Destination> {
     caller: Arc<Caller>,
     dispatch: Dispatch<D>,
     records: Records,
+    questions: Questions,
     ledger: Ledger,
     limit: ParkLimit,
     /// Time until the calls want to be asked again.
@@ -127,8 +133,19 @@ impl<D: Destination> Line<D> {
             Dispatch::new(destination.clone(), caller.clone(), settings.concurrency.max(1));
         let ledger = Ledger::new(settings.schedule.clone(), Bounds::default());
         let limit = ParkLimit::new(settings.park_most, settings.park_window);
-        let ask_again = None;
-        Self { settings, around, destination, caller, dispatch, records, ledger, limit, ask_again }
+        let questions = Questions::of(around.registry.clone());
+        Self {
+            settings,
+            around,
+            destination,
+            caller,
+            dispatch,
+            records,
+            questions,
+            ledger,
+            limit,
+            ask_again: None,
+        }
     }
 
     /// Works until the process is asked to end. An error is one that starting again does not mend.
@@ -170,17 +187,23 @@ impl<D: Destination> Line<D> {
         loop {
             self.start_what_may_start();
             self.commit(broker);
-            self.ledger.direct_flow(broker, self.limit.is_stopped());
+            let held = self.limit.is_stopped() || self.questions.is_asking();
+            self.ledger.direct_flow(broker, held);
             self.show();
             let wait = self.longest_wait();
             tokio::select! {
-                message = broker.incoming.recv() => {
+                message = broker.incoming.recv(), if self.questions.has_room() => {
                     if let Some(error) = self.hear_all(broker, message).await {
                         return error;
                     }
                 }
                 finished = self.dispatch.next(), if self.dispatch.is_busy() => {
                     if let Err(error) = self.settle(finished) {
+                        return error;
+                    }
+                }
+                answer = self.questions.answered(), if self.questions.is_asking() => {
+                    if let Err(error) = self.learn(answer) {
                         return error;
                     }
                 }
@@ -256,15 +279,10 @@ impl<D: Destination> Line<D> {
             FromBroker::Assigned { partition, events, retry } => {
                 self.ledger.assign(partition, events, retry);
             }
-            FromBroker::Record(source, received) => self.take(source, *received),
-            FromBroker::Started { share } => {
-                self.destination.forget();
-                self.caller.gate.share(share);
-                self.ledger.begin();
-                self.around.joined.holds();
-                let retrying = self.ledger.backlog();
-                tracing::info!(destination = self.settings.name, share, retrying, "delivers");
+            FromBroker::Record(source, received) => {
+                self.hear_in_order(InOrder::Record(source, received));
             }
+            FromBroker::Started { share } => self.hear_in_order(InOrder::Started { share }),
             FromBroker::Committed => {
                 let now = self.now();
                 self.ledger.committed(now, &self.around.metrics, &self.settings.name);
@@ -276,20 +294,36 @@ impl<D: Destination> Line<D> {
         Heard::Nothing
     }
 
-    fn take(&mut self, source: Source, received: Received) {
+    /// Everything owed is known: calls may begin.
+    fn begin(&mut self, share: f64) {
+        self.destination.forget();
+        self.caller.gate.share(share);
+        self.ledger.begin();
+        self.around.joined.holds();
+        let retrying = self.ledger.backlog();
+        tracing::info!(destination = self.settings.name, share, retrying, "delivers");
+    }
+
+    fn take(&mut self, source: Source, received: Arc<Received>) {
         let now = self.now();
-        let name = self.settings.name.as_str();
-        let arrival = match self.records.arriving(Arc::new(received), source) {
+        let arrival = match self.records.arriving(received, source) {
             Ok(arriving) => self.ledger.arrive(source, arriving, now),
-            Err((received, failure)) => {
+            Err((received, unread)) => {
+                let failure = match unread {
+                    Unread::Foreign(failure) => failure,
+                    Unread::Schema(id) => match self.wait_for_schema(id, source, &received) {
+                        Ok(()) => return,
+                        Err(failure) => failure,
+                    },
+                };
                 if !self.limit.admits(Ending::Parked, self.around.clock.elapsed()) {
-                    tell_stopped(name, &failure);
+                    tell_stopped(&self.settings.name, &failure);
                 }
                 self.ledger.arrive_unreadable(source, received, failure, now)
             }
         };
         if arrival == Some(Arrival::Duplicate) {
-            self.around.metrics.duplicates.with([name]).inc();
+            self.around.metrics.duplicates.with([self.settings.name.as_str()]).inc();
         }
     }
 

@@ -14,6 +14,15 @@ use crate::lanes::{Arriving, Departure, Fate, History, Identity, Source};
 /// A record without a key cannot be written again without one; this names nobody.
 const NO_KEY: &[u8] = b"unknown";
 
+/// Why a record says nothing yet.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is written with a schema of the registry, under this id, that has yet to be learned.
+    Schema(u32),
+    /// It is no event of ours.
+    Foreign(Failure),
+}
+
 /// Names and codec of one destination's records.
 #[derive(Debug)]
 pub struct Records {
@@ -34,10 +43,18 @@ impl Records {
         })
     }
 
-    /// The event in a record.
+    /// Reads from now on what is written with this schema of the registry.
+    pub fn learn(&mut self, id: u32, schema: &str) -> Result<(), CodecError> {
+        self.codec.learn(id, schema)
+    }
+
+    /// The event in a record that has arrived.
     pub fn event(&self, received: &Received) -> Result<LifecycleEvent, Failure> {
-        let bytes = received.value.as_deref().unwrap_or_default();
-        self.codec.decode(bytes).map_err(|error| undecodable(&error))
+        self.decode(received).map_err(|error| undecodable(&error))
+    }
+
+    fn decode(&self, received: &Received) -> Result<LifecycleEvent, CodecError> {
+        self.codec.decode(received.value.as_deref().unwrap_or_default())
     }
 
     /// What a record means for its lane.
@@ -45,12 +62,12 @@ impl Records {
         &self,
         received: Arc<Received>,
         source: Source,
-    ) -> Result<Arriving<Arc<Received>>, (Arc<Received>, Failure)> {
+    ) -> Result<Arriving<Arc<Received>>, (Arc<Received>, Unread)> {
         match self.read(&received, source) {
             Ok((identity, history, due)) => {
                 Ok(Arriving { identity, history, due, content: received })
             }
-            Err(failure) => Err((received, failure)),
+            Err(unread) => Err((received, unread)),
         }
     }
 
@@ -58,15 +75,22 @@ impl Records {
         &self,
         received: &Received,
         source: Source,
-    ) -> Result<(Identity, History, Timestamp), Failure> {
-        let event = self.event(received)?;
+    ) -> Result<(Identity, History, Timestamp), Unread> {
+        let event = self.decode(received).map_err(|error| match error {
+            CodecError::UnknownSchemaId(id) => Unread::Schema(id),
+            CodecError::Schema(..)
+            | CodecError::Encode(_)
+            | CodecError::Framing
+            | CodecError::UnknownFingerprint(_)
+            | CodecError::Decode(_) => Unread::Foreign(undecodable(&error)),
+        })?;
         let identity =
             Identity { lane: event.subscriber.key.as_str().into(), sequence: event.sequence };
         if source == Source::Events {
             return Ok((identity, History::default(), Timestamp::default()));
         }
-        let headers =
-            RetryHeaders::from_headers(&received.headers).map_err(|error| undecodable(&error))?;
+        let headers = RetryHeaders::from_headers(&received.headers)
+            .map_err(|error| Unread::Foreign(undecodable(&error)))?;
         let history = History { attempts: headers.attempts, first_failure: headers.first_failure };
         Ok((identity, history, headers.due.unwrap_or_default()))
     }
@@ -125,4 +149,58 @@ impl Records {
 
 fn undecodable(error: &dyn std::error::Error) -> Failure {
     Failure::new(Reason::Undecodable, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::samples;
+    use schemas::EventType;
+    use schemas::codec::Described;
+
+    fn renewal() -> LifecycleEvent {
+        samples::event(EventType::SubscriptionRenewed)
+    }
+
+    fn received(framing: Framing) -> Arc<Received> {
+        let mut value = Vec::new();
+        Codec::new(framing).unwrap().encode(&renewal(), &mut value).unwrap();
+        Arc::new(Received {
+            topic: "events".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: Timestamp::from_millis(0),
+            key: None,
+            value: Some(value),
+            headers: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_schema_of_the_registry_is_asked_for_once_and_read_ever_after() {
+        let mut records = Records::new("", "crm", "group").unwrap();
+        let framed = received(Framing::Registry(5));
+        let (returned, unread) = records.arriving(framed.clone(), Source::Events).unwrap_err();
+        assert!(matches!(unread, Unread::Schema(5)) && Arc::ptr_eq(&returned, &framed));
+        records.learn(5, LifecycleEvent::VERSIONS[0]).unwrap();
+        assert!(records.arriving(framed.clone(), Source::Events).is_ok());
+        assert_eq!(records.event(&framed), Ok(renewal()));
+    }
+
+    #[test]
+    fn an_event_without_an_id_needs_no_registry() {
+        let records = Records::new("", "crm", "group").unwrap();
+        assert!(records.arriving(received(Framing::SingleObject), Source::Events).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_event_is_foreign_and_not_asked_for() {
+        let records = Records::new("", "crm", "group").unwrap();
+        let framed = received(Framing::SingleObject);
+        let foreign = Arc::new(Received { value: Some(b"{}".to_vec()), ..(*framed).clone() });
+        let (_, unread) = records.arriving(foreign, Source::Events).unwrap_err();
+        assert!(
+            matches!(unread, Unread::Foreign(failure) if failure.reason == Reason::Undecodable)
+        );
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
+use registry::RegistryError;
 use service::admin::{Admin, Readiness, routes};
 use service::clock::Clock;
 use service::config::{self, Account, Config};
@@ -36,6 +37,7 @@ pub async fn run(
     configure::judge(config)?;
     let mut registry = Registry::new().map_err(Failure::failed)?;
     let metrics = Metrics::declare(&mut registry).map_err(Failure::failed)?;
+    let schemas = configure::registry(config).map_err(refusal)?;
     let readiness = Readiness::new();
     let resume: Vec<Arc<Notify>> = config.destinations.iter().map(|_| Arc::default()).collect();
     let admin = Admin::bind(&config.deliver.admin).await.map_err(Failure::failed)?;
@@ -52,6 +54,7 @@ pub async fn run(
                     shutdown: shutdown.clone(),
                     resume,
                     joined: readiness.register("group", format!("{name} has not joined")),
+                    registry: schemas.clone(),
                 };
                 begin(&mut lines, config, name, destination, around)?;
             }
@@ -62,6 +65,10 @@ pub async fn run(
     ended.cancel();
     admin.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
     result
+}
+
+fn refusal(error: RegistryError) -> Failure {
+    Failure::Refused(Failure::failed(error).report())
 }
 
 /// `POST /resume` lets lines go on that stopped because too much would have been parked.
@@ -148,9 +155,7 @@ async fn outlast(mut lines: Lines, shutdown: &CancellationToken) -> Result<(), F
         let failure = match ended {
             Ok((_, Ok(()))) => continue,
             Ok((name, Err(error))) => {
-                let cause = std::error::Error::source(&error)
-                    .map_or(String::new(), |cause| format!(": {cause}"));
-                Failure::Refused(format!("{name}: {error}{cause}"))
+                Failure::Refused(format!("{name}: {}", Failure::failed(error).report()))
             }
             Err(error) => Failure::failed(error),
         };

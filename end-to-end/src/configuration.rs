@@ -57,6 +57,8 @@ impl Listeners {
 #[derive(Debug, Clone)]
 pub struct Configuration {
     pub brokers: String,
+    /// The address of a schema registry, if there is one.
+    pub schema_registry: Option<String>,
     /// Keeps the runs that share a broker apart.
     pub topic_prefix: String,
     pub listeners: Listeners,
@@ -81,7 +83,7 @@ impl Configuration {
   partitions: 6
   replication_factor: 1
 
-{sources}
+{registry}{sources}
 ingest:
   listen: 127.0.0.1:{webhooks}
   admin: 127.0.0.1:{ingest}
@@ -102,12 +104,18 @@ telemetry:
 ",
             brokers = self.brokers,
             prefix = self.topic_prefix,
+            registry = self.registry(),
             sources = sources(),
             state_dir = quoted(&self.state_dir),
             window = self.reorder_window.as_millis(),
             customerio = self.destination("customerio", &self.customerio_account()),
             intercom = self.destination("intercom", &self.intercom_account()),
         )
+    }
+
+    fn registry(&self) -> String {
+        let section = |url| format!("schema_registry:\n  url: {url}\n\n");
+        self.schema_registry.as_ref().map(section).unwrap_or_default()
     }
 
     fn destination(&self, name: &str, account: &str) -> String {
@@ -178,6 +186,7 @@ mod tests {
     fn configuration(customerio: Receiver) -> Configuration {
         Configuration {
             brokers: "127.0.0.1:9092".to_owned(),
+            schema_registry: Some("http://127.0.0.1:8081/apis".to_owned()),
             topic_prefix: "run-1.".to_owned(),
             listeners: Listeners { webhooks: 8080, ingest: 9101, transform: 9102, deliver: 9103 },
             state_dir: PathBuf::from("state"),
@@ -202,6 +211,7 @@ mod tests {
         let config = loader.read("tributary.yaml", &text).expect("a valid configuration");
         assert_eq!(config.sources.len(), 4);
         assert_eq!(config.destinations.len(), 2);
+        assert!(config.schema_registry.url.is_some());
     }
 
     #[test]

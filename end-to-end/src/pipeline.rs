@@ -35,6 +35,7 @@ pub enum PipelineError {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub brokers: String,
+    pub schema_registry: Option<String>,
     pub topic_prefix: String,
     /// For configuration, logs and state.
     pub folder: PathBuf,
@@ -121,6 +122,7 @@ impl Plan {
         };
         Configuration {
             brokers: self.brokers.clone(),
+            schema_registry: self.schema_registry.clone(),
             topic_prefix: self.topic_prefix.clone(),
             listeners: self.listeners,
             state_dir: self.folder.join("state"),

@@ -90,6 +90,22 @@ impl Registry {
         }
     }
 
+    /// Lets it hang: who connects gets no answer.
+    pub fn freeze(&mut self) {
+        self.signal(Signal::Stop);
+    }
+
+    /// Lets it answer again, also what it was asked while it hung.
+    pub fn thaw(&mut self) {
+        self.signal(Signal::Continue);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(running) = &mut self.running {
+            running.signal(signal);
+        }
+    }
+
     /// Ends it; what was registered is lost.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ async fn pipeline(name: &str) -> Pipeline {
     let broker = Broker::shared().expect("a broker to test against");
     let plan = Plan {
         brokers: broker.address().to_owned(),
+        schema_registry: None,
         topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
         folder: workspace::fresh_run_folder(name).unwrap(),
         listeners: Listeners::free().unwrap(),

@@ -1,15 +1,35 @@
-//! The promises of `registry`, against a real one: only a real one has rules about what may follow what.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+//! The promises of `registry`, against a real one: only a real one has rules about what may follow what. And of
+//! the whole pipeline with one.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use end_to_end::broker::Broker;
+use end_to_end::configuration::Listeners;
+use end_to_end::journeys::{self, Journey};
+use end_to_end::pipeline::{Pipeline, Plan, Receivers};
+use end_to_end::schedule::{self, Shape};
+use end_to_end::sender::{self, Manners};
 use end_to_end::{http, registry::Registry as Server, workspace};
 use registry::{Registry, RegistryError, Settings, Standing};
 use schemas::codec::{Codec, CodecError, Described, Framing};
 use schemas::event::LifecycleEvent;
 use schemas::state::PartitionRecord;
+use schemas::topics::Topic;
+use service::clock::{Clock, SystemClock};
+use stream::{Cluster, Reader};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const QUIET: Duration = Duration::from_secs(2);
 
 fn start(name: &str) -> Server {
     let folder = workspace::fresh_run_folder(&format!("{name}-{}", std::process::id())).unwrap();
@@ -170,4 +190,103 @@ async fn a_registry_may_go_away_but_not_come_back_with_other_schemas_under_the_s
     client(&url, None).writer_id("other-value", r#"{"type": "string"}"#).await.unwrap();
     let contradicted = client(&url, Some(folder.path())).schema(id).await.unwrap_err();
     assert!(matches!(contradicted, RegistryError::Contradiction { .. }), "{contradicted:?}");
+}
+
+async fn pipeline(name: &str, registry: &str) -> Pipeline {
+    let broker = Broker::shared().expect("a broker to test against");
+    let plan = Plan {
+        brokers: broker.address().to_owned(),
+        schema_registry: Some(registry.to_owned()),
+        topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
+        folder: workspace::fresh_run_folder(name).unwrap(),
+        listeners: Listeners::free().unwrap(),
+        reorder_window: Duration::from_secs(1),
+        retry_delays: "[500ms, 1s]".to_owned(),
+        receivers: Receivers::Emulated,
+        environment: Vec::new(),
+    };
+    Pipeline::start(plan, &|_| ()).await.unwrap()
+}
+
+async fn send(pipeline: &Pipeline, seed: u64) -> Vec<Journey> {
+    let journeys = journeys::generate(seed, SystemClock::new().now_millis(), 80);
+    let shape = Shape {
+        seed,
+        duplicates_percent: 10,
+        shuffle_within: Duration::from_millis(300),
+        spread_over: Duration::from_secs(1),
+        step: Duration::from_millis(100),
+    };
+    let sendings = schedule::schedule(&journeys, shape);
+    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
+    assert_eq!(sender::send(sendings, manners, |_| ()).await.all_refused(), 0);
+    journeys
+}
+
+async fn assert_all_arrives(pipeline: &Pipeline, journeys: &[Journey]) {
+    for finding in pipeline.destinations.settle(journeys, QUIET, PATIENCE, &|_| ()).await {
+        assert!(finding.is_flawless(), "{finding}\nlogs: {}", pipeline.setting.folder.display());
+    }
+    let parked = pipeline.deliver.metrics().unwrap().sum("tributary_deliver_parked_total", &[]);
+    assert!(parked < 0.5, "{parked} parked");
+}
+
+/// The values of every lifecycle event there is.
+fn events(pipeline: &Pipeline) -> Vec<Vec<u8>> {
+    let cluster = Cluster {
+        brokers: pipeline.configuration.brokers.clone(),
+        properties: BTreeMap::new(),
+        session_timeout: Duration::from_secs(6),
+        max_message_bytes: 2 * 1024 * 1024,
+    };
+    let topic = Topic::Events.name(&pipeline.configuration.topic_prefix);
+    let reader = Reader::open(&cluster, "looks").unwrap();
+    let mut values = Vec::new();
+    for partition in 0..reader.partitions(&topic).unwrap() {
+        let range = reader.low_and_high(&topic, partition).unwrap();
+        let each = |received: stream::Received| {
+            values.push(received.value.unwrap_or_default());
+            ControlFlow::Continue(())
+        };
+        reader.read_to(&topic, partition, range, each).unwrap();
+    }
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_registry_events_carry_its_id_and_all_arrive() {
+    let url = shared();
+    let pipeline = pipeline("with-registry", &url).await;
+    let journeys = send(&pipeline, 37).await;
+    assert_all_arrives(&pipeline, &journeys).await;
+    let subject = registry::subject(&Topic::Events.name(&pipeline.configuration.topic_prefix));
+    assert_eq!(versions(&url, &subject), "[1]");
+    let id = client(&url, None).writer_id(&subject, newest()).await.unwrap();
+    let frame = [&[0x00][..], &id.to_be_bytes()].concat();
+    let events = tokio::task::block_in_place(|| events(&pipeline));
+    assert!(!events.is_empty());
+    assert!(events.iter().all(|event| event.starts_with(&frame)), "framed with id {id}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_hangs_stops_no_restart_and_parks_no_event() {
+    let mut server = start("registry-hangs");
+    let mut pipeline = pipeline("hanging-registry", &server.url()).await;
+    server.freeze();
+    pipeline.transform.kill().unwrap();
+    pipeline.transform.start_again().unwrap();
+    // It knows the id from its first start; `deliver` has yet to meet it.
+    pipeline.transform.wait_until_ready(PATIENCE).unwrap();
+    let journeys = send(&pipeline, 41).await;
+    let log = pipeline.setting.folder.join("deliver.log");
+    let deadline = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(&log).unwrap().contains("wait for their schema") {
+        assert!(Instant::now() < deadline, "deliver waits: {}", log.display());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(pipeline.deliver.is_ready());
+    let shown = pipeline.destinations.findings(&journeys).map(|finding| finding.shown);
+    assert_eq!(shown, [0, 0]);
+    server.thaw();
+    assert_all_arrives(&pipeline, &journeys).await;
 }

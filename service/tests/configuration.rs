@@ -39,6 +39,10 @@ fn complaints(text: &str, variables: &[(&str, &str)]) -> String {
     }
 }
 
+fn registry(config: &Config) -> Option<&str> {
+    config.schema_registry.url.as_ref().map(ExposeSecret::expose_secret)
+}
+
 /// Either a configuration, or at least one problem, each with a line that exists or a variable.
 fn is_explained(text: &str, read: &Result<Config, Problems>) -> bool {
     let lines = text.lines().count() + 1;
@@ -64,7 +68,7 @@ fn reads_one_of_everything() {
     assert_eq!(config.kafka.topic_prefix, "acme.");
     let properties: Vec<_> = config.kafka.properties.iter().collect();
     assert_eq!(properties, [("sasl.password", "planted-sasl"), ("security.protocol", "SASL_SSL")]);
-    assert_eq!(config.schema_registry.url, None);
+    assert_eq!(registry(&config), Some("https://reader:planted-registry@registry:8081"));
 
     let stripe = &config.sources["stripe-eu"];
     assert_eq!(stripe.provider, Provider::Stripe);
@@ -94,6 +98,7 @@ fn reads_one_of_everything() {
 fn what_is_left_out_has_its_default() {
     let config = read("kafka: { brokers: 'localhost:9092' }", &[]).expect("enough");
     assert_eq!((config.kafka.partitions, config.transform.workers), (12, 2));
+    assert_eq!(registry(&config), None);
     assert_eq!(config.ingest.ack_timeout, Duration::from_secs(8));
     let config = read(COMPLETE, SET).expect("the fixture is right");
     let intercom = &config.destinations["intercom"];
@@ -170,7 +175,7 @@ fn the_environment_overrides_single_options() {
     );
     assert_eq!(config.sources["stripe-eu"].secrets.current().len(), 2);
     assert_eq!(config.sources["new-one"].secrets.current().len(), 1);
-    assert_eq!(config.schema_registry.url.as_deref(), Some("http://registry:8081"));
+    assert_eq!(registry(&config), Some("http://registry:8081"));
     assert_eq!(config.destinations["intercom"].retry.horizon, Duration::from_hours(1));
     assert_eq!(config.destinations["intercom"].retry.delays, [Duration::from_secs(1)]);
 }

@@ -8,6 +8,7 @@
 pub mod advance;
 pub mod budget;
 pub mod configure;
+pub mod framing;
 pub mod identity;
 pub mod line;
 pub mod line_switch;

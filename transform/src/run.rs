@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
+use registry::Standing;
+use schemas::codec::Framing;
 use schemas::topics::TopicSpec;
-use service::admin::{Admin, Readiness, routes};
+use service::admin::{Admin, Condition, Readiness, routes};
 use service::cli::{Command, Invocation, NoOwn};
 use service::config::Config;
 use service::exit::Failure;
@@ -16,12 +18,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::configure;
+use crate::framing;
 use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
 use crate::parking::ParkLimit;
 use crate::worker::failure::{Cure, WorkerError};
-use crate::worker::outgoing::Names;
+use crate::worker::outgoing::{Names, Outgoing};
 use crate::worker::{Shared, Worker};
 
 /// Does what was asked for.
@@ -50,10 +53,29 @@ async fn look_at_topics(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Fi
 async fn check(config: &Config) -> Result<(), Failure> {
     let cluster = configure::cluster(config);
     let specs = configure::topics(config).map_err(Failure::failed)?;
-    for finding in look_at_topics(&cluster, &specs).await? {
-        tracing::warn!(topic = finding.topic, "{}", finding.message);
+    let topics = look_at_topics(&cluster, &specs).await.map(|findings| {
+        for finding in findings {
+            tracing::warn!(topic = finding.topic, "{}", finding.message);
+        }
+    });
+    let schema = framing::standing(config).await.map(|standing| match standing {
+        None => {}
+        Some(Standing::Registered(id)) => {
+            tracing::info!(id, "the schema of events is registered");
+        }
+        Some(Standing::Compatible) => {
+            tracing::info!("the schema of events is compatible and will be registered");
+        }
+        Some(Standing::First) => {
+            tracing::info!("the schema of events will be the first of its subject");
+        }
+    });
+    match (topics, schema) {
+        (Err(one), Err(other)) => {
+            Err(Failure::Refused(format!("{}\n{}", one.report(), other.report())))
+        }
+        (one, other) => one.and(other),
     }
-    Ok(())
 }
 
 async fn setup(config: &Config) -> Result<(), Failure> {
@@ -88,18 +110,34 @@ async fn run(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
         clock,
         metrics,
         switch: Arc::clone(&switch),
-        shutdown: shutdown.clone(),
+        shutdown,
     };
     let identity = identity(&config)?;
-    let workers = workers(&config, &identity, &shared, &readiness)?;
+    let begun = readiness.register("start", "the workers have not begun");
     let admin = Admin::bind(&config.transform.admin).await.map_err(Failure::failed)?;
-    let pages = routes(readiness, Arc::new(registry)).merge(resume(switch));
+    let pages = routes(readiness.clone(), Arc::new(registry)).merge(resume(switch));
     let admin_until = CancellationToken::new();
     let serving = tokio::spawn(admin.serve(pages, admin_until.clone()));
-    let ended = work_until_the_end(workers, &shutdown).await;
+    let ended = serve(&config, &identity, &shared, &readiness, begun).await;
     admin_until.cancel();
     serving.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
     ended
+}
+
+/// Settles how events are written, and only then lets the workers begin.
+async fn serve(
+    config: &Config,
+    identity: &Identity,
+    shared: &Shared,
+    readiness: &Readiness,
+    begun: Condition,
+) -> Result<(), Failure> {
+    let Some(framing) = framing::settle(config, &begun, &shared.shutdown).await? else {
+        return Ok(());
+    };
+    let workers = workers(config, identity, shared, framing, readiness)?;
+    begun.holds();
+    work_until_the_end(workers, &shared.shutdown).await
 }
 
 /// `POST /resume` lets a stopped line go on.
@@ -125,6 +163,7 @@ fn workers(
     config: &Config,
     identity: &Identity,
     shared: &Shared,
+    framing: Framing,
     readiness: &Readiness,
 ) -> Result<Vec<Worker>, Failure> {
     let prefix = &config.kafka.topic_prefix;
@@ -138,7 +177,8 @@ fn workers(
             let name = identity.of_worker(prefix, number);
             let joined = readiness.register("kafka", format!("worker {number} has not joined"));
             let rules = configure::rules(config).map_err(Failure::failed)?;
-            Worker::new(shared.clone(), name, rules, joined).map_err(Failure::failed)
+            let outgoing = Outgoing::new(shared.names.clone(), framing).map_err(Failure::failed)?;
+            Ok(Worker::new(shared.clone(), name, rules, outgoing, joined))
         })
         .collect()
 }

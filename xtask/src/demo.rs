@@ -76,6 +76,7 @@ pub(crate) async fn start(
     steps.done(&format!("Apache Kafka answers at {}", broker.address()));
     let plan = Plan {
         brokers: broker.address().to_owned(),
+        schema_registry: None,
         topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
         folder,
         listeners: Listeners::usual().context("choosing ports")?,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use stream::{Committed, Progress, TopicPartition};
 
@@ -105,7 +106,7 @@ impl Session {
         let (_, high) = self.reader.low_and_high(&self.place.retry, partition)?;
         let mut gone = false;
         self.reader.read_to(&self.place.retry, partition, (from, high), |received| {
-            if self.tell(FromBroker::Record(Source::Retry, Box::new(received))).is_ok() {
+            if self.tell(FromBroker::Record(Source::Retry, Arc::new(received))).is_ok() {
                 return ControlFlow::Continue(());
             }
             gone = true;

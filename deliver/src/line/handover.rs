@@ -83,6 +83,7 @@ impl<D: Destination> Line<D> {
         self.dispatch.abandon_queue();
         self.dispatch.break_off().await;
         self.ledger.clear();
+        self.questions.clear();
         self.destination.forget();
     }
 }

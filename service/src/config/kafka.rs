@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::fields::Fields;
-use super::kinds::{brokers, count, positive_duration, topic_prefix, url};
+use super::kinds::{brokers, count, positive_duration, topic_prefix, url_with_user};
 
 /// How to reach Kafka, and what `setup` makes there.
 #[derive(Clone, Debug)]
@@ -44,8 +46,9 @@ impl fmt::Debug for Properties {
 /// The Confluent-compatible schema registry, if there is one.
 #[derive(Clone, Debug)]
 pub struct SchemaRegistry {
-    /// Without it events carry the fingerprint of their schema instead of a registry's id.
-    pub url: Option<String>,
+    /// Without it events carry the fingerprint of their schema instead of a registry's id. May hold
+    /// a user and a password.
+    pub url: Option<SecretString>,
 }
 
 /// Properties whose values the promises of the pipeline rest on, and who sets each.
@@ -139,9 +142,10 @@ impl SchemaRegistry {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let url = fields.unset(
             "url",
-            &url(),
-            "Where the registry answers. Unset: Avro single-object encoding, which needs no \
-             registry.",
+            &url_with_user(),
+            "Where the registry answers, up to what stands before `/subjects`. With \
+             `user:password@` before the host, each percent-encoded, it is asked with HTTP Basic \
+             authentication. Unset: Avro single-object encoding, which needs no registry.",
         );
         Some(Self { url: url? })
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use strum::VariantNames;
 
 /// One kind of value.
@@ -171,13 +172,31 @@ pub(super) fn topic_prefix() -> Kind<String> {
 pub(super) fn url() -> Kind<String> {
     let says = "a URL such as `https://example.com`, without a user or password in it";
     Kind::new(says, |text| {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let valid = !authority.is_empty()
-            && !authority.contains('@')
-            && !text.contains(char::is_whitespace);
+        let authority = authority(text)?;
+        let valid = !authority.is_empty() && !authority.contains('@');
         valid.then(|| text.trim_end_matches('/').to_owned())
     })
+}
+
+/// A URL that may hold a user and a password, and is a secret for that reason.
+pub(super) fn url_with_user() -> Kind<SecretString> {
+    let says = "a URL such as `https://example.com` or `https://user:password@example.com`";
+    Kind::new(says, |text| {
+        let authority = authority(text)?;
+        let host = match authority.split_once('@') {
+            Some((user, host)) if !user.is_empty() && !host.contains('@') => host,
+            Some(_) => return None,
+            None => authority,
+        };
+        (!host.is_empty()).then(|| SecretString::from(text.trim_end_matches('/')))
+    })
+}
+
+/// What stands between the scheme of a web address and its path.
+fn authority(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let blank = url.contains(char::is_whitespace);
+    rest.split(['/', '?', '#']).next().filter(|_| !blank)
 }
 
 /// RFC 6901.
@@ -227,6 +246,8 @@ fn whole(digits: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]
@@ -280,5 +301,29 @@ mod tests {
         assert_eq!(read("http://localhost:9201/").as_deref(), Some("http://localhost:9201"));
         assert_eq!(read("https://user:hush@example.com"), None);
         assert_eq!(read("localhost:9201"), None);
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_a_secret_where_one_may_stand() {
+        let read = url_with_user().read;
+        for (text, kept) in [
+            ("http://localhost:8081/", "http://localhost:8081"),
+            ("https://user:hush@example.com/apis/v7", "https://user:hush@example.com/apis/v7"),
+        ] {
+            let url = read(text).expect("a URL");
+            assert_eq!(url.expose_secret(), kept);
+            assert!(!format!("{url:?}").contains("example"), "{url:?}");
+        }
+        for wrong in [
+            "localhost:8081",
+            "ftp://h",
+            "http://",
+            "http://@h",
+            "http://u@",
+            "http://u@h@h",
+            "http://u:p q@h",
+        ] {
+            assert!(read(wrong).is_none(), "{wrong}");
+        }
     }
 }

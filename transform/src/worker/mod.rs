@@ -14,7 +14,6 @@ mod tenure;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::codec::CodecError;
 use service::admin::Condition;
 use service::clock::Clock;
 use stream::Cluster;
@@ -70,10 +69,10 @@ impl Worker {
         shared: Shared,
         name: String,
         rules: Rules,
+        outgoing: Outgoing,
         joined: Condition,
-    ) -> Result<Self, CodecError> {
-        let outgoing = Outgoing::new(shared.names.clone())?;
-        Ok(Self { shared, name, rules, outgoing, joined })
+    ) -> Self {
+        Self { shared, name, rules, outgoing, joined }
     }
 
     /// Works until told to end. Fails only where beginning again does not help.

@@ -55,11 +55,12 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Writes to these topics.
-    pub fn new(names: Names) -> Result<Self, CodecError> {
+    /// Writes to these topics, events in `framing`. A partition's own record is ours alone and needs no
+    /// registry.
+    pub fn new(names: Names, framing: Framing) -> Result<Self, CodecError> {
         Ok(Self {
             names,
-            events: Codec::new(Framing::SingleObject)?,
+            events: Codec::new(framing)?,
             partitions: Codec::new(Framing::SingleObject)?,
         })
     }
@@ -154,7 +155,7 @@ mod tests {
     use schemas::headers::{Header, is_tick};
 
     fn outgoing() -> Outgoing {
-        Outgoing::new(Names::with_prefix("acme.")).unwrap()
+        Outgoing::new(Names::with_prefix("acme."), Framing::Registry(7)).unwrap()
     }
 
     #[test]
@@ -212,7 +213,9 @@ mod tests {
         };
         let change = outgoing().partition_record(&record).unwrap();
         assert_eq!(change.key, PARTITION_KEY);
-        let read = outgoing().read_partition_record(&change.value.unwrap()).unwrap();
+        let value = change.value.unwrap();
+        assert_eq!(value[..2], [0xC3, 0x01], "it needs no registry");
+        let read = outgoing().read_partition_record(&value).unwrap();
         assert_eq!(read, record);
     }
 
