@@ -45,26 +45,29 @@ fn figures(run: &Run, pipeline: &Pipeline) {
         .map(|(provider, count)| format!("{} {count}", provider.source()))
         .collect();
     say("");
-    row("sent", &format!("{} webhooks of {} subscribers", run.sent, run.journeys.len()));
+    let total = |name| whole(transform.sum(name, &[]));
+    let (sent, people, disordered) = (run.sent, run.journeys.len(), run.disordered);
+    row("sent", &format!("{sent} webhooks of {people} subscribers, {disordered} out of order"));
     row("accepted", &format!("{} ({})", run.tally.all_accepted(), by_source.join(", ")));
     row("unique", &run.unique.to_string());
-    row("sent out of order", &run.disordered.to_string());
-    row("lifecycle events", &format!("{lifecycle} expected"));
-    for (title, name) in [
-        ("  emitted", "tributary_transform_events_total"),
-        ("duplicates removed", "tributary_transform_duplicates_total"),
-        ("reordered", "tributary_transform_reordered_total"),
-        ("parked by transform", "tributary_transform_parked_total"),
-    ] {
-        row(title, &whole(transform.sum(name, &[])));
-    }
+    row("duplicates removed", &total("tributary_transform_duplicates_total"));
+    let ignored = total("tributary_transform_ignored_total");
+    row(
+        "ignored",
+        &format!("{ignored} that mean nothing to a subscriber, their duplicates included"),
+    );
+    row("reordered", &total("tributary_transform_reordered_total"));
+    let emitted = total("tributary_transform_events_total");
+    row("lifecycle events", &format!("{emitted} emitted, {lifecycle} expected"));
+    row("parked by transform", &total("tributary_transform_parked_total"));
     for finding in &run.findings {
         let label = format!("destination=\"{}\"", finding.destination);
-        let delivered = whole(deliver.sum("tributary_deliver_delivered_total", &[&label]));
-        row(
-            &format!("at {}", finding.destination),
-            &format!("{} shown, {delivered} delivered", finding.shown),
-        );
+        let of = |name| whole(deliver.sum(name, &[&label]));
+        let delivered = of("tributary_deliver_delivered_total");
+        let skipped = of("tributary_deliver_skipped_total");
+        let shown = finding.shown;
+        let text = format!("{delivered} delivered ({shown} shown as events), {skipped} skipped");
+        row(&format!("at {}", finding.destination), &text);
     }
     row("parked by deliver", &whole(deliver.sum("tributary_deliver_parked_total", &[])));
 }

@@ -97,7 +97,7 @@ impl Kafka {
         let session_timeout = fields.optional(
             "session_timeout",
             &positive_duration(),
-            "45s",
+            "15s",
             "How long a consumer may be silent before its partitions go to another instance. The \
              broker allows 6 s to 30 min unless it is configured otherwise.",
         );
