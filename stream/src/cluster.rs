@@ -96,3 +96,59 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::producer::BaseProducer;
+
+    fn cluster(properties: &[(&str, &str)]) -> Cluster {
+        let properties =
+            properties.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Cluster {
+            brokers: "localhost:1".to_owned(),
+            properties,
+            session_timeout: Duration::from_secs(15),
+            max_message_bytes: 1_000_000,
+        }
+    }
+
+    #[test]
+    fn the_default_build_speaks_tls_and_every_promised_mechanism() {
+        let user = [("sasl.username", "u"), ("sasl.password", "p")];
+        let oidc = [
+            ("sasl.oauthbearer.method", "oidc"),
+            ("sasl.oauthbearer.client.id", "id"),
+            ("sasl.oauthbearer.client.secret", "secret"),
+            ("sasl.oauthbearer.token.endpoint.url", "https://localhost:1/token"),
+        ];
+        for (mechanism, further) in [
+            ("PLAIN", &user[..]),
+            ("SCRAM-SHA-256", &user[..]),
+            ("SCRAM-SHA-512", &user[..]),
+            ("OAUTHBEARER", &oidc[..]),
+        ] {
+            let common = [("security.protocol", "SASL_SSL"), ("sasl.mechanism", mechanism)];
+            let made =
+                cluster(&[&common[..], further].concat()).producer().create::<BaseProducer>();
+            assert!(made.is_ok(), "{mechanism}: {:?}", made.err());
+        }
+        let unknown = [("security.protocol", "SASL_SSL"), ("sasl.mechanism", "MADE-UP")];
+        assert!(cluster(&unknown).producer().create::<BaseProducer>().is_err());
+    }
+
+    #[test]
+    fn what_the_promises_rest_on_cannot_be_overridden_and_passwords_are_not_shown() {
+        let properties =
+            [("acks", "0"), ("enable.idempotence", "false"), ("sasl.password", "hush")];
+        let cluster = cluster(&properties);
+        let config = cluster.producer();
+        assert_eq!(
+            (config.get("acks"), config.get("enable.idempotence")),
+            (Some("all"), Some("true"))
+        );
+        let consumer = cluster.consumer("g", Isolation::Committed);
+        assert_eq!(consumer.get("isolation.level"), Some("read_committed"));
+        assert!(!format!("{cluster:?}").contains("hush"));
+    }
+}
