@@ -1,46 +1,23 @@
 //! What must be true before the first call, and what of it `setup` can make so.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use service::cli::say;
 use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
-use stream::admin::{self, AdminError, Finding, Severity};
+use stream::admin::{self, Finding, TopicsError};
 
 use crate::configure;
 use crate::destinations::{Answer, Destination, Reply, Request};
 use crate::dispatch::Caller;
 
-/// Why the topics are not known to be right.
-#[derive(Debug, thiserror::Error)]
-pub enum TopicsError {
-    /// They are not what they must be.
-    #[error(transparent)]
-    Wrong(Failure),
-    /// They could not be looked at; another time they may.
-    #[error(transparent)]
-    OutOfReach(AdminError),
-}
-
 /// Looks at the topics. What could not be judged is given back; what is wrong is the error.
 pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, TopicsError> {
-    let specs =
-        configure::topics(config).map_err(|error| TopicsError::Wrong(Failure::failed(error)))?;
-    let cluster = configure::cluster(config);
-    let findings = admin::check(&cluster, &specs).await.map_err(TopicsError::OutOfReach)?;
-    let (refusals, warnings): (Vec<Finding>, Vec<Finding>) =
-        findings.into_iter().partition(|finding| match finding.severity {
-            Severity::Refuses => true,
-            Severity::Warns => false,
-        });
-    if refusals.is_empty() {
-        return Ok(warnings);
-    }
-    let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    Err(TopicsError::Wrong(Failure::Refused(lines.join("\n"))))
+    let specs = configure::topics(config).map_err(|error| TopicsError::Wrong(error.to_string()))?;
+    admin::require(&configure::cluster(config), &specs).await
 }
 
 /// `deliver check`: reports all that is wrong, and changes nothing.
@@ -164,8 +141,4 @@ async fn ask(caller: &Caller, request: &Request) -> Result<Reply, String> {
         }),
         Answer::Failed(transport) => Err(format!("no answer ({transport:?})")),
     }
-}
-
-fn say(line: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{line}").map_err(Failure::failed)
 }

@@ -11,6 +11,7 @@ use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
 use service::metrics::Registry;
+use stream::admin::TopicsError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::configure;
 use crate::destinations::Destination;
 use crate::line::{Line, Surroundings};
 use crate::metrics::Metrics;
-use crate::preflight::{TopicsError, check_topics};
+use crate::preflight::check_topics;
 use crate::records::Records;
 
 /// How often topics out of reach are looked at again.
@@ -92,7 +93,7 @@ async fn await_topics(config: &Config, shutdown: &CancellationToken) -> Result<(
                 }
                 return Ok(());
             }
-            Err(TopicsError::Wrong(failure)) => return Err(failure),
+            Err(TopicsError::Wrong(findings)) => return Err(Failure::Refused(findings)),
             Err(TopicsError::OutOfReach(error)) => {
                 tracing::warn!(%error, "the cluster is out of reach; looking again");
             }

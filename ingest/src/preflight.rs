@@ -2,14 +2,13 @@
 //!
 //! The same judgement serves `run`, which refuses to start, and `check`, which reports.
 
-use std::io::{self, Write};
-
 use schemas::topics::{Installation, Topic, TopicSpec, catalogue};
 use secrecy::ExposeSecret;
+use service::cli::say;
 use service::config::{Config, Problems, Provider};
 use service::exit::Failure;
 use stream::Cluster;
-use stream::admin::{self, AdminError, Finding, Severity};
+use stream::admin::{self, Finding, TopicsError};
 
 use crate::sources::dodo;
 
@@ -57,38 +56,17 @@ pub fn judge_secrets(config: &Config) -> Result<(), Failure> {
     problems.into_result().map_err(Failure::Configuration)
 }
 
-/// Why the topics are not known to be right.
-#[derive(Debug, thiserror::Error)]
-pub enum TopicsError {
-    /// They could be looked at and are not what they must be.
-    #[error(transparent)]
-    Wrong(Failure),
-    /// They could not be looked at; another time they may.
-    #[error(transparent)]
-    OutOfReach(AdminError),
-}
-
 /// Looks at the topics. What could not be judged is given back; what is wrong is the error.
 pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, TopicsError> {
-    let specs = topics(config).map_err(TopicsError::Wrong)?;
-    let findings = admin::check(&cluster(config), &specs).await.map_err(TopicsError::OutOfReach)?;
-    let (refusals, warnings): (Vec<Finding>, Vec<Finding>) =
-        findings.into_iter().partition(|finding| match finding.severity {
-            Severity::Refuses => true,
-            Severity::Warns => false,
-        });
-    if refusals.is_empty() {
-        return Ok(warnings);
-    }
-    let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    Err(TopicsError::Wrong(Failure::Refused(lines.join("\n"))))
+    let specs = topics(config).map_err(|error| TopicsError::Wrong(error.report()))?;
+    admin::require(&cluster(config), &specs).await
 }
 
 /// `ingest check`: reports, and changes nothing.
 pub async fn check(config: &Config) -> Result<(), Failure> {
     judge_secrets(config)?;
     let warnings = check_topics(config).await.map_err(|error| match error {
-        TopicsError::Wrong(failure) => failure,
+        TopicsError::Wrong(findings) => Failure::Refused(findings),
         TopicsError::OutOfReach(error) => Failure::failed(error),
     })?;
     for warning in warnings {
@@ -112,8 +90,4 @@ pub async fn setup(config: &Config) -> Result<(), Failure> {
         return say("nothing was missing");
     }
     created.iter().try_for_each(|topic| say(&format!("created {topic}")))
-}
-
-fn say(line: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{line}").map_err(Failure::failed)
 }

@@ -11,11 +11,12 @@ use service::config::Config;
 use service::exit::Failure;
 use service::metrics::Registry;
 use stream::Appender;
+use stream::admin::TopicsError;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::preflight::{TopicsError, check_topics, cluster, judge_secrets, raw_topic};
+use crate::preflight::{check_topics, cluster, judge_secrets, raw_topic};
 use crate::publish::KafkaLog;
 use crate::receive::{Limits, Receiver, Source};
 use crate::server::{Drained, serve};
@@ -128,7 +129,7 @@ async fn reach(
                 }
                 return Ok(true);
             }
-            Err(TopicsError::Wrong(failure)) => return Err(failure),
+            Err(TopicsError::Wrong(findings)) => return Err(Failure::Refused(findings)),
             Err(TopicsError::OutOfReach(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for Kafka");
                 receiving.fails(error.to_string());

@@ -151,6 +151,14 @@ fn logs_of<Own: Subcommand>(command: &Command<Own>, configured: &Telemetry) -> T
     }
 }
 
+/// Tells whoever called `check`, `setup` or another command what it found: one line on standard output.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn say(line: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}").map_err(Failure::failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

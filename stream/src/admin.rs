@@ -67,6 +67,17 @@ pub enum AdminError {
     },
 }
 
+/// Why a binary may not start on these topics.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicsError {
+    /// They are not what they must be: one line for each finding.
+    #[error("{0}")]
+    Wrong(String),
+    /// They could not be looked at; another time they may.
+    #[error(transparent)]
+    OutOfReach(#[from] AdminError),
+}
+
 /// What a topic is like on the cluster.
 struct Found {
     partitions: i32,
@@ -81,6 +92,19 @@ pub async fn check(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding
         specs.iter().flat_map(|spec| judge(spec, found.get(&spec.name))).collect();
     findings.extend(unequal_partitions(specs, &found));
     Ok(findings)
+}
+
+/// As [`check`], for a binary that is about to start: what refuses is the error, what warns is returned.
+pub async fn require(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding>, TopicsError> {
+    let (refusing, warning): (Vec<_>, Vec<_>) = check(cluster, specs)
+        .await?
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Refuses);
+    if refusing.is_empty() {
+        return Ok(warning);
+    }
+    let lines: Vec<_> = refusing.iter().map(ToString::to_string).collect();
+    Err(TopicsError::Wrong(lines.join("\n")))
 }
 
 /// Creates the topics that are missing and returns their names, once the cluster shows them. Existing
@@ -201,7 +225,7 @@ fn read(resource: ConfigResource) -> Option<(String, BTreeMap<String, String>)> 
 fn judge(spec: &TopicSpec, found: Option<&Found>) -> Vec<Finding> {
     let finding = |severity, message| Finding { topic: spec.name.clone(), message, severity };
     let Some(found) = found else {
-        let message = "is missing; `transform setup` creates it".to_owned();
+        let message = "is missing; `setup` creates it".to_owned();
         return vec![finding(Severity::Refuses, message)];
     };
     let Some(configs) = &found.configs else {

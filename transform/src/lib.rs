@@ -15,6 +15,7 @@ pub mod line_switch;
 pub mod metrics;
 pub mod order;
 pub mod parking;
+pub mod preflight;
 pub mod record;
 pub mod rules;
 pub mod run;

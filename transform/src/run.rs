@@ -1,19 +1,16 @@
-//! The process: what `run`, `check` and `setup` do.
+//! The process: from its start to its end.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
-use registry::Standing;
 use schemas::codec::Framing;
-use schemas::topics::TopicSpec;
 use service::admin::{Admin, Condition, Readiness, routes};
 use service::cli::{Command, Invocation, NoOwn};
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::Registry;
-use stream::admin::{Finding, Severity};
-use stream::{Cluster, Transactions};
+use stream::Transactions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +20,7 @@ use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
 use crate::parking::ParkLimit;
+use crate::preflight::{check, check_topics, setup};
 use crate::worker::failure::{Cure, WorkerError};
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::worker::{Shared, Worker};
@@ -38,64 +36,10 @@ pub async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
     }
 }
 
-/// Looks at the topics and refuses to start where one would lose or disorder records.
-async fn look_at_topics(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding>, Failure> {
-    let findings = stream::admin::check(cluster, specs).await.map_err(Failure::failed)?;
-    let (refusing, warning): (Vec<_>, Vec<_>) =
-        findings.into_iter().partition(|finding| finding.severity == Severity::Refuses);
-    if refusing.is_empty() {
-        return Ok(warning);
-    }
-    let lines: Vec<_> = refusing.iter().map(ToString::to_string).collect();
-    Err(Failure::Refused(lines.join("\n")))
-}
-
-async fn check(config: &Config) -> Result<(), Failure> {
-    let cluster = configure::cluster(config);
-    let specs = configure::topics(config).map_err(Failure::failed)?;
-    let topics = look_at_topics(&cluster, &specs).await.map(|findings| {
-        for finding in findings {
-            tracing::warn!(topic = finding.topic, "{}", finding.message);
-        }
-    });
-    let schema = framing::standing(config).await.map(|standing| match standing {
-        None => {}
-        Some(Standing::Registered(id)) => {
-            tracing::info!(id, "the schema of events is registered");
-        }
-        Some(Standing::Compatible) => {
-            tracing::info!("the schema of events is compatible and will be registered");
-        }
-        Some(Standing::First) => {
-            tracing::info!("the schema of events will be the first of its subject");
-        }
-    });
-    match (topics, schema) {
-        (Err(one), Err(other)) => {
-            Err(Failure::Refused(format!("{}\n{}", one.report(), other.report())))
-        }
-        (one, other) => one.and(other),
-    }
-}
-
-async fn setup(config: &Config) -> Result<(), Failure> {
-    let cluster = configure::cluster(config);
-    let specs = configure::topics(config).map_err(Failure::failed)?;
-    let replication = i32::try_from(config.kafka.replication_factor).unwrap_or(i32::MAX);
-    let created = stream::admin::create_missing(&cluster, &specs, replication)
-        .await
-        .map_err(Failure::failed)?;
-    for topic in created {
-        tracing::info!(topic, "topic created");
-    }
-    Ok(())
-}
-
 async fn run(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
     let Invocation { config, clock, shutdown, .. } = invocation;
     let cluster = configure::cluster(&config);
-    let specs = configure::topics(&config).map_err(Failure::failed)?;
-    for finding in look_at_topics(&cluster, &specs).await? {
+    for finding in check_topics(&config).await? {
         tracing::warn!(topic = finding.topic, "{}", finding.message);
     }
     let mut registry = Registry::new().map_err(Failure::failed)?;

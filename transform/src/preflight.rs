@@ -1,0 +1,59 @@
+//! What must be true before a record is taken, and what of it an operator can have made.
+//!
+//! The same judgement serves `run`, which refuses to start, and `check`, which reports.
+
+use registry::Standing;
+use service::cli::say;
+use service::config::Config;
+use service::exit::Failure;
+use stream::admin::{self, Finding, TopicsError};
+
+use crate::{configure, framing};
+
+/// Looks at the topics. What could not be judged is given back; what is wrong is the error.
+pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, Failure> {
+    let specs = configure::topics(config).map_err(Failure::failed)?;
+    admin::require(&configure::cluster(config), &specs).await.map_err(|error| match error {
+        TopicsError::Wrong(findings) => Failure::Refused(findings),
+        TopicsError::OutOfReach(error) => Failure::failed(error),
+    })
+}
+
+/// `transform check`: reports all that is wrong, and changes nothing.
+pub async fn check(config: &Config) -> Result<(), Failure> {
+    let topics = match check_topics(config).await {
+        Ok(warnings) => {
+            for warning in warnings {
+                say(&format!("warning: {warning}"))?;
+            }
+            say("topics: as they should be")
+        }
+        Err(failure) => Err(failure),
+    };
+    let schema = match framing::standing(config).await {
+        Ok(None) => Ok(()),
+        Ok(Some(Standing::Registered(id))) => say(&format!("schema: registered, with id {id}")),
+        Ok(Some(Standing::Compatible)) => say("schema: compatible, will be registered"),
+        Ok(Some(Standing::First)) => say("schema: will be the first of its subject"),
+        Err(failure) => Err(failure),
+    };
+    match (topics, schema) {
+        (Err(one), Err(other)) => {
+            Err(Failure::Refused(format!("{}\n{}", one.report(), other.report())))
+        }
+        (one, other) => one.and(other),
+    }
+}
+
+/// `transform setup`: creates the topics that are missing, and leaves alone those that are there.
+pub async fn setup(config: &Config) -> Result<(), Failure> {
+    let specs = configure::topics(config).map_err(Failure::failed)?;
+    let replication_factor = i32::try_from(config.kafka.replication_factor).unwrap_or(i32::MAX);
+    let created = admin::create_missing(&configure::cluster(config), &specs, replication_factor)
+        .await
+        .map_err(Failure::failed)?;
+    if created.is_empty() {
+        return say("nothing was missing");
+    }
+    created.iter().try_for_each(|topic| say(&format!("created {topic}")))
+}
