@@ -42,6 +42,7 @@ const CONTENT_TYPE: &str = "content-type";
 const TRACEPARENT: &str = "traceparent";
 const REKEYED: &str = "tributary-rekeyed";
 const TICK: &str = "tributary-tick";
+const WAITS: &str = "tributary-waits";
 const REASON: &str = "tributary-reason";
 const ATTEMPTS: &str = "tributary-attempts";
 const FIRST_FAILURE: &str = "tributary-first-failure";
@@ -156,6 +157,17 @@ pub fn tick() -> Vec<Header> {
 /// Whether the record is a tick.
 pub fn is_tick(headers: &[Header]) -> bool {
     headers.iter().any(|header| header.name == TICK)
+}
+
+/// The header of a state in which something waits, for its time or for a link: whoever restores it finds
+/// it without reading every state.
+pub fn waits() -> Vec<Header> {
+    vec![Header::text(WAITS, "1")]
+}
+
+/// Whether something waits in the state.
+pub fn is_waiting(headers: &[Header]) -> bool {
+    headers.iter().any(|header| header.name == WAITS)
 }
 
 /// Headers of a record on `subscriptions.events`, for readers that route without decoding.

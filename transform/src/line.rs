@@ -72,7 +72,7 @@ impl<S: Store> Line<S> {
         let states = Overlay::over(store);
         let mut due = DueIndex::default();
         let mut newest = None;
-        states.scan(&rules.states, &mut |key, state| {
+        states.waiting(&rules.states, &mut |key, state| {
             due.set(key, earliest_deadline(&state.held, rules.window));
             newest = newest.max(state.held.iter().map(|held| held.appended_at).max());
         })?;

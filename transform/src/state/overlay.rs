@@ -66,14 +66,14 @@ impl<S: Store> Overlay<S> {
         Ok(self.open.entry(Arc::clone(key)).or_default())
     }
 
-    /// Shows every committed state.
-    pub fn scan(
+    /// Shows every committed state in which something waits.
+    pub fn waiting(
         &self,
         codec: &Codec<SubscriberState>,
         each: &mut dyn FnMut(&str, &SubscriberState),
     ) -> Result<(), StateError> {
         let mut broken = None;
-        self.store.scan(&mut |key, value| {
+        self.store.waiting(&mut |key, value| {
             let Ok(key) = std::str::from_utf8(key) else {
                 // Only the partition's own record has a key that is no text.
                 debug_assert_eq!(key, PARTITION_KEY);
@@ -93,7 +93,8 @@ impl<S: Store> Overlay<S> {
         for (key, open) in self.open.iter().filter(|(_, open)| open.changed) {
             let mut bytes = Vec::new();
             codec.encode(&open.state, &mut bytes)?;
-            changes.push(Change { key: key.as_bytes().to_vec(), value: Some(bytes) });
+            let waits = !open.state.held.is_empty();
+            changes.push(Change { key: key.as_bytes().to_vec(), value: Some(bytes), waits });
         }
         changes.sort();
         Ok(changes)
@@ -117,7 +118,14 @@ impl<S> Overlay<S> {
 mod tests {
     use super::*;
     use crate::state::MemoryStore;
+    use crate::testing::facts;
+    use schemas::Timestamp;
     use schemas::codec::Framing;
+    use schemas::state::Held;
+
+    fn held() -> Held {
+        Held { facts: facts("evt_1", 1), appended_at: Timestamp::from_millis(2) }
+    }
 
     fn committed(overlay: &mut Overlay<MemoryStore>, codec: &Codec<SubscriberState>) {
         let changes = overlay.changes(codec).unwrap();
@@ -130,13 +138,15 @@ mod tests {
         let mut overlay = Overlay::over(MemoryStore::default());
         let key = Arc::from("shop/a");
         overlay.open(&key, &codec).unwrap().change().sequence = 1;
-        overlay.open(&key, &codec).unwrap().change().sequence += 1;
+        let open = overlay.open(&key, &codec).unwrap().change();
+        open.sequence += 1;
+        open.held.push(held());
         committed(&mut overlay, &codec);
         assert_eq!(overlay.open(&key, &codec).unwrap().state.sequence, 2);
         assert!(overlay.changes(&codec).unwrap().is_empty(), "looking is no change");
         let mut seen = Vec::new();
         overlay
-            .scan(&codec, &mut |key, state| seen.push((key.to_owned(), state.sequence)))
+            .waiting(&codec, &mut |key, state| seen.push((key.to_owned(), state.sequence)))
             .unwrap();
         assert_eq!(seen, [("shop/a".to_owned(), 2)]);
     }
@@ -145,10 +155,11 @@ mod tests {
     fn a_state_that_cannot_be_read_is_an_error_and_never_an_empty_state() {
         let codec = Codec::new(Framing::SingleObject).unwrap();
         let mut store = MemoryStore::default();
-        let changes = vec![Change { key: b"shop/a".to_vec(), value: Some(b"damaged".to_vec()) }];
+        let value = Some(b"damaged".to_vec());
+        let changes = vec![Change { key: b"shop/a".to_vec(), value, waits: true }];
         store.apply(Batch { changes, checkpoint: 1 }).unwrap();
         let mut overlay = Overlay::over(store);
         assert!(overlay.open(&Arc::from("shop/a"), &codec).is_err());
-        assert!(overlay.scan(&codec, &mut |_, _| ()).is_err());
+        assert!(overlay.waiting(&codec, &mut |_, _| ()).is_err());
     }
 }
