@@ -22,7 +22,7 @@ use schemas::Timestamp;
 pub const PARTITION_KEY: &[u8] = b"\xFFpartition";
 
 /// Format of the state records that this version writes.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 
 /// A key's new value, as the changelog has it: absolute, never a difference.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
