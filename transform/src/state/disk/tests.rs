@@ -142,3 +142,5 @@ fn a_folder_belongs_to_one_process() {
     drop(taken);
     stores(folder.path()).take(0, NOW).unwrap();
 }
+
+mod damage;

@@ -210,7 +210,14 @@ impl Tree {
     fn flush(&self) -> Result<(), TreeError> {
         let lock = self.engine.get_flush_lock();
         self.engine.flush(&lock, self.visible.get())?;
-        Ok(())
+        self.forget_replaced()
+    }
+
+    /// Lets go of what was collected and is on disk, and of tables that were merged. The engine itself
+    /// keeps them until the next time.
+    fn forget_replaced(&self) -> Result<(), TreeError> {
+        let folder = &self.engine.tree_config().path;
+        Ok(self.engine.get_version_history_lock().maintenance(folder, self.visible.get())?)
     }
 
     /// Whether it has to be put into the queue of those to be merged.
@@ -228,7 +235,8 @@ impl Tree {
                 let strategy = lsm_tree::compaction::Leveled::default()
                     .with_l0_threshold(MERGED_FROM)
                     .with_table_target_size(TABLE);
-                Ok(self.engine.compact(Arc::new(strategy), self.visible.get())?)
+                self.engine.compact(Arc::new(strategy), self.visible.get())?;
+                self.forget_replaced()
             });
         }
         drop(lock);
