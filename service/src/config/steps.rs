@@ -150,9 +150,8 @@ impl Transform {
             "store_memory",
             &size(),
             "256MiB",
-            "The most memory the local store may take, whatever the number of subscribers: a bound, not \
-             a reservation. Below `64MiB` it is more than that with twelve partitions. The process \
-             takes about 100 MiB beside it.",
+            "The most memory the local store may take, whatever the number of subscribers. With \
+             twelve partitions the bound holds from `64MiB` on.",
         );
         let instance_id = fields.unset(
             "instance_id",
