@@ -89,6 +89,11 @@ impl<S: Store> Line<S> {
         self.next_offset
     }
 
+    /// Offset of the first link that has not been taken in.
+    pub fn links_position(&self) -> i64 {
+        self.states.links_position()
+    }
+
     /// How many subscribers have something that waits for the window.
     pub fn waiting(&self) -> usize {
         self.due.len()

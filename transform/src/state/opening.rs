@@ -53,7 +53,10 @@ pub struct Followed {
 }
 
 /// Why a store is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::EnumIter, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// The changelog does not reach that far.
     #[error("it stands behind the end of the changelog")]

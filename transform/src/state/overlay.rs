@@ -101,6 +101,11 @@ impl<S: Store> Overlay<S> {
         Ok(self.store.learn(links, position)?)
     }
 
+    /// Offset of the links topic up to which the store has followed.
+    pub fn links_position(&self) -> i64 {
+        self.store.links_position()
+    }
+
     /// Every changed state, encoded, in the order of the keys. One in which nothing is left is gone.
     pub fn changes(&self, codec: &Codec<SubscriberState>) -> Result<Vec<Change>, StateError> {
         let mut changes = Vec::new();
