@@ -70,7 +70,8 @@ impl<S: Store> Line<S> {
         rules: &Rules,
     ) -> Result<Self, StateError> {
         let states = Overlay::over(store);
-        let (mut due, mut patience) = (DueIndex::default(), Patience::default());
+        let mut due = DueIndex::default();
+        let mut patience = Patience::of(rules.link_timeout);
         let mut newest = None;
         states.waiting(&rules.states, &mut |key, state| {
             due.set(key, earliest_deadline(&state.held, rules.window));

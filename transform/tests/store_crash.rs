@@ -3,11 +3,7 @@
 //!
 //! The test starts itself once more as the process that is killed.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "in a test, what cannot be had fails it"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,6 +16,8 @@ const FOLDER: &str = "STORE_CRASH_FOLDER";
 const MEMORY: usize = 4 * 1024 * 1024;
 const PARTITIONS: i32 = 2;
 const KEYS: i64 = 400;
+/// As many numbers in a row meet every key.
+const ALL: usize = 400;
 
 /// Batch `number` sets key `number * 7 % KEYS`, and the ten keys behind it, to `number`.
 fn keys_of(number: i64) -> impl Iterator<Item = i64> {
@@ -76,7 +74,7 @@ fn write_for_ever(folder: &Path) {
 
 /// The last number at or before `checkpoint` that set this key.
 fn expected(key: i64, checkpoint: i64) -> Option<i64> {
-    (1..=checkpoint).rev().take(KEYS as usize * 2).find(|number| keys_of(*number).any(|k| k == key))
+    (1..=checkpoint).rev().take(2 * ALL).find(|number| keys_of(*number).any(|k| k == key))
 }
 
 fn check(store: &DiskStore) {
@@ -90,7 +88,7 @@ fn check(store: &DiskStore) {
         assert_eq!(found.as_deref(), last.map(value).as_deref(), "key {one} at {checkpoint}");
         let waits = last.is_some_and(|number| number % 3 == 0);
         assert_eq!(waiting.contains(&key(one)), waits, "key {one} at {checkpoint}");
-        let last = (1..=links).rev().take(KEYS as usize).find(|number| number % KEYS == one);
+        let last = (1..=links).rev().take(ALL).find(|number| number % KEYS == one);
         assert_eq!(store.link(&key(one)).unwrap(), last.map(link), "link {one} at {links}");
     }
 }

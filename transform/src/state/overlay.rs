@@ -95,6 +95,11 @@ impl<S: Store> Overlay<S> {
         Ok(self.store.link(key.as_bytes())?)
     }
 
+    /// Offset of the links topic up to which the store has followed.
+    pub fn links_position(&self) -> i64 {
+        self.store.links_position()
+    }
+
     /// The store takes in links; `position` is the offset of their topic after the last of them. They
     /// hold whatever becomes of the open transaction.
     pub fn learn(&mut self, links: Vec<Link>, position: i64) -> Result<(), StateError> {
