@@ -228,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn full_facts(
-        event: &Event,
+        event: &LifecycleEvent,
         person: &Identity,
         shown: SubscriptionFacts,
         record: KeptRecord,
