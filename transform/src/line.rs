@@ -51,7 +51,7 @@ pub struct Taken {
 }
 
 /// The line of one partition, for one tenure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Line<S> {
     states: Overlay<S>,
     due: DueIndex,

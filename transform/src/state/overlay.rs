@@ -24,7 +24,7 @@ pub enum StateError {
 }
 
 /// One subscriber's state in the open transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Open {
     /// The state, as the transaction leaves it.
     pub state: SubscriberState,
@@ -40,7 +40,7 @@ impl Open {
 }
 
 /// A store and what the open transaction lays over it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Overlay<S> {
     store: S,
     open: HashMap<Arc<str>, Open>,
