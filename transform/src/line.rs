@@ -39,7 +39,7 @@ use crate::tally::Tally;
 use crate::window::{DueIndex, Quiet};
 
 /// The line of one partition, for one tenure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Line<S> {
     partition: i32,
     states: Overlay<S>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Which records of one partition wait, and since when.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Patience {
     timeout: Duration,
     in_order: BTreeSet<(Duration, Arc<str>, i64)>,

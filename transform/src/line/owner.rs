@@ -69,11 +69,6 @@ impl<S: Store> Line<S> {
         self.patience.until_exhausted(local)
     }
 
-    /// Offset of the topic of links up to which the partition's links are known.
-    pub fn links_position(&self) -> i64 {
-        self.states.links_position()
-    }
-
     /// A record without a subscriber may still be one that means nothing to us; if not, its owner is
     /// looked for.
     pub(super) fn look_for_meaning(

@@ -24,7 +24,7 @@ pub enum StateError {
 }
 
 /// One subscriber's state in the open transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Open {
     /// The state, as the transaction leaves it.
     pub state: SubscriberState,
@@ -41,7 +41,7 @@ impl Open {
 }
 
 /// A store and what the open transaction lays over it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Overlay<S> {
     store: S,
     open: HashMap<Arc<str>, Open>,
@@ -93,11 +93,6 @@ impl<S: Store> Overlay<S> {
     /// The link of a key, however old.
     pub fn link(&self, key: &str) -> Result<Option<Link>, StateError> {
         Ok(self.store.link(key.as_bytes())?)
-    }
-
-    /// Offset of the links topic up to which the store has followed.
-    pub fn links_position(&self) -> i64 {
-        self.store.links_position()
     }
 
     /// The store takes in links; `position` is the offset of their topic after the last of them. They

@@ -239,8 +239,7 @@ impl<'a> Tenure<'a> {
         if self.paused || !self.agenda.is_dry() {
             return Ok(());
         }
-        let rules = &self.worker.rules;
-        let over = |held: &Held| held.line.until_expiry(now, rules) == Some(Duration::ZERO);
+        let over = |held: &Held| held.line.until_expiry(now) == Some(Duration::ZERO);
         let due: Vec<_> =
             self.held.iter().filter(|(_, held)| over(held)).map(|(number, _)| *number).collect();
         for partition in due {
