@@ -7,8 +7,7 @@
 //! id, so that several clients share one proxy and are disturbed independently; a client without faults is passed
 //! through.
 //!
-//! Two promises: every fault that was asked for happens at most as often as asked, and is counted when it has
-//! happened; and to be cut off is the client's trouble alone. What was under way to the broker arrives there, however
+//! Two promises: every fault ends by itself as it was asked to, and is counted each time that it happens; and to be cut off is the client's trouble alone. What was under way to the broker arrives there, however
 //! long the client has gone, as a request does that waits in a socket's buffer.
 
 mod connection;
@@ -19,11 +18,11 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::fault::Plan;
 
-pub use self::fault::{Done, Effect, Fault};
+pub use self::fault::{Done, Effect, Extent, Fault};
 pub use self::frame::Api;
 
 /// How long the listener may need to notice that it is to end.
@@ -55,7 +54,7 @@ impl Proxy {
                 // A client that is gone before it is served is no different from one that was cut.
                 if let Ok(client) = client {
                     let serving = Arc::clone(&serving);
-                    std::thread::spawn(move || drop(connection::serve(&serving, client)));
+                    std::thread::spawn(move || drop(connection::serve(&serving, &client)));
                 }
             }
         });
@@ -72,9 +71,10 @@ impl Proxy {
         self.shared.plans().entry(client.to_owned()).or_default().replace(faults);
     }
 
-    /// The faults that were asked for and have not happened yet.
+    /// The faults that were asked for and are not over.
     pub fn left(&self, client: &str) -> Vec<Fault> {
-        self.shared.plans().get(client).map(Plan::left).unwrap_or_default()
+        let now = self.shared.began.elapsed();
+        self.shared.plans().get(client).map(|plan| plan.left(now)).unwrap_or_default()
     }
 
     /// What has happened to this client, since the proxy began.
@@ -96,6 +96,7 @@ impl Drop for Proxy {
 #[derive(Debug)]
 struct Shared {
     broker: SocketAddr,
+    began: Instant,
     ending: AtomicBool,
     plans: Mutex<BTreeMap<String, Plan>>,
     next: AtomicU64,
@@ -114,6 +115,7 @@ impl Shared {
     fn new(broker: SocketAddr) -> Self {
         Self {
             broker,
+            began: Instant::now(),
             ending: AtomicBool::new(false),
             plans: Mutex::default(),
             next: AtomicU64::new(0),
@@ -131,7 +133,8 @@ impl Shared {
 
     /// What is to happen to this client's request; counted as done.
     fn meet(&self, client_id: &str, api: Api) -> Option<Effect> {
-        self.plans().get_mut(client_id)?.meet(api)
+        let now = self.began.elapsed();
+        self.plans().get_mut(client_id)?.meet(api, now)
     }
 
     fn enter(&self, client: TcpStream) -> u64 {

@@ -57,7 +57,7 @@ struct Connection {
 ///
 /// # Errors
 /// When a side is gone; it says no more than that.
-pub(super) fn serve(shared: &Arc<Shared>, client: TcpStream) -> Result<()> {
+pub(super) fn serve(shared: &Arc<Shared>, client: &TcpStream) -> Result<()> {
     let broker = TcpStream::connect(shared.broker)?;
     // Small messages must not wait for each other: a delay is a fault and counted.
     client.set_nodelay(true)?;
@@ -77,8 +77,8 @@ pub(super) fn serve(shared: &Arc<Shared>, client: TcpStream) -> Result<()> {
             ended
         }
     });
-    let ended = connection.requests(&client, &broker);
-    end(&client);
+    let ended = connection.requests(client, &broker);
+    end(client);
     connection.unanswered.wait_until_none(LAST_ANSWERS);
     end(&broker);
     drop(answering.join());

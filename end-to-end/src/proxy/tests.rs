@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Instant;
 
 use super::*;
 
@@ -53,7 +52,7 @@ impl Client {
 }
 
 fn fault(api: Api, effect: Effect) -> Vec<Fault> {
-    vec![Fault { api, effect, after: 0, times: 1 }]
+    vec![Fault { api, effect, after: 0, extent: Extent::Times(1) }]
 }
 
 fn happened(proxy: &Proxy, api: Api, effect: Effect) -> bool {
