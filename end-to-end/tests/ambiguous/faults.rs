@@ -60,6 +60,12 @@ impl Round {
         Self { faults: vec![trigger, fault], trigger: Some(trigger) }
     }
 
+    /// Whether a worker surely gives up at least once.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        let lasting = |fault: &Fault| fault.extent == LEAVES_DOUBT;
+        self.faults.iter().any(lasting)
+    }
+
     /// What leaves doubt with the shipped settings, which repeat only after ten seconds.
     pub(crate) fn patient() -> Self {
         Self::lasting(Api::EndTxn, Effect::DelayRequest(Duration::from_millis(12_500)))
@@ -79,7 +85,7 @@ fn effects(random: &mut StdRng) -> [Effect; 5] {
 
 /// Later than the impatient client waits for an answer, and as late as after its next start.
 fn late(random: &mut StdRng) -> Duration {
-    Duration::from_millis(random.random_range(1_600..14_000))
+    Duration::from_millis(random.random_range(2_500..14_000))
 }
 
 /// A little late: half of these are made good by waiting.

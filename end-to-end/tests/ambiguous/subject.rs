@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use end_to_end::configuration::{Configuration, Listeners, Receiver};
@@ -55,10 +56,16 @@ impl Subject {
             customerio: nobody.clone(),
             intercom: nobody,
         };
-        let environment = environment(name, manner);
-        let setting =
-            Setting { configuration: write(&configuration, &folder), folder, environment };
-        setting.command(Binary::Transform, "setup", SETUP_WITHIN).unwrap();
+        let file = write(&configuration, &folder);
+        let setting = |manner| Setting {
+            configuration: file.clone(),
+            folder: folder.clone(),
+            environment: environment(name, manner),
+        };
+        let turn = ground.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        setting(Manner::AsShipped).command(Binary::Transform, "setup", SETUP_WITHIN).unwrap();
+        drop(turn);
+        let setting = setting(manner);
         let admin = configuration.listeners.transform;
         let mut process = Process::start(Binary::Transform, &setting, admin).unwrap();
         process.wait_until_ready(READY_WITHIN).unwrap();
@@ -97,11 +104,11 @@ impl Subject {
     }
 
     /// Transactions of which it did not learn whether they were committed.
-    pub(crate) fn doubts(&self) -> u64 {
+    pub(crate) fn doubts(&self) -> usize {
         self.count("tributary_transform_transactions_total", &["outcome=\"doubtful\""])
     }
 
-    fn count(&self, name: &str, labels: &[&str]) -> u64 {
+    fn count(&self, name: &str, labels: &[&str]) -> usize {
         let sum = self.process.metrics().unwrap().sum(name, labels);
         format!("{sum:.0}").parse().unwrap()
     }
@@ -128,7 +135,7 @@ fn environment(name: &str, manner: Manner) -> Vec<(String, String)> {
     let source = format!("SOURCES__{}__PROVIDER", SOURCE.to_uppercase());
     let always = [
         (source.as_str(), "native"),
-        ("KAFKA__PARTITIONS", "4"),
+        ("KAFKA__PARTITIONS", "3"),
         ("KAFKA__SESSION_TIMEOUT", "6s"),
         ("KAFKA__PROPERTIES__CLIENT_ID", name),
         // The next start takes the place of this one, also without what `state_dir` knew.
