@@ -60,6 +60,16 @@ impl Round {
         Self { faults: vec![trigger, fault], trigger: Some(trigger) }
     }
 
+    /// An end of a transaction that comes late, while its repetition has long been answered: it meets a later
+    /// transaction, which is open as often as not.
+    fn overtaken_end(random: &mut StdRng) -> Self {
+        let delay = Duration::from_millis(random.random_range(2_050..3_500));
+        let effect = Effect::DelayRequest(delay);
+        let extent = Extent::Times(1);
+        let fault = Fault { api: Api::EndTxn, effect, after: random.random_range(0..8), extent };
+        Self { faults: vec![fault], trigger: None }
+    }
+
     /// Whether a worker surely gives up at least once.
     pub(crate) fn leaves_doubt(&self) -> bool {
         let lasting = |fault: &Fault| fault.extent == LEAVES_DOUBT;
@@ -113,6 +123,7 @@ pub(crate) fn grid(random: &mut StdRng) -> Vec<Round> {
                 let effect = somewhat_late(effects(random)[index], random);
                 rounds.push(Round::during_a_start(api, effect, random));
             }
+            rounds.extend((0..4).map(|_| Round::overtaken_end(random)));
         }
     }
     rounds.shuffle(random);
@@ -139,6 +150,7 @@ pub(crate) fn sample(clients: usize, random: &mut StdRng) -> Vec<Vec<Round>> {
             let effect = somewhat_late(effect, random);
             rounds.push(Round::brief(api, effect, random));
         }
+        rounds.extend((0..2).map(|_| Round::overtaken_end(random)));
         rounds.shuffle(random);
         programmes.push(rounds);
     }

@@ -8,6 +8,7 @@
 //! A worker that is in doubt drops its producer and begins again from the topics. Only here does the doubt really
 //! come about: the client library makes good by itself what passes within its time-outs, so most faults here outlast
 //! them. It is told to be impatient in all cases but one, so that it repeats often; the one has the shipped settings.
+//! What it makes good is not harmless either: the copy of a request that was repeated may meet a later transaction.
 //!
 //! `TRIBUTARY_LONG_TESTS` runs every fault at every call instead of a sample; `TRIBUTARY_TEST_SEED` repeats a run.
 
