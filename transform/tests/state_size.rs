@@ -31,6 +31,7 @@ fn subscription(number: usize) -> SubscriptionState {
         pending_product: None,
         told: std::collections::BTreeMap::new(),
         facts_at: Timestamp::from_millis(1_780_000_000_000),
+        owned_since: Timestamp::from_millis(0),
     }
 }
 

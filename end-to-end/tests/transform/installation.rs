@@ -41,19 +41,16 @@ impl Installation {
         environment: &[(&str, &str)],
     ) -> Self {
         let folder = workspace::fresh_run_folder(name).unwrap();
+        let source = format!("SOURCES__{}__PROVIDER", SOURCE.to_uppercase());
         let always = [
-            (format!("SOURCES__{}__PROVIDER", SOURCE.to_uppercase()), "native"),
-            ("KAFKA__SESSION_TIMEOUT".to_owned(), "6s"),
-            ("TRANSFORM__WORKERS".to_owned(), "2"),
+            (source.as_str(), "native"),
+            ("KAFKA__SESSION_TIMEOUT", "6s"),
+            ("TRANSFORM__WORKERS", "2"),
         ];
-        let given = environment.iter().map(|&(key, value)| (key.to_owned(), value));
-        let environment = always.into_iter().chain(given);
         let installation = Self {
             prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
             brokers: brokers.to_owned(),
-            environment: environment
-                .map(|(key, value)| (format!("TRIBUTARY__{key}"), value.to_owned()))
-                .collect(),
+            environment: Vec::new(),
             cluster: Cluster {
                 brokers: direct.to_owned(),
                 properties: BTreeMap::new(),
@@ -62,9 +59,18 @@ impl Installation {
             },
             folder,
         };
+        let installation = installation.told(&always).told(environment);
         let (setting, _) = installation.setting("setup");
         setting.command(Binary::Transform, "setup", SETUP_WITHIN).unwrap();
         installation
+    }
+
+    /// The same, whose instances are told more.
+    pub(crate) fn told(mut self, more: &[(&str, &str)]) -> Self {
+        let variable =
+            |&(key, value): &(&str, &str)| (format!("TRIBUTARY__{key}"), value.to_owned());
+        self.environment.extend(more.iter().map(variable));
+        self
     }
 
     /// Reaches the broker directly, for those who feed and look.

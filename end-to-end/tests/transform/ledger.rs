@@ -154,3 +154,28 @@ fn differing<'a>(told: &'a [&'a str], seen: &'a [&'a str]) -> (&'a [&'a str], &'
     let few = |story: &'a [&'a str]| &story[same..story.len().min(same + 5)];
     (few(told), few(seen))
 }
+
+#[test]
+fn the_verdict_misses_nothing_that_is_lost_doubled_late_or_out_of_order() {
+    let told = ["a", "b", "c"].map(|id| Told { subscriber: "own/p".to_owned(), id: id.to_owned() });
+    let event = |id: &str, sequence| {
+        let mut event = schemas::samples::bare_event();
+        (event.event_id, event.provider_event_id) = (format!("event of {id}"), id.to_owned());
+        event.subscriber.key = "own/p".to_owned();
+        (event.sequence, event.late) = (sequence, false);
+        event
+    };
+    let [a, b, c] = [event("a", 1), event("b", 2), event("c", 3)];
+    let flaws = |seen: &[&LifecycleEvent]| {
+        let seen: Vec<_> = seen.iter().map(|&event| event.clone()).collect();
+        flaws(&told, &seen).len()
+    };
+    assert_eq!(flaws(&[&a, &b, &c]), 0);
+    assert_eq!(flaws(&[&a, &b]), 1, "lost");
+    assert_eq!(flaws(&[&a, &c, &b]), 2, "out of order and of sequence");
+    assert_eq!(flaws(&[&a, &b, &event("c", 2)]), 1, "a sequence given twice");
+    assert_eq!(flaws(&[&a, &b, &c, &event("c", 4)]), 2, "doubled, with a sequence of its own");
+    assert_eq!(flaws(&[&a, &b, &c, &event("d", 4)]), 1, "never told");
+    let late = LifecycleEvent { late: true, ..c.clone() };
+    assert_eq!(flaws(&[&a, &b, &late]), 1, "late");
+}

@@ -12,6 +12,7 @@
     reason = "in a test, what cannot be had fails it"
 )]
 
+mod ambiguous;
 mod feed;
 mod installation;
 mod kills;
@@ -33,6 +34,9 @@ pub(crate) fn seed() -> u64 {
         Ok(told) => told.parse().expect("TRIBUTARY_TEST_SEED is a number"),
         Err(_) => u64::try_from(SystemClock::new().now_millis()).unwrap(),
     };
-    println!("TRIBUTARY_TEST_SEED={seed} repeats this run");
+    #[expect(clippy::print_stdout, reason = "whoever sees a failure wants to repeat it")]
+    {
+        println!("TRIBUTARY_TEST_SEED={seed} repeats this run");
+    }
     seed
 }

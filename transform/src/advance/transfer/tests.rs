@@ -39,8 +39,8 @@ fn ids(subscriptions: &[SubscriptionState]) -> Vec<&str> {
 
 #[test]
 fn what_came_is_owned_since_the_transfer_and_newer_facts_stay() {
-    let mut state = SubscriberState::default();
-    state.subscriptions = vec![known("both", 7, 6), known("mine", 1, 1)];
+    let subscriptions = vec![known("both", 7, 6), known("mine", 1, 1)];
+    let mut state = SubscriberState { subscriptions, ..Default::default() };
     let came = vec![known("both", 2, 1), known("new", 3, 2)];
     let advanced = take(&mut state, &transfer("X", 5), came);
     assert_eq!(owned(&state), [("mine", 1, 1), ("both", 7, 6), ("new", 3, 5)]);
@@ -105,8 +105,8 @@ fn what_comes_after_it_was_passed_on_goes_to_the_first_later_receiver_and_stays_
 
 #[test]
 fn older_facts_about_what_left_are_told_late_and_create_nothing() {
-    let mut state = SubscriberState::default();
-    state.subscriptions = vec![known("sub", 1, 1)];
+    let subscriptions = vec![known("sub", 1, 1)];
+    let mut state = SubscriberState { subscriptions, ..Default::default() };
     give(&mut state, &transfer("X", 5), "app/b");
     let sources = sources();
     let mut late = facts("e", 5);

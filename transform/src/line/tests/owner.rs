@@ -104,6 +104,9 @@ fn what_waits_is_looked_up_again_after_a_restart() {
     assert!(line.look_up_again(&rules).unwrap().is_empty(), "once");
 }
 
+/// A moment less than a record may wait.
+const ALMOST: Duration = Duration::from_millis(59_999);
+
 #[test]
 fn patience_counts_from_when_a_record_was_read_or_restored_and_then_it_is_parked_as_it_was() {
     let rules = real_rules(NO_TIME);
@@ -114,8 +117,7 @@ fn patience_counts_from_when_a_record_was_read_or_restored_and_then_it_is_parked
     let later = Duration::from_secs(1_000);
     let mut line = Line::restored(line.into_store(), PARTITION, 1, later, &rules).unwrap();
     assert_eq!(line.until_expiry(later), Some(LINK_TIMEOUT));
-    let almost = later + LINK_TIMEOUT - Duration::from_millis(1);
-    assert!(line.expire(almost, &rules).unwrap().is_empty());
+    assert!(line.expire(later + ALMOST, &rules).unwrap().is_empty());
     let taken = line.expire(later + LINK_TIMEOUT, &rules).unwrap();
     let [given_up] = taken.expired.as_slice() else { panic!("{taken:?}") };
     assert_eq!((given_up.offset, given_up.key.as_str()), (0, "shop/charge/ch_1"));
@@ -144,8 +146,8 @@ fn a_link_that_came_unnoticed_still_counts_when_patience_ends() {
 #[test]
 fn a_link_older_than_its_life_is_not_believed() {
     let rules = real_rules(NO_TIME);
-    let life = i64::try_from(rules.link_life.as_millis()).unwrap();
-    for (at, found) in [(life, 1), (life + 1, 0)] {
+    let believed = i64::try_from(rules.link_life.as_millis()).unwrap();
+    for (at, found) in [(believed, 1), (believed + 1, 0)] {
         let mut line = linked(&rules, link("shop/charge/ch_1", "shop/C", 0));
         assert_eq!(take(&mut line, 0, &dispute("d1", at), &rules).copies.len(), found);
     }

@@ -15,6 +15,9 @@ struct Situation {
     events: Vec<(&'static str, &'static str)>,
 }
 
+/// Sets one up.
+type Scene = fn() -> Situation;
+
 /// Searches every interleaving. Returns how many worlds there are, or the shortest way to one that is
 /// wrong.
 fn search(situation: &Situation, sabotage: Sabotage) -> Result<usize, String> {
@@ -191,7 +194,7 @@ fn renewed_after() -> Situation {
 
 #[test]
 fn every_interleaving_ends_with_the_right_owner_and_nothing_lost_or_twice() {
-    let situations: [(&str, fn() -> Situation); 10] = [
+    let situations: [(&str, Scene); 10] = [
         ("dispute", dispute),
         ("crossing", crossing),
         ("interleaved", interleaved),
@@ -213,7 +216,7 @@ fn every_interleaving_ends_with_the_right_owner_and_nothing_lost_or_twice() {
 
 #[test]
 fn each_rule_is_needed() {
-    let needed: [(Sabotage, fn() -> Situation, &str); 10] = [
+    let needed: [(Sabotage, Scene, &str); 10] = [
         (Sabotage::NoLookUpAfterRestart, dispute, "waits beside its link"),
         (Sabotage::LinksForgotten, dispute, "waits beside its link"),
         (Sabotage::NoStages, circle, "copies without end"),

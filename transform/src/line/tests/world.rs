@@ -118,7 +118,7 @@ pub(super) struct World {
     pub(super) sabotage: Sabotage,
 }
 
-pub(super) const LINK_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const LINK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The sources `shop` (Stripe) and `app` (RevenueCat), as they are in earnest.
 pub(super) fn real_rules(window: Duration) -> Rules {
@@ -347,17 +347,17 @@ impl World {
 
     /// Breaks what a store keeps.
     fn tamper(&mut self, at: usize, rules: &Rules) {
-        let forget: fn(&mut SubscriberState) = match self.sabotage {
-            Sabotage::NothingLeft => |state| state.left.clear(),
-            Sabotage::OwnedForEver => |state| {
-                for known in &mut state.subscriptions {
-                    known.owned_since = Timestamp::default();
-                }
-            },
-            _ => return,
-        };
+        if !matches!(self.sabotage, Sabotage::NothingLeft | Sabotage::OwnedForEver) {
+            return;
+        }
         let Some(mut state) = self.state(at, rules) else { return };
-        forget(&mut state);
+        if self.sabotage == Sabotage::NothingLeft {
+            state.left.clear();
+        } else {
+            for known in &mut state.subscriptions {
+                known.owned_since = Timestamp::default();
+            }
+        }
         let mut value = Vec::new();
         rules.states.encode(&state, &mut value).unwrap();
         let key = self.keys[at].clone().into_bytes();
@@ -369,30 +369,31 @@ impl World {
     /// Breaks what a copy says of itself.
     fn tampered(&self, headers: Vec<Header>, rules: &Rules) -> Vec<Header> {
         let mut origin = RekeyedHeaders::from_headers(&headers).unwrap().unwrap();
-        match self.sabotage {
-            Sabotage::NoStages => {
-                let mut headers = headers;
-                headers.retain(|header| !header.name.starts_with("tributary-"));
-                headers
-            }
-            Sabotage::OneRole if origin.stage == Stage::Forward => {
-                origin.stage = Stage::Sender;
-                let mut known = RawHeaders::from_headers(&headers).unwrap();
-                known.id = known.id.split('>').next().unwrap().to_owned();
-                origin.onto(&known.to_headers())
-            }
-            Sabotage::CopiesWin if origin.moved.is_some() => {
-                let mut moved = rules.moved.decode(&origin.moved.unwrap()).unwrap();
-                for one in &mut moved.subscriptions {
-                    one.facts_at = one.facts_at.plus_millis(1_000_000);
-                }
-                let mut bytes = Vec::new();
-                rules.moved.encode(&moved, &mut bytes).unwrap();
-                origin.moved = Some(bytes);
-                origin.onto(&headers)
-            }
-            _ => headers,
+        let sabotaged = |sabotage| self.sabotage == sabotage;
+        if sabotaged(Sabotage::NoStages) {
+            let mut headers = headers;
+            headers.retain(|header| !header.name.starts_with("tributary-"));
+            return headers;
         }
+        if sabotaged(Sabotage::OneRole) && origin.stage == Stage::Forward {
+            origin.stage = Stage::Sender;
+            let mut known = RawHeaders::from_headers(&headers).unwrap();
+            known.id = known.id.split('>').next().unwrap().to_owned();
+            return origin.onto(&known.to_headers());
+        }
+        if sabotaged(Sabotage::CopiesWin)
+            && let Some(brought) = &origin.moved
+        {
+            let mut moved = rules.moved.decode(brought).unwrap();
+            for one in &mut moved.subscriptions {
+                one.facts_at = one.facts_at.plus_millis(1_000_000);
+            }
+            let mut bytes = Vec::new();
+            rules.moved.encode(&moved, &mut bytes).unwrap();
+            origin.moved = Some(bytes);
+            return origin.onto(&headers);
+        }
+        headers
     }
 
     pub(super) fn state(&self, at: usize, rules: &Rules) -> Option<SubscriberState> {
