@@ -58,16 +58,16 @@ impl TransactionError {
     /// Whether another producer with the same id is alive: twice within a minute means that two
     /// instances share an identity.
     pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::Fenced(_))
+        match self {
+            Self::Fenced(_) => true,
+            Self::Unacknowledged(code) => is_fencing(*code),
+            Self::Stale(_) | Self::Doubt { .. } | Self::Slow(_) => false,
+        }
     }
 
     fn of(step: &'static str, cause: KafkaError) -> Self {
         match cause.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::Fenced
-                | RDKafkaErrorCode::ProducerFenced
-                | RDKafkaErrorCode::InvalidProducerEpoch,
-            ) => Self::Fenced(cause),
+            Some(code) if is_fencing(code) => Self::Fenced(cause),
             Some(
                 RDKafkaErrorCode::IllegalGeneration
                 | RDKafkaErrorCode::UnknownMemberId
@@ -77,6 +77,16 @@ impl TransactionError {
             _ => Self::Doubt { step, cause },
         }
     }
+}
+
+/// A later producer of the same id moved the epoch on.
+fn is_fencing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+    )
 }
 
 /// How far a group has come in one partition.
@@ -218,6 +228,19 @@ impl Transactions {
         self.producer
             .send_offsets_to_transaction(&offsets, &member.0, CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("send the group's progress", cause))?;
+        self.end()
+    }
+
+    /// Commits the records alone, where the progress is itself a record among them.
+    ///
+    /// No group fences such a transaction, only the id does: whoever opens the id later has ended or
+    /// outlasted it, and must read what is committed after that, not before.
+    pub fn commit_records(&mut self) -> Result<Appended, TransactionError> {
+        self.wait_for_acknowledgements()?;
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Appended, TransactionError> {
         self.producer
             .commit_transaction(CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("commit", cause))?;

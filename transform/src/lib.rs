@@ -8,6 +8,7 @@
 pub mod advance;
 pub mod budget;
 pub mod configure;
+pub mod dead;
 pub mod framing;
 pub mod identity;
 pub mod line;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
+use clap::Subcommand;
 use schemas::codec::Framing;
 use service::admin::{Admin, Condition, Readiness, routes};
-use service::cli::{Command, Invocation, NoOwn};
+use service::cli::{Command, Invocation};
+use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::Registry;
@@ -15,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::configure;
+use crate::dead;
 use crate::framing;
 use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
@@ -25,19 +28,30 @@ use crate::worker::failure::{Cure, WorkerError};
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::worker::{Shared, Worker};
 
+/// Commands that only this binary has.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Own {
+    /// See and deal with the records that were parked.
+    Dead(dead_letters::Arguments),
+}
+
 /// Does what was asked for.
-pub async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
     let config = Arc::clone(&invocation.config);
-    match invocation.command {
-        Command::Run => run(invocation).await,
+    let Invocation { command, clock, shutdown, .. } = invocation;
+    match command {
+        Command::Run => run(config, clock, shutdown).await,
         Command::Check => check(&config).await,
         Command::Setup => setup(&config).await,
-        Command::Own(own) => match own {},
+        Command::Own(Own::Dead(arguments)) => dead::work(arguments, &config, clock, shutdown).await,
     }
 }
 
-async fn run(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
-    let Invocation { config, clock, shutdown, .. } = invocation;
+async fn run(
+    config: Arc<Config>,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let cluster = configure::cluster(&config);
     for finding in check_topics(&config).await? {
         tracing::warn!(topic = finding.topic, "{}", finding.message);
