@@ -313,7 +313,7 @@ async fn send(pipeline: &Pipeline, seed: u64, webhooks: usize) -> (Vec<Journey>,
 }
 
 /// Waits until so many letters are listed, and says how many are at most.
-async fn parked(pipeline: &Pipeline, binary: Binary, arguments: &str, expected: usize) -> usize {
+fn parked(pipeline: &Pipeline, binary: Binary, arguments: &str, expected: usize) -> usize {
     let listed = || {
         let mut command = command(binary, &pipeline.setting.configuration, arguments);
         objects(&command.output().unwrap()).len()
@@ -351,7 +351,7 @@ async fn after_a_correction_what_transform_parked_becomes_stories_in_order() {
     // Also what a provider sent twice: only who knows the source could tell.
     let letters = tally.accepted[&Provider::Stripe];
     let list = "list --json --reason unknown_source --source stripe";
-    assert_eq!(parked(&pipeline, Binary::Transform, list, letters).await, letters);
+    assert_eq!(parked(&pipeline, Binary::Transform, list, letters), letters);
     forgetful.terminate(PATIENCE).unwrap();
 
     pipeline.transform.start_again().unwrap();
@@ -374,7 +374,7 @@ async fn what_a_destination_refused_is_told_once_after_a_redrive_and_moves_no_at
     pipeline.destinations.intercom.inject(refusal.times(u64::try_from(REFUSED).unwrap()));
     let (journeys, _) = send(&pipeline, 53, 160).await;
     let list = "list --json --destination intercom";
-    assert_eq!(parked(&pipeline, Binary::Deliver, list, REFUSED).await, REFUSED);
+    assert_eq!(parked(&pipeline, Binary::Deliver, list, REFUSED), REFUSED);
     // All else has arrived before what was parked goes again.
     let [customerio, told] = pipeline.destinations.settle(&journeys, QUIET, QUIET, &|_| ()).await;
     assert!(customerio.is_flawless(), "{customerio}");

@@ -138,13 +138,13 @@ fn progress_and_records_become_visible_together_and_to_the_next_owner() {
     let mut follower = Follower::open(&cluster, "together.transform").unwrap();
     follower.follow(&[(at(&events), 0)]).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    let followed = loop {
-        if let Some(followed) = follower.poll(Duration::from_millis(50)).unwrap() {
-            break followed;
+    let received = loop {
+        if let Some(received) = follower.poll(Duration::from_millis(50)).unwrap() {
+            break received;
         }
         assert!(Instant::now() < deadline, "nothing came");
     };
-    assert_eq!((followed.offset, followed.value.as_deref()), (0, Some(b"out".as_slice())));
+    assert_eq!((received.offset, received.value.as_deref()), (0, Some(b"out".as_slice())));
 }
 
 #[test]
@@ -318,7 +318,10 @@ fn assigned_partitions_start_one_after_the_other() {
         while read.len() < count {
             match next(group).unwrap() {
                 Polled::Record(received) => read.push(received.value.unwrap()),
-                polled => panic!("expected records, got {polled:?}"),
+                polled @ (Polled::Idle
+                | Polled::Assigned(_)
+                | Polled::Revoked(_)
+                | Polled::Lost(_)) => panic!("expected records, got {polled:?}"),
             }
         }
         read.clone()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Timestamp;
 
@@ -62,14 +62,12 @@ pub enum ReadError {
         until: i64,
     },
     /// The committed offset was not told in time.
-    #[error("the committed offset of {topic}[{partition}] was not answered within {waited:?}")]
+    #[error("the committed offset of {topic}[{partition}] was not told for {OFFSETS_TIMEOUT:?}")]
     OffsetUnanswered {
         /// The topic.
         topic: String,
         /// The partition.
         partition: i32,
-        /// For how long it was asked for.
-        waited: Duration,
         /// What the client says.
         #[source]
         cause: KafkaError,
@@ -117,9 +115,17 @@ impl Reader {
     /// A `read_committed` client would be told the last stable offset instead (librdkafka#3428),
     /// behind which a transaction may already be decided.
     pub fn low_and_high(&self, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
-        self.uncommitted
-            .fetch_watermarks(topic, partition, CALL_TIMEOUT)
-            .map_err(|cause| client(topic, partition, cause))
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        loop {
+            match self.uncommitted.fetch_watermarks(topic, partition, CALL_TIMEOUT) {
+                Ok(bounds) => return Ok(bounds),
+                // A leader was just made or is being replaced.
+                Err(cause) if has_no_leader(&cause) && Instant::now() < deadline => {
+                    std::thread::sleep(STABLE_INTERVAL);
+                }
+                Err(cause) => return Err(client(topic, partition, cause)),
+            }
+        }
     }
 
     /// The offset that the group named at [`Reader::open`] has committed for a partition, once no open
@@ -134,8 +140,7 @@ impl Reader {
                 Ok(offset) => return Ok(offset),
                 Err(cause) if Instant::now() >= deadline => {
                     let topic = topic.to_owned();
-                    let waited = OFFSETS_TIMEOUT;
-                    return Err(ReadError::OffsetUnanswered { topic, partition, waited, cause });
+                    return Err(ReadError::OffsetUnanswered { topic, partition, cause });
                 }
                 Err(cause) => {
                     tracing::debug!(error = %cause, "asking again for the committed offset");
@@ -262,6 +267,13 @@ impl Reader {
             }
         }
     }
+}
+
+fn has_no_leader(cause: &KafkaError) -> bool {
+    matches!(
+        cause.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
 }
 
 fn client(topic: &str, partition: i32, cause: KafkaError) -> ReadError {

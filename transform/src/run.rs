@@ -12,7 +12,7 @@ use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::Registry;
-use stream::Transactions;
+use stream::{Cluster, Transactions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,26 +23,30 @@ use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
 use crate::parking::ParkLimit;
-use crate::preflight::{check, check_topics, setup};
+use crate::preflight::{self, check, check_topics, setup, tombstones_kept};
+use crate::replay;
+use crate::state::DiskStores;
 use crate::worker::failure::{Cure, WorkerError};
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::worker::{Shared, Worker};
 
-/// Commands that only this binary has.
+/// What only this binary can be asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Own {
-    /// See and deal with the records that were parked.
+    /// Makes the events of the raw topic once more, beside the live ones, into topics of their own.
+    Replay(replay::Arguments),
+    /// Sees and deals with the records that were parked.
     Dead(dead_letters::Arguments),
 }
 
 /// Does what was asked for.
 pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
-    let config = Arc::clone(&invocation.config);
-    let Invocation { command, clock, shutdown, .. } = invocation;
+    let Invocation { command, config, clock, shutdown } = invocation;
     match command {
         Command::Run => run(config, clock, shutdown).await,
         Command::Check => check(&config).await,
         Command::Setup => setup(&config).await,
+        Command::Own(Own::Replay(arguments)) => replay::run(&config, arguments).await,
         Command::Own(Own::Dead(arguments)) => dead::work(arguments, &config, clock, shutdown).await,
     }
 }
@@ -61,16 +65,19 @@ async fn run(
     let limit = ParkLimit::new(config.transform.park_limit.per_second());
     let switch = Arc::new(LineSwitch::new(limit, metrics.clone()));
     let readiness = Readiness::new();
+    // First of all the lock on state_dir: nobody else may have these stores and this name.
+    let identity = identity(&config)?;
     let shared = Shared {
-        cluster,
         names: Names::with_prefix(&config.kafka.topic_prefix),
         bounds: configure::bounds(&config),
+        stores: stores(&config, &cluster).await?,
+        tombstones_kept: tombstones_kept(&config, &cluster).await?,
+        cluster,
         clock,
         metrics,
         switch: Arc::clone(&switch),
         shutdown,
     };
-    let identity = identity(&config)?;
     let begun = readiness.register("start", "the workers have not begun");
     let admin = Admin::bind(&config.transform.admin).await.map_err(Failure::failed)?;
     let pages = routes(readiness.clone(), Arc::new(registry)).merge(resume(switch));
@@ -114,6 +121,14 @@ fn identity(config: &Config) -> Result<Identity, Failure> {
     let fresh = format!("{:016x}", rand::random::<u64>());
     let given = transform.instance_id.as_deref();
     Identity::take(&transform.state_dir, given, &fresh, transform.workers)
+        .map_err(|error| Failure::Refused(Failure::failed(error).report()))
+}
+
+async fn stores(config: &Config, cluster: &Cluster) -> Result<Arc<DiskStores>, Failure> {
+    let folder = config.transform.state_dir.join("store");
+    let partitions = preflight::partitions(config, cluster).await?;
+    DiskStores::open(&folder, config.transform.store_memory, partitions)
+        .map(Arc::new)
         .map_err(|error| Failure::Refused(Failure::failed(error).report()))
 }
 
