@@ -12,6 +12,7 @@ use service::clock::Clock;
 use service::config::Rate;
 use service::exit::Failure;
 use stream::{Cluster, Reader, Transactions};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Action, Arguments, Choice, Filter, List, Show};
@@ -116,6 +117,14 @@ enum Consent {
     DryRun,
 }
 
+/// What is told of a change.
+struct Told<'a> {
+    stage: &'a dyn Stage,
+    plan: &'a Plan,
+    caution: Option<String>,
+    disposal: Disposal,
+}
+
 struct Commands {
     around: Surroundings,
     format: Format,
@@ -148,7 +157,7 @@ impl Commands {
 
     fn list(&self, stage: &dyn Stage, list: &List) -> Result<(), Failure> {
         let reader = self.reader(stage)?;
-        let survey = Survey { reader: &reader, topic: stage.topic() };
+        let survey = Survey { reader: &reader, stage };
         let mut letters = survey.letters(|letter| list.filter.admits(letter))?;
         judge_reasons(stage, &list.filter, &letters)?;
         letters.retain(|letter| list.all || letter.dealt.is_none());
@@ -168,10 +177,8 @@ impl Commands {
 
     fn show(&self, stage: &dyn Stage, show: &Show) -> Result<(), Failure> {
         let reader = self.reader(stage)?;
-        let survey = Survey { reader: &reader, topic: stage.topic() };
-        let received = survey.letter(show.position)?;
-        let here = |letter: &Letter| letter.position == show.position;
-        let letter = survey.letters(here)?.pop().unwrap_or_else(|| Letter::of(&received));
+        let survey = Survey { reader: &reader, stage };
+        let (letter, received) = survey.letter(show.position)?;
         let body =
             show.body.then(|| received.value.as_deref().and_then(|value| stage.legible(value)));
         match self.format {
@@ -199,7 +206,7 @@ impl Commands {
             Consent::Given | Consent::Asked => Some(self.transactions(stage)?),
         };
         let reader = self.reader(stage)?;
-        let survey = Survey { reader: &reader, topic: stage.topic() };
+        let survey = Survey { reader: &reader, stage };
         let letters = survey.letters(|letter| choice.admits(letter))?;
         judge_reasons(stage, &choice.filter, &letters)?;
         let partitions = reader.partitions(stage.target()).map_err(DeadError::from)?;
@@ -207,12 +214,20 @@ impl Commands {
             Disposal::Redriven => obstacle(stage, letter, partitions),
             Disposal::Discarded => None,
         });
+        let now = Timestamp::from_millis(self.around.clock.now_millis());
+        let caution = match change.disposal {
+            Disposal::Redriven => caution(stage, &plan.going, now),
+            Disposal::Discarded => None,
+        };
+        let told = Told { stage, plan: &plan, caution, disposal: change.disposal };
         let Some(transactions) = transactions else {
             self.tell_letters(stage, &plan.going)?;
-            return self.conclude(stage, change, &plan, None);
+            self.foretell(&told)?;
+            return self.conclude(&told, None);
         };
+        self.foretell(&told)?;
         if consent == Consent::Asked && !plan.going.is_empty() {
-            ask(stage, &plan.going)?;
+            ask(stage, &plan.going, &self.around.shutdown)?;
         }
         let mut disposer = Disposer {
             stage,
@@ -226,48 +241,42 @@ impl Commands {
         let progress = |done| bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         let done = disposer.dispose(change.disposal, &plan.going, &progress);
         bar.finish_and_clear();
-        self.conclude(stage, change, &plan, Some(done?))
+        self.conclude(&told, Some(done?))
+    }
+
+    /// Says to people, before anything is done, what speaks against it and what is left out.
+    fn foretell(&self, told: &Told<'_>) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => {
+                if let Some(caution) = &told.caution {
+                    say(&format!("{}: warning: {caution}", told.stage.name()))?;
+                }
+                present::staying(&told.plan.staying).iter().try_for_each(|line| say(line))
+            }
+            // One object tells all of it at the end.
+            Format::Json => Ok(()),
+        }
     }
 
     /// Says what was done, and fails when that was not all.
-    fn conclude(
-        &self,
-        stage: &dyn Stage,
-        change: Change,
-        plan: &Plan,
-        done: Option<usize>,
-    ) -> Result<(), Failure> {
-        let now = Timestamp::from_millis(self.around.clock.now_millis());
+    fn conclude(&self, told: &Told<'_>, done: Option<usize>) -> Result<(), Failure> {
+        let Told { stage, plan, caution, disposal: word } = told;
         let (total, name) = (plan.going.len(), stage.name());
-        let caution = match change.disposal {
-            Disposal::Redriven => caution(stage, &plan.going, now),
-            Disposal::Discarded => None,
-        };
-        let word = change.disposal;
         match self.format {
-            Format::Text => {
-                if let Some(caution) = &caution {
-                    say(&format!("{name}: warning: {caution}"))?;
-                }
-                present::staying(&plan.staying).iter().try_for_each(|line| say(line))?;
-                say(&match done {
-                    None => format!("{name}: would be {word}: {}", present::summary(&plan.going)),
-                    Some(done) => {
-                        format!("{name}: {done} of {} {word}", present::letters_of(total))
-                    }
-                })?;
-            }
+            Format::Text => say(&match done {
+                None => format!("{name}: would be {word}: {}", present::summary(&plan.going)),
+                Some(done) => format!("{name}: {done} of {} {word}", present::letters_of(total)),
+            })?,
             Format::Json => {
                 let staying = plan.staying.iter().map(
                     |one| json!({"position": one.position.to_string(), "because": one.because}),
                 );
-                let key = word.to_string();
-                let mut told = json!({
+                let mut object = json!({
                     "of": name, "chosen": total, "dry_run": done.is_none(), "warning": caution,
                     "staying": staying.collect::<Vec<_>>(),
                 });
-                told[key.as_str()] = done.into();
-                say(&told.to_string())?;
+                object[word.to_string().as_str()] = done.into();
+                say(&object.to_string())?;
             }
         }
         let left = done.map_or(0, |done| total - done);
@@ -329,7 +338,12 @@ fn caution(stage: &dyn Stage, letters: &[Letter], now: Timestamp) -> Option<Stri
     cautions.first().map(|caution| format!("{}: {caution}", present::letters_of(cautions.len())))
 }
 
-fn ask(stage: &dyn Stage, letters: &[Letter]) -> Result<(), DeadError> {
+/// Whoever is asked may also end the process instead.
+fn ask(
+    stage: &dyn Stage,
+    letters: &[Letter],
+    shutdown: &CancellationToken,
+) -> Result<(), DeadError> {
     if !std::io::stdin().is_terminal() {
         let message = "nobody can be asked whether to discard: say --yes";
         return Err(DeadError::Usage(message.to_owned()));
@@ -338,9 +352,16 @@ fn ask(stage: &dyn Stage, letters: &[Letter]) -> Result<(), DeadError> {
     write!(told, "Discard {} of {}? Type yes: ", present::summary(letters), stage.name())
         .and_then(|()| told.flush())
         .map_err(DeadError::Terminal)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(DeadError::Terminal)?;
-    if answer.trim() == "yes" {
+    let (answering, answered) = tokio::sync::oneshot::channel();
+    // Nothing interrupts the reading of a line, hence a thread that the process does not wait for.
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer).map(|_| answer);
+        drop(answering.send(read));
+    });
+    let answer = Handle::current().block_on(shutdown.run_until_cancelled(answered));
+    let answer = answer.and_then(Result::ok).transpose().map_err(DeadError::Terminal)?;
+    if answer.is_some_and(|answer| answer.trim() == "yes") {
         return Ok(());
     }
     Err(DeadError::Incomplete("nothing was discarded".to_owned()))

@@ -58,6 +58,8 @@ pub struct Letter {
     pub position: Position,
     /// When it was parked.
     pub parked_at: Timestamp,
+    /// When that happened which it tells of, where its body could be asked.
+    pub happened_at: Option<Timestamp>,
     /// Its key: the subscriber, in most cases.
     pub key: Vec<u8>,
     /// What it says about itself.
@@ -88,6 +90,7 @@ impl Letter {
         Self {
             position: Position { partition: received.partition, offset: received.offset },
             parked_at: received.timestamp,
+            happened_at: None,
             key: received.key.clone().unwrap_or_default(),
             labels: Labels::from_headers(&received.headers),
             end: ParkedHeaders::from_headers(&received.headers),
@@ -106,10 +109,12 @@ impl Letter {
         String::from_utf8_lossy(&self.key).into_owned()
     }
 
-    /// Milliseconds since it failed first, or since it was parked where it does not say.
+    /// Milliseconds since that happened which it tells of; where that is not known since it failed
+    /// first, and where that is not either since it was parked.
     pub fn age(&self, now: Timestamp) -> i64 {
-        let first = self.end.as_ref().ok().and_then(|end| end.first_failure);
-        now.millis().saturating_sub(first.unwrap_or(self.parked_at).millis())
+        let failed = self.end.as_ref().ok().and_then(|end| end.first_failure);
+        let since = self.happened_at.or(failed).unwrap_or(self.parked_at);
+        now.millis().saturating_sub(since.millis())
     }
 }
 
@@ -139,6 +144,7 @@ pub(crate) mod samples {
         Letter {
             position: Position { partition, offset },
             parked_at: Timestamp::from_millis(offset * 1_000),
+            happened_at: None,
             key: b"shop/cus_1".to_vec(),
             labels: Labels {
                 id: Some("evt_1".to_owned()),
@@ -183,9 +189,16 @@ mod tests {
     }
 
     #[test]
-    fn age_counts_from_the_first_failure_and_debugging_names_nobody() {
-        let letter = letter(0, 9, "refused");
+    fn age_counts_from_what_happened_else_from_the_first_failure() {
+        let mut letter = letter(0, 9, "refused");
         assert_eq!(letter.age(Timestamp::from_millis(4_000)), 3_000);
+        letter.happened_at = Some(Timestamp::from_millis(500));
+        assert_eq!(letter.age(Timestamp::from_millis(4_000)), 3_500);
+    }
+
+    #[test]
+    fn debugging_names_nobody() {
+        let letter = letter(0, 9, "refused");
         let shown = format!("{letter:?}");
         assert!(!shown.contains("cus_1") && !shown.contains("ada"), "{shown}");
     }

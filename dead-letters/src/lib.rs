@@ -30,6 +30,7 @@ pub mod plan;
 pub mod present;
 pub mod survey;
 
+use schemas::Timestamp;
 use stream::{Received, Record};
 
 pub use arguments::Arguments;
@@ -59,8 +60,11 @@ pub trait Stage: Send + Sync {
     /// Why redriving this letter cannot help, whatever was corrected.
     fn obstacle(&self, letter: &Letter) -> Option<&'static str>;
 
-    /// What an operator should know about redriving a letter of this age (milliseconds since it first
-    /// failed).
+    /// When that happened which the letter tells of, if its body says so.
+    fn happened_at(&self, letter: &Received) -> Option<Timestamp>;
+
+    /// What an operator should know before a letter of this age (milliseconds, see [`Letter::age`]) is
+    /// redriven.
     fn caution(&self, age: i64) -> Option<&'static str>;
 
     /// The letter as it goes back to `partition` of [`Self::target`]; `headers` are those from before its

@@ -98,6 +98,7 @@ pub fn object(stage: &str, letter: &Letter) -> Value {
         "of": stage,
         "position": letter.position.to_string(),
         "parked_at": text(letter.parked_at),
+        "happened_at": letter.happened_at.map(text),
         "reason": letter.reason(),
         "source": letter.labels.source,
         "type": letter.labels.event_type,

@@ -6,26 +6,32 @@ use std::ops::ControlFlow;
 use schemas::headers::disposal;
 use stream::{Reader, Received};
 
+use crate::Stage;
 use crate::error::DeadError;
 use crate::ledger;
 use crate::letter::{Dealt, Letter, Position};
 
 /// One topic of dead letters, being read.
-#[derive(Debug)]
 pub struct Survey<'a> {
     /// Reads it.
     pub reader: &'a Reader,
-    /// The topic.
-    pub topic: &'a str,
+    /// Whose letters they are.
+    pub stage: &'a dyn Stage,
+}
+
+impl std::fmt::Debug for Survey<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Survey").field("topic", &self.topic()).finish_non_exhaustive()
+    }
 }
 
 impl Survey<'_> {
     /// All letters that `admits` lets in, in the order of their positions, also those that were dealt
     /// with. Waits for open transactions: what is seen is decided.
     pub fn letters(&self, admits: impl Fn(&Letter) -> bool) -> Result<Vec<Letter>, DeadError> {
-        let partitions = self.reader.partitions(self.topic)?;
+        let partitions = self.reader.partitions(self.topic())?;
         if partitions == 0 {
-            return Err(DeadError::NoTopic(self.topic.to_owned()));
+            return Err(DeadError::NoTopic(self.topic().to_owned()));
         }
         let mut all = Vec::new();
         for partition in 0..partitions {
@@ -39,12 +45,17 @@ impl Survey<'_> {
         partition: i32,
         admits: &impl Fn(&Letter) -> bool,
     ) -> Result<Vec<Letter>, DeadError> {
-        let range = self.reader.low_and_high(self.topic, partition)?;
+        let range = self.reader.low_and_high(self.topic(), partition)?;
         let mut found = BTreeMap::new();
         let mut failed = None;
-        self.reader.read_to(self.topic, partition, range, |received| {
-            match take(self.topic, &received, &mut found, admits) {
-                Ok(()) => ControlFlow::Continue(()),
+        self.reader.read_to(self.topic(), partition, range, |received| {
+            match take(self.topic(), &received, &mut found, admits) {
+                Ok(()) => {
+                    if let Some(letter) = found.get_mut(&received.offset) {
+                        letter.happened_at = self.stage.happened_at(&received);
+                    }
+                    ControlFlow::Continue(())
+                }
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())
@@ -54,26 +65,27 @@ impl Survey<'_> {
         failed.map_or(Ok(found.into_values().collect()), Err)
     }
 
-    /// The record of one dead letter, with its body.
-    pub fn letter(&self, position: Position) -> Result<Received, DeadError> {
-        let absent = || DeadError::Absent { topic: self.topic.to_owned(), position };
+    /// One dead letter, and its record with the body.
+    pub fn letter(&self, position: Position) -> Result<(Letter, Received), DeadError> {
+        let topic = self.topic();
+        let absent = || DeadError::Absent { topic: topic.to_owned(), position };
         let Position { partition, offset } = position;
-        if partition >= self.reader.partitions(self.topic)? {
+        if partition >= self.reader.partitions(topic)? {
             return Err(absent());
         }
-        let (low, high) = self.reader.low_and_high(self.topic, partition)?;
-        if !(low..high).contains(&offset) {
-            return Err(absent());
-        }
+        let here = |letter: &Letter| letter.position == position;
+        let letter = self.partition(partition, &here)?.pop().ok_or_else(absent)?;
         let mut found = None;
-        self.reader.read_to(self.topic, partition, (offset, offset + 1), |received| {
+        self.reader.read_to(topic, partition, (offset, offset + 1), |received| {
             found = Some(received);
             ControlFlow::Break(())
         })?;
-        let letter = |received: &Received| {
-            received.offset == offset && matches!(disposal(&received.headers), Ok(None))
-        };
-        found.filter(letter).ok_or_else(absent)
+        let found = found.filter(|received: &Received| received.offset == offset);
+        Ok((letter, found.ok_or_else(absent)?))
+    }
+
+    fn topic(&self) -> &str {
+        self.stage.topic()
     }
 }
 

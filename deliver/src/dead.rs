@@ -4,14 +4,15 @@
 //! counted and due at once. The header that says so lets the lanes send it behind everything live of its
 //! subscriber (lane protocol, rule 10).
 
+mod bodies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use dead_letters::letter::Letter;
 use dead_letters::{Stage, Surroundings, execute};
-use schemas::LifecycleEvent;
-use schemas::codec::{Codec, CodecError, Framing};
+use schemas::Timestamp;
 use schemas::headers::{Header, RetryHeaders};
 use schemas::topics::Topic;
 use service::clock::Clock;
@@ -19,12 +20,15 @@ use service::config::{Account, Config};
 use service::exit::Failure;
 use stream::{Received, Record};
 use strum::IntoEnumIterator;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::bodies::{Bodies, Schemas};
 use crate::configure;
 use crate::failure::Reason;
 
-/// Customer.io starts no campaign by an event that is older (docs.customer.io, "Events", read 2026-11).
+/// Customer.io starts no campaign by an event that happened longer ago (docs.customer.io, "Events", read
+/// 2026-11).
 const CAMPAIGNS_IGNORE_AFTER: Duration = Duration::from_hours(72);
 
 /// `deliver dead ...`.
@@ -60,14 +64,17 @@ fn stages(config: &Config, only: Option<&str>) -> Result<Vec<Box<dyn Stage>>, Fa
         let names = names.join(", ");
         return Err(Failure::Usage(format!("there is no destination {name}; there is {names}")));
     }
+    let schemas = configure::registry(config)
+        .map_err(Failure::failed)?
+        .map(|registry| Schemas { registry, runtime: Handle::current() });
     let chosen = config.destinations.iter().filter(|(name, _)| only.is_none_or(|one| one == *name));
     let stages = chosen.map(|(name, destination)| {
         let campaigns = match destination.account {
             Account::Customerio(_) => Some(CAMPAIGNS_IGNORE_AFTER),
             Account::Intercom(_) => None,
         };
-        let dead =
-            Dead::of(&config.kafka.topic_prefix, name, campaigns).map_err(Failure::failed)?;
+        let bodies = Bodies::new(schemas.clone()).map_err(Failure::failed)?;
+        let dead = Dead::of(&config.kafka.topic_prefix, name, campaigns, bodies);
         Ok::<Box<dyn Stage>, Failure>(Box::new(dead))
     });
     stages.collect()
@@ -81,22 +88,18 @@ struct Dead {
     retry: String,
     /// The age from which the destination's campaigns ignore an event.
     campaigns: Option<Duration>,
-    codec: Codec<LifecycleEvent>,
+    bodies: Bodies,
 }
 
 impl Dead {
-    fn of(
-        prefix: &str,
-        destination: &str,
-        campaigns: Option<Duration>,
-    ) -> Result<Self, CodecError> {
-        Ok(Self {
+    fn of(prefix: &str, destination: &str, campaigns: Option<Duration>, bodies: Bodies) -> Self {
+        Self {
             destination: destination.to_owned(),
             topic: Topic::Dead(destination.to_owned()).name(prefix),
             retry: Topic::Retry(destination.to_owned()).name(prefix),
             campaigns,
-            codec: Codec::new(Framing::SingleObject)?,
-        })
+            bodies,
+        }
     }
 }
 
@@ -126,12 +129,16 @@ impl Stage for Dead {
         None
     }
 
+    fn happened_at(&self, letter: &Received) -> Option<Timestamp> {
+        self.bodies.event(letter.value.as_deref()?).map(|event| event.occurred_at)
+    }
+
     fn caution(&self, age: i64) -> Option<&'static str> {
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
         let ignored = self.campaigns.is_some_and(|campaigns| age > campaigns);
         ignored.then_some(
-            "failed first more than 72 hours ago; Customer.io records such an event, but its \
-             campaigns ignore it",
+            "happened more than 72 hours ago; Customer.io records such an event, but its campaigns \
+             ignore it",
         )
     }
 
@@ -146,9 +153,9 @@ impl Stage for Dead {
         }
     }
 
-    /// The event as JSON. One that only the schema registry could explain is none.
+    /// The event as JSON.
     fn legible(&self, body: &[u8]) -> Option<String> {
-        let event = self.codec.decode(body).ok()?;
+        let event = self.bodies.event(body)?;
         serde_json::to_string_pretty(&event).ok()
     }
 }
@@ -157,11 +164,12 @@ impl Stage for Dead {
 mod tests {
     use super::*;
     use crate::destinations::samples;
+    use schemas::EventType;
+    use schemas::codec::{Codec, Framing};
     use schemas::headers::{restored, times_redriven};
-    use schemas::{EventType, Timestamp};
 
     fn dead(campaigns: Option<Duration>) -> Dead {
-        Dead::of("acme.", "crm", campaigns).unwrap()
+        Dead::of("acme.", "crm", campaigns, Bodies::new(None).unwrap())
     }
 
     #[test]
@@ -203,12 +211,31 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_told_as_json() {
+    fn an_event_is_told_as_json_and_dated_by_what_happened() {
         let event = samples::event(EventType::SubscriptionRenewed);
         let mut body = Vec::new();
         Codec::new(Framing::SingleObject).unwrap().encode(&event, &mut body).unwrap();
+        let letter = |value| Received {
+            topic: "acme.deliver.crm.dead".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: Timestamp::from_millis(7),
+            key: None,
+            value,
+            headers: Vec::new(),
+        };
+        assert_eq!(dead(None).happened_at(&letter(Some(body.clone()))), Some(event.occurred_at));
+        assert_eq!(dead(None).happened_at(&letter(None)), None);
         let text = dead(None).legible(&body).unwrap();
         assert!(text.contains("\"subscription_renewed\""), "{text}");
         assert_eq!(dead(None).legible(b"{}"), None);
+    }
+
+    #[test]
+    fn the_manual_says_of_every_reason_what_to_do() {
+        let manual = include_str!("../../docs/dead-letters.md");
+        for reason in Reason::iter().map(Reason::word) {
+            assert!(manual.contains(&format!("`{reason}`")), "{reason}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dead_letters::letter::Letter;
 use dead_letters::{Arguments, Stage, Surroundings, execute};
+use schemas::Timestamp;
 use schemas::headers::Header;
 use schemas::topics::Topic;
 use service::clock::Clock;
@@ -85,6 +86,11 @@ impl Stage for Unprocessable {
         None
     }
 
+    /// What a body says only its mapper knows, and no caution asks for it.
+    fn happened_at(&self, _letter: &Received) -> Option<Timestamp> {
+        None
+    }
+
     fn caution(&self, _age: i64) -> Option<&'static str> {
         None
     }
@@ -116,7 +122,6 @@ mod tests {
     use crate::parking::Parking;
     use crate::testing::raw_headers;
     use crate::worker::outgoing::{Names, Outgoing};
-    use schemas::Timestamp;
     use schemas::codec::Framing;
     use schemas::headers::{RawHeaders, restored, times_redriven};
 
@@ -169,5 +174,13 @@ mod tests {
         assert!(!obstacle(ParkReason::SubscriberUnknown, Some(b"shop/charge/ch_1")));
         assert!(!obstacle(ParkReason::Unreadable, Some(b"shop/cus_1")));
         assert!(!obstacle(ParkReason::UnknownSource, Some(b"gone/cus_1")));
+    }
+
+    #[test]
+    fn the_manual_says_of_every_reason_what_to_do() {
+        let manual = include_str!("../../docs/dead-letters.md");
+        for reason in ParkReason::iter().map(ParkReason::name) {
+            assert!(manual.contains(&format!("`{reason}`")), "{reason}");
+        }
     }
 }

@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    fn land(&mut self, checkpoint: &Checkpoint<Event>) {
+    fn land(&mut self, checkpoint: &Checkpoint<Content>) {
         for departure in &checkpoint.departures {
             match departure.fate {
                 Fate::SetAside { due } => {
@@ -241,13 +241,13 @@ impl World {
         self.broker.committed = marks.map(|marks| (marks.next(), marks.encode()));
         let owed = self.broker.owed();
         for event in &self.broker.events {
-            let places = |turn| owed.get(&(*event, turn)).copied();
-            match places(Turn::Live).or(places(Turn::Redriven)) {
-                None => assert!(
+            let places = [Turn::Live, Turn::Redriven].map(|turn| owed.get(&(*event, turn)));
+            match places.into_iter().flatten().sum::<usize>() {
+                0 => assert!(
                     self.applied.contains(event) || self.broker.dead.contains(event),
                     "{event:?} is lost"
                 ),
-                Some(count) => {
+                count => {
                     assert_eq!(count, 1, "{event:?} is owed in several places");
                     assert!(!self.broker.dead.contains(event), "{event:?} is parked and owed");
                 }
