@@ -244,7 +244,7 @@ mod tests {
     fn malformed_values_are_refused_with_what_would_be_right() {
         for (line, right) in [
             ("list --since yesterday", "2026-12-01T00:00:00Z"),
-            ("list --limit -1", "invalid"),
+            ("list --limit many", "invalid digit"),
             ("show 17", "3/17"),
             ("redrive 3:17", "3/17"),
             ("redrive --every --rate 50", "100/s"),
