@@ -289,9 +289,15 @@ impl Transactions {
         // Reports of what has just landed may still be queued.
         self.producer.poll(Duration::ZERO);
         match self.reports().failure {
-            Some(code) => Err(TransactionError::Unacknowledged(code)),
+            Some(code) => Err(TransactionError::Unacknowledged(self.fatal().unwrap_or(code))),
             None => Ok(()),
         }
+    }
+
+    /// What ended the producer, if anything did. Records that were still queued then only report that
+    /// they were thrown away.
+    fn fatal(&self) -> Option<RDKafkaErrorCode> {
+        self.producer.client().fatal_error().map(|(code, _)| code)
     }
 
     fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {
