@@ -45,6 +45,17 @@ pub enum DeadError {
          did stands, and nothing is done twice"
     )]
     Superseded(String),
+    /// What was sent last counts, but no other transaction may follow it on the same producer.
+    #[error(
+        "the cluster was slow; what was done with {topic} stands, and the same command goes on"
+    )]
+    Slow {
+        /// The topic.
+        topic: String,
+        /// How slow.
+        #[source]
+        cause: TransactionError,
+    },
     /// The transaction is in doubt: at the next run the topic says whether it counts.
     #[error("the dead letters of {topic} could not be dealt with")]
     Transaction {
@@ -72,10 +83,16 @@ impl DeadError {
     }
 
     pub(crate) fn transaction(topic: &str, cause: TransactionError) -> Self {
-        if cause.is_fenced() {
-            return Self::Superseded(topic.to_owned());
+        let topic = topic.to_owned();
+        match cause {
+            cause if cause.is_fenced() => Self::Superseded(topic),
+            TransactionError::Repeated(_) => Self::Slow { topic, cause },
+            TransactionError::Fenced(_)
+            | TransactionError::Stale(_)
+            | TransactionError::Unacknowledged(_)
+            | TransactionError::Doubt { .. }
+            | TransactionError::Slow(_) => Self::Transaction { topic, cause },
         }
-        Self::Transaction { topic: topic.to_owned(), cause }
     }
 }
 
@@ -94,6 +111,7 @@ impl From<DeadError> for Failure {
             | DeadError::Read(_)
             | DeadError::Ledger { .. }
             | DeadError::Superseded(_)
+            | DeadError::Slow { .. }
             | DeadError::Transaction { .. }
             | DeadError::Incomplete(_)
             | DeadError::Terminal(_) => Self::failed(error),
