@@ -15,6 +15,8 @@
 //!   writes its copy to the retry topic or to the dead letters.
 //! * **One place.** So a record is undone in exactly one place. A second copy in memory is recognised by
 //!   subscriber and sequence, never by "not above the highest seen".
+//! * **A redriven event is a guest.** It goes when nothing live of its lane is left, blocks nobody, and
+//!   returns to the dead letters when it fails again (lane protocol, rule 10).
 //! * **Bounded marks.** What is undone in the event topic is bounded by setting failed lanes aside:
 //!   their records move to the retry topic, followers untried. There the oldest are appended anew when
 //!   they keep the committed offset from moving.
@@ -39,11 +41,23 @@ pub use schedule::{Next, Schedule};
 use crate::failure::{Failure, Reason};
 use crate::marks::Marks;
 
+/// When an event of a lane has its turn: everything live goes before what was redriven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Turn {
+    /// In its place in the story.
+    #[default]
+    Live,
+    /// The story went on without it, and somebody wants it to be told after all.
+    Redriven,
+}
+
 /// Which event of which subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// The subscriber key.
     pub lane: Arc<str>,
+    /// Whether it is live. A redriven event is never mistaken for the same one that is.
+    pub turn: Turn,
     /// The event's place in the subscriber's story.
     pub sequence: i64,
 }

@@ -8,6 +8,7 @@
 pub mod breaker;
 pub mod broker;
 pub mod configure;
+pub mod dead;
 pub mod destinations;
 pub mod dispatch;
 pub mod failure;

@@ -2,10 +2,18 @@
 
 use std::process::ExitCode;
 
+use clap::Subcommand;
 use service::Binary;
-use service::cli::{Command, Invocation, NoOwn, launch};
+use service::cli::{Command, Invocation, launch};
 use service::config::Vocabulary;
 use service::exit::Failure;
+
+/// Commands that only this binary has.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+enum Own {
+    /// See and deal with the events that were parked.
+    Dead(deliver::dead::Arguments),
+}
 
 fn main() -> ExitCode {
     let events = deliver::configure::event_names();
@@ -13,12 +21,14 @@ fn main() -> ExitCode {
     launch(Binary::Deliver, Vocabulary { events: &events, attributes }, work)
 }
 
-async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
     let Invocation { command, config, clock, shutdown } = invocation;
     match command {
         Command::Run => deliver::run::run(&config, clock, shutdown).await,
         Command::Check => deliver::preflight::check(&config, clock).await,
         Command::Setup => deliver::preflight::setup(&config, clock).await,
-        Command::Own(none) => match none {},
+        Command::Own(Own::Dead(arguments)) => {
+            deliver::dead::work(arguments, &config, clock, shutdown).await
+        }
     }
 }

@@ -252,10 +252,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lanes::{Identity, Log};
+    use crate::lanes::{Identity, Log, Turn};
 
     fn read(log: &mut Log, offset: i64) -> bool {
-        log.read(offset, Some(Identity { lane: "shop/1".into(), sequence: offset }))
+        log.read(
+            offset,
+            Some(Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: offset }),
+        )
     }
 
     fn done_beyond(next: i64, range: Range<i64>) -> Marks {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use schemas::codec::{Codec, CodecError, Framing};
-use schemas::headers::{ParkedHeaders, RetryHeaders};
+use schemas::headers::{ParkedHeaders, RetryHeaders, times_redriven};
 use schemas::topics::Topic;
 use schemas::{LifecycleEvent, Timestamp};
 use stream::{Received, Record};
 
 use crate::failure::{Failure, Reason};
-use crate::lanes::{Arriving, Departure, Fate, History, Identity, Source};
+use crate::lanes::{Arriving, Departure, Fate, History, Identity, Source, Turn};
 
 /// A record without a key cannot be written again without one; this names nobody.
 const NO_KEY: &[u8] = b"unknown";
@@ -84,13 +84,17 @@ impl Records {
             | CodecError::UnknownFingerprint(_)
             | CodecError::Decode(_) => Unread::Foreign(undecodable(&error)),
         })?;
-        let identity =
-            Identity { lane: event.subscriber.key.as_str().into(), sequence: event.sequence };
+        let (lane, sequence) = (event.subscriber.key.as_str().into(), event.sequence);
         if source == Source::Events {
+            let identity = Identity { lane, turn: Turn::Live, sequence };
             return Ok((identity, History::default(), Timestamp::default()));
         }
         let headers = RetryHeaders::from_headers(&received.headers)
             .map_err(|error| Unread::Foreign(undecodable(&error)))?;
+        let redriven = times_redriven(&received.headers)
+            .map_err(|error| Unread::Foreign(undecodable(&error)))?;
+        let turn = if redriven > 0 { Turn::Redriven } else { Turn::Live };
+        let identity = Identity { lane, turn, sequence };
         let history = History { attempts: headers.attempts, first_failure: headers.first_failure };
         Ok((identity, history, headers.due.unwrap_or_default()))
     }
@@ -157,6 +161,7 @@ mod tests {
     use crate::destinations::samples;
     use schemas::EventType;
     use schemas::codec::Described;
+    use schemas::headers::restored;
 
     fn renewal() -> LifecycleEvent {
         samples::event(EventType::SubscriptionRenewed)
@@ -191,6 +196,16 @@ mod tests {
     fn an_event_without_an_id_needs_no_registry() {
         let records = Records::new("", "crm", "group").unwrap();
         assert!(records.arriving(received(Framing::SingleObject), Source::Events).is_ok());
+    }
+
+    #[test]
+    fn only_the_retry_topic_says_that_an_event_was_redriven() {
+        let records = Records::new("", "crm", "group").unwrap();
+        let waits = RetryHeaders { attempts: 0, first_failure: None, due: None };
+        let headers = waits.onto(&restored(&[]).unwrap());
+        let redriven = Arc::new(Received { headers, ..(*received(Framing::SingleObject)).clone() });
+        let turn = |source| records.arriving(redriven.clone(), source).unwrap().identity.turn;
+        assert_eq!((turn(Source::Retry), turn(Source::Events)), (Turn::Redriven, Turn::Live));
     }
 
     #[test]

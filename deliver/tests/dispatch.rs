@@ -13,7 +13,9 @@ use deliver::destinations::{Anonymous, Audience, Destination, Identity, Names, P
 use deliver::dispatch::{Caller, Dispatch, Finished, Token};
 use deliver::gate::Gate;
 use deliver::http::{Credentials, Http};
-use deliver::lanes::{Arriving, Bounds, History, Partition, Place, Schedule, Source, Ticket};
+use deliver::lanes::{
+    self, Arriving, Bounds, History, Partition, Place, Schedule, Source, Ticket, Turn,
+};
 use deliver::marks::Marks;
 use emulators::{Credentials as Accepts, Effect, Fault, Outage};
 use schemas::event::{Subscriber, Subscription};
@@ -92,7 +94,8 @@ fn tickets(count: i64) -> Vec<Ticket> {
     let (now, marks) = (Timestamp::from_millis(0), Marks::up_to(0));
     let mut partition = Partition::restored(marks.clone(), marks, schedule, Bounds::default());
     for offset in 0..count {
-        let identity = deliver::lanes::Identity { lane: offset.to_string().into(), sequence: 1 };
+        let identity =
+            lanes::Identity { lane: offset.to_string().into(), turn: Turn::Live, sequence: 1 };
         let arriving = Arriving { identity, history: History::default(), due: now, content: () };
         let _ = partition.arrive(Place { source: Source::Events, offset }, arriving, now);
     }

@@ -4,10 +4,14 @@
 //! another. Values are UTF-8 text. Headers that a set does not know are left alone: a record that is
 //! moved keeps what its producer gave it.
 
+mod dead;
+
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
 use crate::time::Timestamp;
+
+pub use dead::{Disposal, Labels, disposal, disposal_headers, restored, times_redriven};
 
 /// One Kafka header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

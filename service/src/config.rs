@@ -36,7 +36,7 @@ use self::document::Node;
 pub use self::environment::Variables;
 use self::fields::{Fields, Names, Reader};
 pub use self::kafka::{Kafka, Properties, SchemaRegistry};
-pub use self::kinds::{Rate, Start};
+pub use self::kinds::{Rate, RateError, Start};
 pub use self::problems::{Origin, Place, Problem, Problems};
 pub use self::reference::reference;
 pub use self::source::{Environment, Provider, Source};

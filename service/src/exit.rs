@@ -20,6 +20,10 @@ pub enum Failure {
     /// The configuration is wrong. Shows one line for each problem.
     #[error("{0}")]
     Configuration(#[from] Problems),
+    /// The command line asks for something that is not there, or not for enough. Says what may be asked
+    /// for.
+    #[error("{0}")]
+    Usage(String),
     /// It must not start like this. Says what was found and what to do about it.
     #[error("{0}")]
     Refused(String),
@@ -37,7 +41,7 @@ impl Failure {
     /// The number the process exits with.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Configuration(_) => CONFIGURATION,
+            Self::Configuration(_) | Self::Usage(_) => CONFIGURATION,
             Self::Refused(_) => REFUSED,
             Self::Failed(_) => FAILED,
         }
@@ -47,7 +51,7 @@ impl Failure {
     pub fn report(&self) -> String {
         let mut text = self.to_string();
         let mut cause = match self {
-            Self::Configuration(_) | Self::Refused(_) => None,
+            Self::Configuration(_) | Self::Usage(_) | Self::Refused(_) => None,
             Self::Failed(error) => error.source(),
         };
         while let Some(error) = cause {
@@ -69,6 +73,7 @@ mod tests {
     #[test]
     fn each_failure_has_its_number() {
         assert_eq!(Failure::Configuration(Problems::new()).code(), 64);
+        assert_eq!(Failure::Usage("no such destination".to_owned()).code(), 64);
         assert_eq!(Failure::Refused("no topic".to_owned()).code(), 78);
         assert_eq!(Failure::failed("anything").code(), 1);
     }

@@ -79,16 +79,16 @@ impl TransactionError {
     /// Whether another producer with the same id is alive: twice within a minute means that two
     /// instances share an identity.
     pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::Fenced(_))
+        match self {
+            Self::Fenced(_) => true,
+            Self::Unacknowledged(code) => is_fencing(*code),
+            Self::Stale(_) | Self::Doubt { .. } | Self::Repeated(_) | Self::Slow(_) => false,
+        }
     }
 
     fn of(step: &'static str, cause: KafkaError) -> Self {
         match cause.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::Fenced
-                | RDKafkaErrorCode::ProducerFenced
-                | RDKafkaErrorCode::InvalidProducerEpoch,
-            ) => Self::Fenced(cause),
+            Some(code) if is_fencing(code) => Self::Fenced(cause),
             Some(
                 RDKafkaErrorCode::IllegalGeneration
                 | RDKafkaErrorCode::UnknownMemberId
@@ -98,6 +98,16 @@ impl TransactionError {
             _ => Self::Doubt { step, cause },
         }
     }
+}
+
+/// A later producer of the same id moved the epoch on.
+fn is_fencing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+    )
 }
 
 /// How far a group has come in one partition.
@@ -242,11 +252,25 @@ impl Transactions {
         self.producer
             .send_offsets_to_transaction(&offsets, &member.0, CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("send the group's progress", cause))?;
-        let told = began.elapsed();
+        self.end(began.elapsed())
+    }
+
+    /// Commits the records alone, where the progress is itself a record among them.
+    ///
+    /// No group fences such a transaction, only the id does: whoever opens the id later has ended or
+    /// outlasted it, and must read what is committed after that, not before.
+    pub fn commit_records(&mut self) -> Result<Appended, TransactionError> {
+        self.wait_for_acknowledgements()?;
+        self.end(Duration::ZERO)
+    }
+
+    /// Ends the transaction, whose progress took `told` to be taken.
+    fn end(&mut self, told: Duration) -> Result<Appended, TransactionError> {
+        let began = Instant::now();
         self.producer
             .commit_transaction(CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("commit", cause))?;
-        let ended = began.elapsed().saturating_sub(told);
+        let ended = began.elapsed();
         // Only now: a cluster that is always slow must still get on.
         if told > TOLD_ONCE_WITHIN || ended > ENDED_ONCE_WITHIN {
             return Err(TransactionError::Repeated(told + ended));
@@ -265,9 +289,15 @@ impl Transactions {
         // Reports of what has just landed may still be queued.
         self.producer.poll(Duration::ZERO);
         match self.reports().failure {
-            Some(code) => Err(TransactionError::Unacknowledged(code)),
+            Some(code) => Err(TransactionError::Unacknowledged(self.fatal().unwrap_or(code))),
             None => Ok(()),
         }
+    }
+
+    /// What ended the producer, if anything did. Records that were still queued then only report that
+    /// they were thrown away.
+    fn fatal(&self) -> Option<RDKafkaErrorCode> {
+        self.producer.client().fatal_error().map(|(code, _)| code)
     }
 
     fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {

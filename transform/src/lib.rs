@@ -13,6 +13,7 @@ pub mod advance;
 pub mod budget;
 mod bulk;
 pub mod configure;
+pub mod dead;
 pub mod framing;
 pub mod identity;
 pub mod line;

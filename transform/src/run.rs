@@ -8,6 +8,7 @@ use clap::Subcommand;
 use schemas::codec::Framing;
 use service::admin::{Admin, Condition, Readiness, routes};
 use service::cli::{Command, Invocation};
+use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::Registry;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adopt;
 use crate::configure;
+use crate::dead;
 use crate::framing;
 use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
@@ -37,22 +39,28 @@ pub enum Own {
     /// Goes on with the subscribers of another installation, which has ended: to change the number of
     /// partitions.
     Adopt(adopt::Arguments),
+    /// Sees and deals with the records that were parked.
+    Dead(dead_letters::Arguments),
 }
 
 /// Does what was asked for.
 pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
-    let config = Arc::clone(&invocation.config);
-    match invocation.command {
-        Command::Run => run(invocation).await,
+    let Invocation { command, config, clock, shutdown } = invocation;
+    match command {
+        Command::Run => run(config, clock, shutdown).await,
         Command::Check => check(&config).await,
         Command::Setup => setup(&config).await,
         Command::Own(Own::Replay(arguments)) => replay::run(&config, arguments).await,
         Command::Own(Own::Adopt(arguments)) => adopt::run(&config, arguments).await,
+        Command::Own(Own::Dead(arguments)) => dead::work(arguments, &config, clock, shutdown).await,
     }
 }
 
-async fn run(invocation: Invocation<Own>) -> Result<(), Failure> {
-    let Invocation { config, clock, shutdown, .. } = invocation;
+async fn run(
+    config: Arc<Config>,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let cluster = configure::cluster(&config);
     for finding in check_topics(&config).await? {
         tracing::warn!(topic = finding.topic, "{}", finding.message);

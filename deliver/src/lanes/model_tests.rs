@@ -12,6 +12,9 @@ use super::*;
 
 type Event = (u8, i64);
 
+/// What a record is about, and whether it was redriven.
+type Content = (Event, Turn);
+
 #[derive(Clone, Debug)]
 enum Step {
     ReadEvent,
@@ -22,6 +25,7 @@ enum Step {
     Commit,
     Crash { commit_landed: bool, requests_landed: bool },
     Wait { millis: i64 },
+    Redrive { which: usize },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,14 +53,17 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Crash { commit_landed, requests_landed }
         }),
         2 => (0_i64..40).prop_map(|millis| Step::Wait { millis }),
+        1 => any::<usize>().prop_map(|which| Step::Redrive { which }),
     ]
 }
 
 /// What the broker keeps.
 struct Broker {
     events: Vec<Event>,
-    retry: Vec<(Event, History, Timestamp)>,
+    retry: Vec<(Content, History, Timestamp)>,
     dead: BTreeSet<Event>,
+    /// What was parked at some time: it released those behind it.
+    ever_dead: BTreeSet<Event>,
     committed: [(i64, String); 2],
 }
 
@@ -66,11 +73,11 @@ impl Broker {
         Marks::decode(*next, text).unwrap()
     }
 
-    /// How often each event is undone by what is committed.
-    fn owed(&self) -> BTreeMap<Event, usize> {
+    /// How often each event is undone by what is committed, and in which turn.
+    fn owed(&self) -> BTreeMap<Content, usize> {
         let mut owed = BTreeMap::new();
-        let events = self.events.iter().copied();
-        let retry = self.retry.iter().map(|(event, ..)| *event);
+        let events = self.events.iter().map(|event| (*event, Turn::Live));
+        let retry = self.retry.iter().map(|(content, ..)| *content);
         let (in_events, in_retry) = (self.marks(Source::Events), self.marks(Source::Retry));
         let all = (0_i64..).zip(events).filter(|(at, _)| !in_events.is_done(*at));
         for (_, event) in all.chain((0_i64..).zip(retry).filter(|(at, _)| !in_retry.is_done(*at))) {
@@ -82,10 +89,12 @@ impl Broker {
 
 struct World {
     broker: Broker,
-    partition: Partition<Event>,
+    partition: Partition<Content>,
     read: [usize; 2],
-    sending: Vec<(Ticket, Event)>,
-    pending: Option<Checkpoint<Event>>,
+    sending: Vec<(Ticket, Content)>,
+    pending: Option<Checkpoint<Content>>,
+    /// Live events that were read since the last start and not delivered or parked.
+    outstanding: BTreeSet<Event>,
     applied: BTreeSet<Event>,
     now: Timestamp,
 }
@@ -113,6 +122,7 @@ impl World {
             events: events.collect(),
             retry: Vec::new(),
             dead: BTreeSet::new(),
+            ever_dead: BTreeSet::new(),
             committed,
         };
         Self {
@@ -121,6 +131,7 @@ impl World {
             read: [0, 0],
             sending: Vec::new(),
             pending: None,
+            outstanding: BTreeSet::new(),
             applied: BTreeSet::new(),
             now: Timestamp::from_millis(1_000),
         }
@@ -129,44 +140,62 @@ impl World {
     fn read_event(&mut self) {
         let Some(event) = self.broker.events.get(self.read[0]).copied() else { return };
         if self.partition.wants(Source::Events) {
-            self.arrive(Source::Events, event, History::default(), self.now);
+            self.arrive(Source::Events, (event, Turn::Live), History::default(), self.now);
         }
     }
 
     fn read_retry(&mut self) {
-        let Some((event, history, due)) = self.broker.retry.get(self.read[1]).copied() else {
+        let Some((content, history, due)) = self.broker.retry.get(self.read[1]).copied() else {
             return;
         };
-        self.arrive(Source::Retry, event, history, due);
+        self.arrive(Source::Retry, content, history, due);
     }
 
-    fn arrive(&mut self, source: Source, event: Event, history: History, due: Timestamp) {
+    fn arrive(&mut self, source: Source, content: Content, history: History, due: Timestamp) {
         let at = &mut self.read[usize::from(source == Source::Retry)];
         let place = Place { source, offset: i64::try_from(*at).unwrap() };
         *at += 1;
-        let identity = Identity { lane: event.0.to_string().into(), sequence: event.1 };
-        let arriving = Arriving { identity, history, due, content: event };
+        let (event, turn) = content;
+        let identity = Identity { lane: event.0.to_string().into(), turn, sequence: event.1 };
+        let arriving = Arriving { identity, history, due, content };
         let arrival = self.partition.arrive(place, arriving, self.now);
-        assert_ne!(arrival, Arrival::Duplicate, "{event:?} is in two places");
+        assert_ne!(arrival, Arrival::Duplicate, "{content:?} is in two places");
+        if arrival == Arrival::Owed && turn == Turn::Live {
+            self.outstanding.insert(event);
+        }
     }
 
     fn start(&mut self) {
-        let Some((ticket, event)) = self.partition.start(self.now) else { return };
+        let Some((ticket, content)) = self.partition.start(self.now) else { return };
+        let (event, turn) = content;
         let owed = self.broker.owed();
-        assert!(owed.contains_key(&event), "{event:?} is sent though it is committed as done");
-        assert!(self.sending.iter().all(|(_, other)| other.0 != event.0), "two of one lane");
-        self.sending.push((ticket, event));
+        assert!(owed.contains_key(&content), "{content:?} is sent though it is committed as done");
+        assert!(self.sending.iter().all(|(_, (other, _))| other.0 != event.0), "two of one lane");
+        let live = self.outstanding.iter().any(|other| other.0 == event.0);
+        assert!(turn == Turn::Live || !live, "{event:?} was redriven and went before what is live");
+        self.sending.push((ticket, content));
     }
 
-    /// The destination shows it: nothing before it may be outstanding.
-    fn apply(&mut self, event: Event) {
-        if !self.applied.insert(event) {
+    /// An operator redrives a dead letter: its copy and the note that it was are one transaction.
+    fn redrive(&mut self, which: usize) {
+        let Some(event) =
+            self.broker.dead.iter().nth(which % self.broker.dead.len().max(1)).copied()
+        else {
+            return;
+        };
+        self.broker.dead.remove(&event);
+        self.broker.retry.push(((event, Turn::Redriven), History::default(), self.now));
+    }
+
+    /// The destination shows it: nothing before it may be outstanding, unless it was redriven.
+    fn apply(&mut self, (event, turn): Content) {
+        if !self.applied.insert(event) || turn == Turn::Redriven {
             return;
         }
         for sequence in 1..event.1 {
             let before = (event.0, sequence);
             assert!(
-                self.applied.contains(&before) || self.broker.dead.contains(&before),
+                self.applied.contains(&before) || self.broker.ever_dead.contains(&before),
                 "{event:?} overtook {before:?}"
             );
         }
@@ -176,9 +205,9 @@ impl World {
         if self.sending.is_empty() {
             return;
         }
-        let (ticket, event) = self.sending.remove(which % self.sending.len());
+        let (ticket, content) = self.sending.remove(which % self.sending.len());
         if matches!(how, How::Delivers | How::AppliesAndFails) {
-            self.apply(event);
+            self.apply(content);
         }
         let outcome = match how {
             How::Delivers => Outcome::Done,
@@ -188,17 +217,23 @@ impl World {
             How::Refuses => Outcome::Refused(Failure::new(Reason::Refused, "")),
             How::Postpones => Outcome::Postponed { until: self.now.plus_millis(5) },
         };
-        assert!(self.partition.finish(ticket, outcome, self.now, 0.5).is_some());
+        let settled = self.partition.finish(ticket, outcome, self.now, 0.5).unwrap();
+        if content.1 == Turn::Live && settled == Settled::Done {
+            self.outstanding.remove(&content.0);
+        }
     }
 
-    fn land(&mut self, checkpoint: &Checkpoint<Event>) {
+    fn land(&mut self, checkpoint: &Checkpoint<Content>) {
         for departure in &checkpoint.departures {
             match departure.fate {
                 Fate::SetAside { due } => {
                     self.broker.retry.push((departure.content, departure.history, due));
                 }
                 Fate::Parked { .. } => {
-                    assert!(self.broker.dead.insert(departure.content), "parked twice");
+                    let (event, _) = departure.content;
+                    assert!(self.broker.dead.insert(event), "parked twice");
+                    self.broker.ever_dead.insert(event);
+                    self.outstanding.remove(&event);
                 }
             }
         }
@@ -206,13 +241,14 @@ impl World {
         self.broker.committed = marks.map(|marks| (marks.next(), marks.encode()));
         let owed = self.broker.owed();
         for event in &self.broker.events {
-            match owed.get(event) {
-                None => assert!(
+            let places = [Turn::Live, Turn::Redriven].map(|turn| owed.get(&(*event, turn)));
+            match places.into_iter().flatten().sum::<usize>() {
+                0 => assert!(
                     self.applied.contains(event) || self.broker.dead.contains(event),
                     "{event:?} is lost"
                 ),
-                Some(places) => {
-                    assert_eq!(*places, 1, "{event:?} is owed in several places");
+                count => {
+                    assert_eq!(count, 1, "{event:?} is owed in several places");
                     assert!(!self.broker.dead.contains(event), "{event:?} is parked and owed");
                 }
             }
@@ -233,9 +269,9 @@ impl World {
     }
 
     fn crash(&mut self, commit_landed: bool, requests_landed: bool) {
-        for (_, event) in std::mem::take(&mut self.sending) {
+        for (_, content) in std::mem::take(&mut self.sending) {
             if requests_landed {
-                self.apply(event);
+                self.apply(content);
             }
         }
         if let Some(checkpoint) = self.pending.take()
@@ -246,6 +282,7 @@ impl World {
         let (events, retry) = (self.broker.marks(Source::Events), self.broker.marks(Source::Retry));
         self.read = [&events, &retry].map(|marks| usize::try_from(marks.next()).unwrap());
         self.partition = Partition::restored(events, retry, schedule(), BOUNDS);
+        self.outstanding.clear();
         while self.read[1] < self.broker.retry.len() {
             self.read_retry();
         }
@@ -263,6 +300,7 @@ impl World {
                 self.crash(*commit_landed, *requests_landed);
             }
             Step::Wait { millis } => self.now = self.now.plus_millis(*millis),
+            Step::Redrive { which } => self.redrive(*which),
         }
     }
 

@@ -10,7 +10,7 @@ use schemas::Timestamp;
 
 use super::{
     Arrival, Arriving, Departure, Fate, History, Identity, Log, Next, Outcome, Place, Schedule,
-    Settled, Source, Ticket,
+    Settled, Source, Ticket, Turn,
 };
 use crate::failure::{Failure, Reason};
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
@@ -57,7 +57,8 @@ pub struct Partition<T> {
 
 #[derive(Debug)]
 struct Lane<T> {
-    records: BTreeMap<i64, Held<T>>,
+    /// In the order in which they are sent.
+    records: BTreeMap<(Turn, i64), Held<T>>,
     queued: bool,
     sending: bool,
     /// Up to this sequence, followers were sent after a head that is set aside.
@@ -127,13 +128,13 @@ impl<T: Clone> Partition<T> {
         }
         let fresh = Held { place, history, content, phase: Phase::Waiting { due } };
         let lane = self.lanes.entry(identity.lane.clone()).or_insert_with(Lane::empty);
-        let arrival = match lane.records.get(&identity.sequence) {
+        let arrival = match lane.records.get(&identity.rank()) {
             None => {
-                lane.records.insert(identity.sequence, fresh);
+                lane.records.insert(identity.rank(), fresh);
                 Arrival::Owed
             }
             Some(held) if held.phase == Phase::Travelling && place.source == Source::Retry => {
-                lane.records.insert(identity.sequence, fresh);
+                lane.records.insert(identity.rank(), fresh);
                 Arrival::Owed
             }
             Some(held) if held.place == place => Arrival::Duplicate,
@@ -141,7 +142,7 @@ impl<T: Clone> Partition<T> {
                 let idle = matches!(held.phase, Phase::Waiting { .. });
                 let superfluous = if idle && held.history.attempts < history.attempts {
                     let before = held.place;
-                    lane.records.insert(identity.sequence, fresh);
+                    lane.records.insert(identity.rank(), fresh);
                     before
                 } else {
                     place
@@ -179,17 +180,17 @@ impl<T: Clone> Partition<T> {
             let key = self.ready.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
             lane.queued = false;
-            let Some(sequence) = lane.startable(now) else {
+            let Some((turn, sequence)) = lane.startable(now) else {
                 self.settle(&key, now);
                 continue;
             };
             let ticket = Ticket(self.next_ticket);
             self.next_ticket += 1;
-            let held = lane.records.get_mut(&sequence)?;
+            let held = lane.records.get_mut(&(turn, sequence))?;
             held.phase = Phase::Sending;
             lane.sending = true;
             let content = held.content.clone();
-            self.sending.insert(ticket, Identity { lane: key, sequence });
+            self.sending.insert(ticket, Identity { lane: key, turn, sequence });
             return Some((ticket, content));
         }
     }
@@ -206,11 +207,11 @@ impl<T: Clone> Partition<T> {
         let schedule = self.schedule.clone();
         let lane = self.lanes.get_mut(&identity.lane)?;
         lane.sending = false;
-        let held = lane.records.get_mut(&identity.sequence)?;
+        let held = lane.records.get_mut(&identity.rank())?;
         let settled = match outcome {
             Outcome::Done => {
                 let place = held.place;
-                lane.records.remove(&identity.sequence);
+                lane.records.remove(&identity.rank());
                 self.log(place.source).finish(place.offset);
                 self.changed = true;
                 Settled::Done
@@ -230,6 +231,10 @@ impl<T: Clone> Partition<T> {
                     Next::InPlace { due } => {
                         held.phase = Phase::Waiting { due };
                         Settled::AgainInPlace
+                    }
+                    // It had its waits before it was parked.
+                    Next::SetAside { .. } if identity.turn == Turn::Redriven => {
+                        self.park(&identity, failure, now)
                     }
                     Next::SetAside { due } => {
                         held.phase = Phase::Leaving(Destiny::Retry);
@@ -304,7 +309,7 @@ impl<T: Clone> Partition<T> {
     }
 
     fn held(&mut self, identity: &Identity) -> Option<&mut Held<T>> {
-        self.lanes.get_mut(&identity.lane)?.records.get_mut(&identity.sequence)
+        self.lanes.get_mut(&identity.lane)?.records.get_mut(&identity.rank())
     }
 
     fn wake(&mut self, now: Timestamp) {
@@ -334,21 +339,30 @@ impl<T: Clone> Partition<T> {
                 self.ready.push_back(key.clone());
             }
         }
-        if !head.is_set_aside() {
+        let (turn, first) = *first;
+        if turn == Turn::Redriven || !head.is_set_aside() {
             return;
         }
-        let from = lane.followed.max(*first);
-        let later = lane.records.range_mut((Bound::Excluded(from), Bound::Unbounded));
-        for (sequence, follower) in later {
+        let from = (turn, lane.followed.max(first));
+        let last = (turn, i64::MAX);
+        let later = lane.records.range_mut((Bound::Excluded(from), Bound::Included(last)));
+        for ((_, sequence), follower) in later {
             lane.followed = *sequence;
             if follower.place.source == Source::Events
                 && matches!(follower.phase, Phase::Waiting { .. })
             {
                 follower.phase = Phase::Leaving(Destiny::Retry);
-                let identity = Identity { lane: key.clone(), sequence: *sequence };
+                let identity = Identity { lane: key.clone(), turn, sequence: *sequence };
                 self.leaving.push_back(Leaving::Known(identity, Fate::SetAside { due: now }));
             }
         }
+    }
+}
+
+impl Identity {
+    /// Its place in the lane's order.
+    fn rank(&self) -> (Turn, i64) {
+        (self.turn, self.sequence)
     }
 }
 
@@ -357,11 +371,11 @@ impl<T> Lane<T> {
         Self { records: BTreeMap::new(), queued: false, sending: false, followed: i64::MIN }
     }
 
-    /// The sequence of the head, if it may be sent.
-    fn startable(&self, now: Timestamp) -> Option<i64> {
-        let (sequence, held) = self.records.first_key_value()?;
+    /// Which is the head, if it may be sent.
+    fn startable(&self, now: Timestamp) -> Option<(Turn, i64)> {
+        let (rank, held) = self.records.first_key_value()?;
         let due = matches!(held.phase, Phase::Waiting { due } if due <= now);
-        due.then_some(*sequence)
+        due.then_some(*rank)
     }
 }
 

@@ -18,7 +18,7 @@ fn partition() -> Partition<&'static str> {
 }
 
 fn arriving(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
-    let identity = Identity { lane: lane.into(), sequence };
+    let identity = Identity { lane: lane.into(), turn: Turn::Live, sequence };
     Arriving { identity, history: History::default(), due: at(0), content }
 }
 
@@ -200,4 +200,75 @@ fn an_earlier_event_that_turns_up_waits_for_the_sending_under_way_and_goes_next(
     assert_eq!(partition.start(at(0)), None);
     let _ = partition.finish(a5, Outcome::Done, at(1), 0.0);
     assert_eq!(partition.start(at(1)).unwrap().1, "a4");
+}
+
+fn redriven(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
+    let identity = Identity { lane: lane.into(), turn: Turn::Redriven, sequence };
+    Arriving { identity, history: History::default(), due: at(0), content }
+}
+
+fn retry(offset: i64) -> Place {
+    Place { source: Source::Retry, offset }
+}
+
+#[test]
+fn a_redriven_event_goes_when_nothing_live_of_its_lane_is_left() {
+    let mut partition = partition();
+    let _ = partition.arrive(retry(0), redriven("a", 1, "a1 again"), at(0));
+    let _ = partition.arrive(event(100), arriving("a", 4, "a4"), at(0));
+    let _ = partition.arrive(event(101), arriving("a", 5, "a5"), at(0));
+    for expected in ["a4", "a5", "a1 again"] {
+        let (ticket, content) = partition.start(at(0)).unwrap();
+        assert_eq!(content, expected);
+        assert_eq!(partition.finish(ticket, Outcome::Done, at(0), 0.0), Some(Settled::Done));
+    }
+    assert_eq!((partition.undone(Source::Events), partition.undone(Source::Retry)), (0, 0));
+}
+
+#[test]
+fn a_redriven_event_that_waits_holds_nobody_up() {
+    let mut partition = partition();
+    let _ = partition.arrive(retry(0), redriven("a", 1, "a1 again"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert_eq!(partition.finish(ticket, failed(), at(0), 0.0), Some(Settled::AgainInPlace));
+    let _ = partition.arrive(event(100), arriving("a", 4, "a4"), at(1));
+    assert_eq!(partition.start(at(1)).unwrap().1, "a4");
+}
+
+#[test]
+fn a_redriven_event_waits_for_a_head_that_is_set_aside() {
+    let mut partition = partition();
+    let tried = History { attempts: 3, first_failure: Some(at(0)) };
+    let head = Arriving { history: tried, due: at(500), ..arriving("a", 4, "a4") };
+    let _ = partition.arrive(retry(0), head, at(0));
+    let _ = partition.arrive(retry(1), redriven("a", 1, "a1 again"), at(0));
+    assert_eq!(partition.start(at(499)), None);
+    assert_eq!(partition.start(at(500)).unwrap().1, "a4");
+}
+
+#[test]
+fn a_redriven_event_that_fails_again_goes_back_to_the_dead_letters() {
+    let mut partition = partition();
+    let _ = partition.arrive(retry(0), redriven("a", 1, "a1 again"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    let _ = partition.finish(ticket, failed(), at(0), 0.0);
+    let (ticket, _) = partition.start(at(10)).unwrap();
+    let settled = partition.finish(ticket, failed(), at(10), 0.0);
+    assert_eq!(settled, Some(Settled::Parked(Reason::ServerError)));
+    let _ = partition.arrive(event(100), arriving("a", 4, "a4"), at(10));
+    assert_eq!(partition.start(at(10)).unwrap().1, "a4", "parking holds nobody up");
+    let checkpoint = partition.checkpoint(at(10)).unwrap();
+    assert!(matches!(checkpoint.departures[0].fate, Fate::Parked { .. }));
+    assert_eq!(checkpoint.retry, Marks::up_to(1));
+}
+
+#[test]
+fn a_redriven_event_is_no_copy_of_the_same_one_that_is_live() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let arrival = partition.arrive(retry(0), redriven("a", 1, "a1 again"), at(0));
+    assert_eq!(arrival, Arrival::Owed);
+    let arrival = partition.arrive(retry(1), redriven("a", 1, "a1 twice"), at(0));
+    assert_eq!(arrival, Arrival::Duplicate);
+    assert_eq!(partition.undone(Source::Retry), 1);
 }

@@ -8,7 +8,7 @@ use super::{Line, Mode};
 use crate::broker::BrokerError;
 use crate::destinations::{Destination, Plan, Verdict};
 use crate::dispatch::{Finished, Token};
-use crate::failure::{Failure, Reason};
+use crate::failure::Failure;
 use crate::lanes::{Outcome, Settled};
 use crate::park_limit::Ending;
 
@@ -42,11 +42,13 @@ impl<D: Destination> Line<D> {
 
     fn finish(&mut self, token: Token, outcome: Outcome) {
         let now = self.now();
+        let failed = matches!(outcome, Outcome::Failed(_));
         let settled = self.ledger.finish(token, outcome, now, rand::random());
         let elapsed = self.around.clock.elapsed();
         let counted = match settled {
-            // Parking by the horizon was not admitted by anybody before: it is counted here.
-            Some(Settled::Parked(Reason::HorizonExceeded)) => Some(Ending::Parked),
+            // Parked by the horizon, or redriven in vain: not admitted by anybody before, hence
+            // counted here.
+            Some(Settled::Parked(_)) if failed => Some(Ending::Parked),
             Some(Settled::Done) => Some(Ending::Otherwise),
             None
             | Some(

@@ -39,6 +39,28 @@ impl Rate {
     }
 }
 
+/// A text that is no rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a rate such as `100/s` or `100/min`")]
+pub struct RateError;
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let (count, period) = text.split_once('/').ok_or(RateError)?;
+        let seconds = match period {
+            "s" => 1,
+            "min" => 60,
+            "h" => 3600,
+            _ => return Err(RateError),
+        };
+        let count = whole(count).and_then(|count| u32::try_from(count).ok());
+        let count = count.filter(|count| *count > 0).ok_or(RateError)?;
+        Ok(Self { count, period: Duration::from_secs(seconds) })
+    }
+}
+
 /// Where a consumer group begins that never committed a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -114,18 +136,7 @@ pub(super) fn size() -> Kind<usize> {
 }
 
 pub(super) fn rate() -> Kind<Rate> {
-    Kind::new("a rate such as `100/s` or `100/min`", |text| {
-        let (count, period) = text.split_once('/')?;
-        let count = whole(count)?;
-        let seconds = match period {
-            "s" => 1,
-            "min" => 60,
-            "h" => 3600,
-            _ => return None,
-        };
-        let count = u32::try_from(count).ok().filter(|count| *count > 0)?;
-        Some(Rate { count, period: Duration::from_secs(seconds) })
-    })
+    Kind::new("a rate such as `100/s` or `100/min`", |text| text.parse().ok())
 }
 
 pub(super) fn start() -> Kind<Start> {

@@ -1,6 +1,6 @@
 //! One visit: find the contact, bring it up to date, record the event.
 //!
-//! Known id → update. Otherwise look it up → update, follow a merge, or create; a create that finds the
+//! Known id → update, or read it where what it shows may be newer. Otherwise look it up → update, follow a merge, or create; a create that finds the
 //! contact there after all updates it. Attributes are written only over an older sequence, the event is
 //! always sent. A 404 after all that means the id was stale: it is looked up once more, and only then
 //! the event waits.
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::judge::{Judgement, Seen, judge};
 use super::plan::{Afterwards, Message};
-use super::remembered::Remembered;
+use super::remembered::{Known, Remembered};
 use crate::destinations::{Answer, Conversation, Identifier, Request, Turn, Verdict, segment};
 use crate::failure::{Failure, Reason};
 
@@ -50,11 +50,26 @@ impl Visit {
             repairs: 0,
             without_attributes: None,
         };
-        let known = visit.person().and_then(|person| visit.remembered.contact(&person));
-        if let Some(contact) = known {
-            visit.step = Step::Update(contact);
-        }
+        visit.step = match visit.known() {
+            Known::Nothing => Step::Find,
+            Known::Id(contact) => Step::Follow(contact),
+            Known::Older(contact) => Step::Update(contact),
+        };
         visit
+    }
+
+    fn known(&self) -> Known {
+        let person_and_message = self.person().zip(self.message());
+        person_and_message.map_or(Known::Nothing, |(person, message)| {
+            self.remembered.contact(&person, &message.source_sequence)
+        })
+    }
+
+    /// What the contact shows is not older than this event.
+    fn is_shown(&self) {
+        if let Some((person, message)) = self.person().zip(self.message()) {
+            self.remembered.shows(&person, &message.source_sequence);
+        }
     }
 
     fn message(&self) -> Option<&Message> {
@@ -120,6 +135,7 @@ impl Visit {
         });
         self.learn(&contact);
         if shown == Some(true) {
+            self.is_shown();
             return self.record(contact);
         }
         self.step = Step::Update(contact);
@@ -167,11 +183,15 @@ impl Visit {
             Step::Create => match seen.id.clone() {
                 Some(contact) => {
                     self.learn(&contact);
+                    self.is_shown();
                     return self.record(contact);
                 }
                 None => return self.repair(),
             },
-            Step::Update(contact) => return self.record(contact),
+            Step::Update(contact) => {
+                self.is_shown();
+                return self.record(contact);
+            }
             Step::Record(contact) if afterwards == Afterwards::Archive => {
                 self.step = Step::Archive(contact);
             }

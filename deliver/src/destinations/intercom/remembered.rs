@@ -1,14 +1,32 @@
-//! Contact ids by identifier, so that most events need no look-up.
+//! Contact ids by identifier, and up to which event their attributes are, so that most events need no
+//! look-up and none writes over what is newer.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Beyond this many the map is emptied: looking up again costs one request each.
 const MOST: usize = 100_000;
 
 /// Shared by all visits of one workspace.
 #[derive(Default)]
-pub(super) struct Remembered(Mutex<HashMap<String, String>>);
+pub(super) struct Remembered(Mutex<HashMap<String, Contact>>);
+
+struct Contact {
+    id: String,
+    /// Up to which event of which source its attributes are: by the attribute that says so.
+    sequences: Vec<(String, i64)>,
+}
+
+/// What is known of a contact before it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing.
+    Nothing,
+    /// Its id; what it shows may be newer than what is to be written.
+    Id(String),
+    /// Its id, and that what it shows is older.
+    Older(String),
+}
 
 impl std::fmt::Debug for Remembered {
     /// Without its content: it names people.
@@ -18,23 +36,49 @@ impl std::fmt::Debug for Remembered {
 }
 
 impl Remembered {
-    pub(super) fn contact(&self, person: &str) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(person).cloned()
+    /// What is known of the contact, for an event with this sequence.
+    pub(super) fn contact(&self, person: &str, (attribute, sequence): &(String, i64)) -> Known {
+        let known = self.lock();
+        let Some(contact) = known.get(person) else { return Known::Nothing };
+        let shown = contact.sequences.iter().find(|(source, _)| source == attribute);
+        match shown {
+            Some((_, shown)) if shown < sequence => Known::Older(contact.id.clone()),
+            Some(_) | None => Known::Id(contact.id.clone()),
+        }
     }
 
-    pub(super) fn learn(&self, person: &str, contact: &str) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The contact has this id.
+    pub(super) fn learn(&self, person: &str, id: &str) {
+        let mut known = self.lock();
+        if known.get(person).is_some_and(|contact| contact.id == id) {
+            return;
+        }
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(person.to_owned(), contact.to_owned());
+        let contact = Contact { id: id.to_owned(), sequences: Vec::new() };
+        known.insert(person.to_owned(), contact);
+    }
+
+    /// The contact's attributes are at least those of this event.
+    pub(super) fn shows(&self, person: &str, (attribute, sequence): &(String, i64)) {
+        let mut known = self.lock();
+        let Some(contact) = known.get_mut(person) else { return };
+        match contact.sequences.iter_mut().find(|(source, _)| source == attribute) {
+            Some((_, shown)) => *shown = (*shown).max(*sequence),
+            None => contact.sequences.push((attribute.clone(), *sequence)),
+        }
     }
 
     pub(super) fn unlearn(&self, person: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
+        self.lock().remove(person);
     }
 
     pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Contact>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

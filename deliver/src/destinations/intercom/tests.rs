@@ -44,7 +44,15 @@ fn begin(workspace: &Intercom, event: &LifecycleEvent) -> Visit {
 
 /// Plays a visit and says which requests were made, and the verdict.
 fn play(workspace: &Intercom, answers: &[Answer]) -> (Vec<String>, Option<Verdict>) {
-    let mut visit = begin(workspace, &event(EventType::SubscriptionRenewed));
+    play_event(workspace, &event(EventType::SubscriptionRenewed), answers)
+}
+
+fn play_event(
+    workspace: &Intercom,
+    event: &LifecycleEvent,
+    answers: &[Answer],
+) -> (Vec<String>, Option<Verdict>) {
+    let mut visit = begin(workspace, event);
     let line = |request: &Request| {
         let method = match request.method {
             Method::Get => "GET",
@@ -100,7 +108,9 @@ fn a_contact_that_is_there_is_updated_and_found_by_memory_next_time() {
     let (made, verdict) = play(&workspace, &done);
     assert_eq!(made, [FIND, "PUT /contacts/c1", "POST /events"]);
     assert_eq!(verdict, Some(Verdict::Delivered));
-    let (made, verdict) = play(&workspace, &done[1..]);
+    let mut next = event(EventType::SubscriptionRenewed);
+    next.sequence += 1;
+    let (made, verdict) = play_event(&workspace, &next, &done[1..]);
     assert_eq!(made, ["PUT /contacts/c1", "POST /events"]);
     assert_eq!(verdict, Some(Verdict::Delivered));
     workspace.forget();
@@ -192,6 +202,25 @@ fn newer_attributes_are_left_alone_and_the_event_is_sent_all_the_same() {
         let (made, _) = play(&workspace(), &[seen]);
         assert_eq!(made, [FIND, next], "{sequence}");
     }
+}
+
+#[test]
+fn an_older_event_that_comes_back_reads_a_remembered_contact_before_it_writes() {
+    let workspace = workspace();
+    let custom = json!({"tributary_sequence_stripe-main": "7"});
+    let newest = reply(200, &json!({"id": "c1", "custom_attributes": custom}));
+    let taken = reply(202, &json!(null));
+    let _ = play(&workspace, &[contact("c1"), newest.clone(), taken.clone()]);
+    let mut older = event(EventType::SubscriptionRenewed);
+    older.sequence = 3;
+    let (made, verdict) = play_event(&workspace, &older, &[newest, taken.clone()]);
+    assert_eq!(made, ["GET /contacts/c1", "POST /events"]);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    // Nor is anything known of what another source wrote.
+    let mut elsewhere = event(EventType::SubscriptionRenewed);
+    (elsewhere.source, elsewhere.sequence) = ("dodo".to_owned(), 9);
+    let (made, _) = play_event(&workspace, &elsewhere, &[contact("c1"), contact("c1"), taken]);
+    assert_eq!(made, ["GET /contacts/c1", "PUT /contacts/c1", "POST /events"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl<T: Clone> Partition<T> {
                 }
                 Destiny::Dead => {
                     if let Some(lane) = self.lanes.get_mut(&identity.lane) {
-                        lane.records.remove(&identity.sequence);
+                        lane.records.remove(&identity.rank());
                     }
                 }
             }
