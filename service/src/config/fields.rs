@@ -373,9 +373,10 @@ impl<'a> Fields<'a> {
 }
 
 /// Says that a word is unknown and which known one is nearest.
-pub(super) fn unknown<'k>(what: &str, word: &str, known: impl Iterator<Item = &'k str>) -> String {
+/// The complaint about a word that is not among the `known` ones of its kind (`what`).
+pub fn unknown<'k>(what: &str, word: &str, known: impl Iterator<Item = &'k str>) -> String {
     let nearest = known
-        .map(|known| (strsim::osa_distance(&word.to_lowercase(), known), known))
+        .map(|known| (strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase()), known))
         .min_by_key(|(distance, _)| *distance);
     match nearest {
         Some((_, known)) => format!("unknown {what}; the nearest known one is `{known}`"),
