@@ -10,7 +10,7 @@ use service::exit::Failure;
 fn main() -> ExitCode {
     let events = deliver::configure::event_names();
     let attributes = deliver::configure::attribute_names();
-    launch(Binary::Deliver, Vocabulary { events: &events, attributes }, work)
+    launch(Binary::Deliver, Vocabulary { events: &events, attributes: &attributes }, work)
 }
 
 async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {

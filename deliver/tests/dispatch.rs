@@ -179,7 +179,7 @@ async fn intercom() -> (emulators::Intercom, Bench<Intercom>) {
     let emulator = emulators::Intercom::start(anywhere(), settings).await.unwrap();
     let end = intercom::OnCustomerDeleted::Keep;
     let workspace = Intercom::new(audience(), Names::default(), end);
-    for (name, data_type) in workspace.declarations(["shop"]) {
+    for (name, data_type) in workspace.declarations([("shop", Provider::Stripe)]) {
         assert!(emulator.declare_attribute(&name, data_type), "{name}");
     }
     let credentials = Credentials::Bearer(secret("emulator-token"));
