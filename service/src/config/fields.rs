@@ -372,8 +372,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Says that a word is unknown and which known one is nearest.
-/// The complaint about a word that is not among the `known` ones of its kind (`what`).
+/// Says that a word is unknown, of what kind it is, and which known one is nearest.
 pub fn unknown<'k>(what: &str, word: &str, known: impl Iterator<Item = &'k str>) -> String {
     let nearest = known
         .map(|known| (strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase()), known))
