@@ -11,7 +11,7 @@ use deliver::destinations::{
     Request, Turn, Verdict,
 };
 use deliver::http::{Credentials, Http};
-use schemas::state::SubscriberState;
+use schemas::state::{Role, SubscriberState};
 use schemas::{Environment, LifecycleEvent, Provider, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -68,6 +68,7 @@ impl Webhooks {
             subscriber_id: subscriber,
             received_at: Timestamp::from_millis(RECEIVED_AT),
             traceparent: None,
+            role: Role::Own,
         };
         let reading = self.source.mapper.read(&raw, &self.source.settings);
         let Reading::Facts(facts) = reading else { panic!("{event_type}: {reading:?}") };

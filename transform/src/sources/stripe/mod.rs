@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod decide;
+mod links;
 mod rank;
 mod read;
 mod status;
@@ -18,7 +19,7 @@ mod tests;
 use schemas::Provider;
 use schemas::state::Facts;
 
-use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings, Treatment};
+use super::{Decision, Known, Links, Mapper, RawView, Reading, SourceSettings, Treatment};
 
 /// The mapping of Stripe's events.
 #[derive(Clone, Copy, Debug)]
@@ -104,5 +105,9 @@ impl Mapper for Stripe {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn links(&self, raw: &RawView<'_>, _: &Reading) -> Links {
+        links::links(raw.event_type, raw.body)
     }
 }
