@@ -78,6 +78,7 @@ fn event(person: u32, sequence: i64) -> LifecycleEvent {
         },
         subscription: Some(Subscription { id: "sub_1".into(), ..Subscription::default() }),
         money: None,
+        payment: None,
         offer: None,
         transfer: None,
         reason: None,

@@ -17,7 +17,6 @@ mod page;
 
 use schemas::vocabulary::{PeriodType, Store};
 use schemas::{EventType, LifecycleEvent, Provider};
-use serde_json::Value;
 
 use super::{DataType, Recipient, Shown, Standing};
 
@@ -101,14 +100,7 @@ pub(super) struct Field {
     /// What it is, for the page.
     #[cfg_attr(not(test), expect(dead_code, reason = "the page is held against it by a test"))]
     says: &'static str,
-    value: fn(&Occasion<'_>) -> Shown,
-}
-
-/// An event with the provider's body, where that came along.
-#[derive(Debug)]
-pub(super) struct Occasion<'a> {
-    event: &'a LifecycleEvent,
-    body: Option<Value>,
+    value: fn(&LifecycleEvent) -> Shown,
 }
 
 impl Integration {
@@ -188,7 +180,7 @@ impl Field {
     const fn new(
         name: &'static str,
         says: &'static str,
-        value: fn(&Occasion<'_>) -> Shown,
+        value: fn(&LifecycleEvent) -> Shown,
     ) -> Self {
         Self { name, data_type: DataType::Text, says, value }
     }
@@ -197,21 +189,9 @@ impl Field {
         Self { data_type, ..self }
     }
 
-    /// What it is at this occasion.
-    pub(super) fn of(&self, occasion: &Occasion<'_>) -> Shown {
-        (self.value)(occasion)
-    }
-}
-
-impl<'a> Occasion<'a> {
-    pub(super) fn of(event: &'a LifecycleEvent) -> Self {
-        let body = event.payload.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok());
-        Self { event, body }
-    }
-
-    /// What stands in the provider's body at a JSON pointer.
-    fn in_body(&self, pointer: &str) -> Option<&Value> {
-        self.body.as_ref()?.pointer(pointer)
+    /// What it is for this event.
+    pub(super) fn of(&self, event: &LifecycleEvent) -> Shown {
+        (self.value)(event)
     }
 }
 

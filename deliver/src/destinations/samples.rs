@@ -1,6 +1,6 @@
 //! Events for tests.
 
-use schemas::event::{Offer, Subscriber, Subscription, Transfer};
+use schemas::event::{Offer, Payment, Subscriber, Subscription, Transfer};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, EventType, LifecycleEvent, Money, Provider, Status, Timestamp};
 
@@ -43,6 +43,7 @@ pub(crate) fn event(event_type: EventType) -> LifecycleEvent {
             product_id: Some("prod_pro".into()),
             plan_id: Some("price_pro_monthly".into()),
             price: Some(Money::minor(1_499, "USD")),
+            billing_period: Some("P1M".into()),
             quantity: Some(1),
             entitlements: vec!["pro".into(), "export".into()],
             store: Some(Store::Stripe),
@@ -57,6 +58,7 @@ pub(crate) fn event(event_type: EventType) -> LifecycleEvent {
             ..Subscription::default()
         }),
         money: None,
+        payment: Some(Payment { id: Some("pay_1".into()), method: Some("card".into()) }),
         offer: None,
         transfer: None,
         reason: None,

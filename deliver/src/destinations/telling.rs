@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use schemas::{EventType, LifecycleEvent, Provider, Status};
 use strum::IntoEnumIterator;
 
-use super::integrations::{self, Content, Field, Integration, Occasion, Receiver, Rest};
+use super::integrations::{self, Content, Field, Integration, Receiver, Rest};
 use super::metadata::{Fact, metadata};
 use super::{Attribute, DataType, Names, Naming, Recipient, Shown, Skip, Standing};
 
@@ -127,20 +127,19 @@ fn by_integration(
         (None, Rest::NotSent) => return Err(Skip::NotInIntegration),
     };
     let name = names.events.called(default, standing).ok_or(Skip::Disabled)?;
-    let occasion = Occasion::of(event);
     let ours = |status| (our_facts(event, status), our_attributes(event, status));
     let (our_facts, our_attributes) = ours(Spokesman::Subscription);
     Ok(Telling {
         recipient,
         event: Some(Told {
             name: name.to_owned(),
-            facts: renamed(filled(facts, our_facts, &occasion), names),
+            facts: renamed(filled(facts, our_facts, event), names),
         }),
         profile: match attributes {
             Content::Ours | Content::OursAnd(_) => Profile::Whole,
             Content::Only(_) => Profile::Listed,
         },
-        attributes: renamed(filled(attributes, our_attributes, &occasion), names),
+        attributes: renamed(filled(attributes, our_attributes, event), names),
     })
 }
 
@@ -168,8 +167,8 @@ pub(super) fn attributes(
 
 type Unnamed = Vec<(&'static str, Shown)>;
 
-fn filled(content: Content, ours: Unnamed, occasion: &Occasion<'_>) -> Unnamed {
-    let of = |fields: &'static [Field]| fields.iter().map(|field| (field.name, field.of(occasion)));
+fn filled(content: Content, ours: Unnamed, event: &LifecycleEvent) -> Unnamed {
+    let of = |fields: &'static [Field]| fields.iter().map(|field| (field.name, field.of(event)));
     match content {
         Content::Ours => ours,
         // What is named first survives where only so many are kept.

@@ -5,7 +5,7 @@ use deliver::destinations::Identity;
 use schemas::Provider;
 use serde_json::{Value, json};
 
-use crate::stage::{AtCustomerio, Bodies, Setting, Webhooks};
+use crate::stage::{AtCustomerio, Setting, Webhooks};
 
 /// As the page identifies people: by Dodo's customer id.
 fn setting() -> Setting {
@@ -76,7 +76,7 @@ fn told(item: &Value) -> (&str, &Value) {
 
 #[tokio::test]
 async fn payments_subscriptions_and_customers_arrive_as_dodos_page_sends_them() {
-    let mut dodo = Webhooks::of(Provider::Dodo).with_bodies(Bodies::ComeAlong);
+    let mut dodo = Webhooks::of(Provider::Dodo);
     let destination = AtCustomerio::with(&setting()).await;
 
     let paid = payment("pay_1", 2_999, "USD", "2026-05-01T09:00:01.250Z");
@@ -181,14 +181,16 @@ async fn a_customer_is_one_since_the_first_payment() {
     assert_eq!(person.attributes["total_spent"], "18.00");
 }
 
+/// As the page's `p.payment_method || "unknown"`.
 #[tokio::test]
-async fn what_only_the_body_knows_is_left_out_where_it_does_not_come_along() {
+async fn a_payment_by_a_method_that_dodo_does_not_say_is_of_an_unknown_one() {
     let mut dodo = Webhooks::of(Provider::Dodo);
     let destination = AtCustomerio::with(&setting()).await;
-    let paid = payment("pay_1", 2_999, "USD", "2026-05-01T09:00:00Z");
+    let mut paid = payment("pay_1", 2_999, "USD", "2026-05-01T09:00:00Z");
+    paid["data"]["payment_method"] = Value::Null;
     let (items, _) = destination.get(&dodo.events("cus_grace", "payment.succeeded", &paid)).await;
-    assert!(items[0]["attributes"].get("payment_method").is_none());
-    assert!(items[1]["attributes"].get("payment_id").is_none());
+    let methods = items.iter().map(|item| item["attributes"]["payment_method"].clone());
+    assert_eq!(methods.collect::<Vec<_>>(), ["unknown", "unknown"]);
 }
 
 #[tokio::test]

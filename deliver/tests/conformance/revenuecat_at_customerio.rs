@@ -5,7 +5,7 @@ use deliver::destinations::Change;
 use schemas::Provider;
 use serde_json::{Value, json};
 
-use crate::stage::{AtCustomerio, Bodies, Setting, Webhooks};
+use crate::stage::{AtCustomerio, Setting, Webhooks};
 
 const AT: i64 = 1_780_000_000_000;
 
@@ -40,7 +40,7 @@ fn event(event_type: &str, different: &Value) -> Value {
 
 #[tokio::test]
 async fn a_purchase_is_sent_with_its_revenue_and_the_person_shows_its_status() {
-    let mut revenuecat = Webhooks::of(Provider::Revenuecat).with_bodies(Bodies::ComeAlong);
+    let mut revenuecat = Webhooks::of(Provider::Revenuecat);
     let destination = AtCustomerio::with(&Setting::default()).await;
     let body = event("INITIAL_PURCHASE", &json!({}));
     let events = revenuecat.events("u_ada", "INITIAL_PURCHASE", &body);

@@ -27,14 +27,6 @@ pub(crate) struct Webhooks {
     source: Source,
     subscribers: BTreeMap<String, SubscriberState>,
     told: u32,
-    bodies: Bodies,
-}
-
-/// Whether the provider's body travels with its events.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bodies {
-    StayBehind,
-    ComeAlong,
 }
 
 impl Webhooks {
@@ -45,11 +37,7 @@ impl Webhooks {
             mapper: mapper_of(provider).unwrap(),
             settings: SourceSettings::default(),
         };
-        Self { source, subscribers: BTreeMap::new(), told: 0, bodies: Bodies::StayBehind }
-    }
-
-    pub(crate) fn with_bodies(self, bodies: Bodies) -> Self {
-        Self { bodies, ..self }
+        Self { source, subscribers: BTreeMap::new(), told: 0 }
     }
 
     /// The lifecycle events that a webhook about a subscriber gives.
@@ -74,13 +62,7 @@ impl Webhooks {
         let Reading::Facts(facts) = reading else { panic!("{event_type}: {reading:?}") };
         let state = self.subscribers.entry(subscriber.to_owned()).or_default();
         let key = format!("{}/{subscriber}", self.source.name);
-        let mut events = advance(state, &facts, &key, &self.source).events;
-        if self.bodies == Bodies::ComeAlong {
-            for event in &mut events {
-                event.payload = Some(bytes.clone());
-            }
-        }
-        events
+        advance(state, &facts, &key, &self.source).events
     }
 }
 

@@ -150,6 +150,7 @@ fn emit(
         subscriber: person(state, facts, key, currency),
         subscription: subscription.cloned(),
         money: draft.money,
+        payment: facts.payment.clone(),
         offer: draft.offer,
         transfer: draft.transfer,
         reason: draft.reason,

@@ -6,10 +6,11 @@
 //! digits of its currency and the total is one. The same for `customer_since`, which they set anew with
 //! every payment: it is told with the first.
 
-use schemas::EventType;
+use schemas::event::Payment;
+use schemas::{EventType, LifecycleEvent};
 
-use super::values::{body_text, email, major, name, of_subscription, product, rfc3339, text};
-use super::{Content, Field, Integration, Occasion, Rest, Row};
+use super::values::{email, major, name, of_payment, of_subscription, product, rfc3339, text};
+use super::{Content, Field, Integration, Rest, Row};
 use crate::destinations::Shown;
 use crate::destinations::metadata::Fact;
 
@@ -21,7 +22,7 @@ pub(super) const TO_CUSTOMERIO: Integration = Integration {
                 NAME,
                 Field::new("payment_amount", "amount in major units, as text", paid),
                 PAYMENT_METHOD,
-                Field::new("payment_id", "payment ¹", payment_id),
+                Field::new("payment_id", "payment", payment_id),
                 Field::new("currency", "currency of the payment", currency),
             ]))
             .leaving(Content::Only(&[
@@ -38,7 +39,7 @@ pub(super) const TO_CUSTOMERIO: Integration = Integration {
                 SUBSCRIPTION_ID,
                 Field::new("product_id", "product", product),
                 Field::new("amount", "price per period in major units, as text", price),
-                Field::new("frequency", "unit of the period ¹", frequency),
+                Field::new("frequency", "unit of the period", frequency),
                 Field::new("next_billing", "end of the period, RFC 3339", next_billing),
             ]))
             .leaving(Content::Only(&[EMAIL])),
@@ -56,56 +57,65 @@ pub(super) const TO_CUSTOMERIO: Integration = Integration {
 
 const EMAIL: Field = Field::new("email", "e-mail address", email);
 const NAME: Field = Field::new("name", "name", name);
-const PAYMENT_METHOD: Field = Field::new("payment_method", "kind of payment method ¹", method);
+const PAYMENT_METHOD: Field =
+    Field::new("payment_method", "what was paid with; `unknown` where Dodo does not say", method);
 const SUBSCRIPTION_ID: Field = Field::new("subscription_id", "subscription", subscription_id);
 
-fn paid(occasion: &Occasion<'_>) -> Shown {
-    major(occasion.event.money.as_ref())
+fn paid(event: &LifecycleEvent) -> Shown {
+    major(event.money.as_ref())
 }
 
-fn currency(occasion: &Occasion<'_>) -> Shown {
-    text(occasion.event.money.as_ref().map(|money| money.currency.as_str()))
+fn currency(event: &LifecycleEvent) -> Shown {
+    text(event.money.as_ref().map(|money| money.currency.as_str()))
 }
 
-fn method(occasion: &Occasion<'_>) -> Shown {
-    body_text(occasion, "/data/payment_method")
+fn method(event: &LifecycleEvent) -> Shown {
+    let method = |payment: &'_ Payment| payment.method.clone().unwrap_or("unknown".to_owned());
+    text(event.payment.as_ref().map(method).as_deref())
 }
 
-fn payment_id(occasion: &Occasion<'_>) -> Shown {
-    body_text(occasion, "/data/payment_id")
+fn payment_id(event: &LifecycleEvent) -> Shown {
+    text(of_payment(event, |payment| payment.id.as_deref()))
 }
 
-fn frequency(occasion: &Occasion<'_>) -> Shown {
-    body_text(occasion, "/data/payment_frequency_interval")
+/// Dodo's word for the unit of a period, of which it may take several.
+fn frequency(event: &LifecycleEvent) -> Shown {
+    let period = of_subscription(event, |subscription| subscription.billing_period.as_deref());
+    text(period.and_then(|period| match period.chars().next_back()? {
+        'D' => Some("Day"),
+        'W' => Some("Week"),
+        'M' => Some("Month"),
+        'Y' => Some("Year"),
+        _ => None,
+    }))
 }
 
-fn total_spent(occasion: &Occasion<'_>) -> Shown {
-    major(occasion.event.subscriber.total_spent.as_ref())
+fn total_spent(event: &LifecycleEvent) -> Shown {
+    major(event.subscriber.total_spent.as_ref())
 }
 
-fn occurred_at(occasion: &Occasion<'_>) -> Shown {
-    rfc3339(Some(occasion.event.occurred_at))
+fn occurred_at(event: &LifecycleEvent) -> Shown {
+    rfc3339(Some(event.occurred_at))
 }
 
 /// The first payment is the one that makes up the whole of what was spent.
-fn first_paid(occasion: &Occasion<'_>) -> Shown {
-    let event = occasion.event;
+fn first_paid(event: &LifecycleEvent) -> Shown {
     let first = event.money.is_some() && event.money == event.subscriber.total_spent;
     rfc3339(first.then_some(event.occurred_at))
 }
 
-fn subscription_id(occasion: &Occasion<'_>) -> Shown {
-    text(of_subscription(occasion, |subscription| Some(subscription.id.as_str())))
+fn subscription_id(event: &LifecycleEvent) -> Shown {
+    text(of_subscription(event, |subscription| Some(subscription.id.as_str())))
 }
 
-fn price(occasion: &Occasion<'_>) -> Shown {
-    major(of_subscription(occasion, |subscription| subscription.price.as_ref()))
+fn price(event: &LifecycleEvent) -> Shown {
+    major(of_subscription(event, |subscription| subscription.price.as_ref()))
 }
 
-fn next_billing(occasion: &Occasion<'_>) -> Shown {
-    rfc3339(of_subscription(occasion, |subscription| subscription.period_end))
+fn next_billing(event: &LifecycleEvent) -> Shown {
+    rfc3339(of_subscription(event, |subscription| subscription.period_end))
 }
 
-fn runs_out(occasion: &Occasion<'_>) -> Shown {
-    Shown::Is(Fact::Flag(occasion.event.event_type == EventType::RenewalDisabled))
+fn runs_out(event: &LifecycleEvent) -> Shown {
+    Shown::Is(Fact::Flag(event.event_type == EventType::RenewalDisabled))
 }

@@ -6,8 +6,10 @@
 //! nobody anything; they are sent to whoever asks. The page names no attributes, so they are ours; of
 //! those that go with an event the list names one.
 
+use schemas::LifecycleEvent;
+
 use super::values::{of_subscription, rfc3339};
-use super::{Content, Field, Integration, Occasion, Rest, Row};
+use super::{Content, Field, Integration, Rest, Row};
 use crate::destinations::{Recipient, Shown};
 
 pub(super) const TO_CUSTOMERIO: Integration = Integration {
@@ -27,6 +29,6 @@ pub(super) const TO_CUSTOMERIO: Integration = Integration {
     },
 };
 
-fn deferred_until(occasion: &Occasion<'_>) -> Shown {
-    rfc3339(of_subscription(occasion, |subscription| subscription.expires_at))
+fn deferred_until(event: &LifecycleEvent) -> Shown {
+    rfc3339(of_subscription(event, |subscription| subscription.expires_at))
 }

@@ -7,13 +7,14 @@
 //! Facts: <https://www.revenuecat.com/docs/integrations/third-party-integrations/intercom> and
 //! `/customerio` (state of 2025).
 
+use schemas::LifecycleEvent;
 use schemas::vocabulary::{PeriodType, Store};
 
 use super::values::{
-    body_text, environment, kept_attribute, of_subscription, product, seconds, text, text_or_null,
+    environment, kept_attribute, of_payment, of_subscription, product, seconds, text, text_or_null,
     whole_rfc3339,
 };
-use super::{Content, Field, Integration, Occasion, Rest, Row, When};
+use super::{Content, Field, Integration, Rest, Row, When};
 use crate::destinations::metadata::Fact;
 use crate::destinations::telling::own_status;
 use crate::destinations::{DataType, Recipient, Shown};
@@ -129,7 +130,7 @@ const EVENT_ATTRIBUTES: &[Field] = &[
     RC_STATUS,
     Field::new("revenue", "money moved, where it was in US dollars", revenue),
     STORE,
-    Field::new("transaction_id", "transaction of the store ¹", transaction),
+    Field::new("transaction_id", "transaction of the store", transaction),
 ];
 const PERSON_ATTRIBUTES: &[Field] =
     &[ALIASES, APP_ID, APP_USER_ID, ENTITLEMENT_IDS, ORIGINAL_APP_USER_ID, RC_STATUS];
@@ -141,27 +142,27 @@ const ORIGINAL_APP_USER_ID: Field =
 const RC_STATUS: Field =
     Field::new("rc_subscription_status", "status of the event's own subscription", status);
 
-fn app_id(occasion: &Occasion<'_>) -> Shown {
-    text(kept_attribute(occasion, "app_id"))
+fn app_id(event: &LifecycleEvent) -> Shown {
+    text(kept_attribute(event, "app_id"))
 }
 
-fn status(occasion: &Occasion<'_>) -> Shown {
-    own_status(occasion.event)
+fn status(event: &LifecycleEvent) -> Shown {
+    own_status(event)
 }
 
 /// One has room where there may be several: the first.
-fn entitlement(occasion: &Occasion<'_>) -> Shown {
-    text_or_null(of_subscription(occasion, |subscription| {
+fn entitlement(event: &LifecycleEvent) -> Shown {
+    text_or_null(of_subscription(event, |subscription| {
         subscription.entitlements.first().map(String::as_str)
     }))
 }
 
-fn expires_at(occasion: &Occasion<'_>) -> Shown {
-    seconds(of_subscription(occasion, |subscription| subscription.expires_at))
+fn expires_at(event: &LifecycleEvent) -> Shown {
+    seconds(of_subscription(event, |subscription| subscription.expires_at))
 }
 
-fn store(occasion: &Occasion<'_>) -> Shown {
-    text(of_subscription(occasion, |subscription| subscription.store).and_then(in_capitals))
+fn store(event: &LifecycleEvent) -> Shown {
+    text(of_subscription(event, |subscription| subscription.store).and_then(in_capitals))
 }
 
 /// Whose stores these are, hence how they are written.
@@ -181,78 +182,78 @@ fn in_capitals(store: Store) -> Option<&'static str> {
     }
 }
 
-fn cancelled_why(occasion: &Occasion<'_>) -> Shown {
-    let own = occasion.event.reason.as_deref();
-    text(own.or(of_subscription(occasion, |subscription| subscription.cancel_reason.as_deref())))
+fn cancelled_why(event: &LifecycleEvent) -> Shown {
+    let own = event.reason.as_deref();
+    text(own.or(of_subscription(event, |subscription| subscription.cancel_reason.as_deref())))
 }
 
-fn expired_why(occasion: &Occasion<'_>) -> Shown {
-    let own = occasion.event.reason.as_deref();
-    let known = of_subscription(occasion, |subscription| subscription.expiration_reason.as_deref());
+fn expired_why(event: &LifecycleEvent) -> Shown {
+    let own = event.reason.as_deref();
+    let known = of_subscription(event, |subscription| subscription.expiration_reason.as_deref());
     text(own.or(known))
 }
 
-fn cancel_reason(occasion: &Occasion<'_>) -> Shown {
-    let is_cancellation = occasion.event.provider_event_type == "CANCELLATION";
-    if is_cancellation { cancelled_why(occasion) } else { Shown::Unsaid }
+fn cancel_reason(event: &LifecycleEvent) -> Shown {
+    let is_cancellation = event.provider_event_type == "CANCELLATION";
+    if is_cancellation { cancelled_why(event) } else { Shown::Unsaid }
 }
 
-fn expiration_reason(occasion: &Occasion<'_>) -> Shown {
-    let is_expiration = occasion.event.provider_event_type == "EXPIRATION";
-    if is_expiration { expired_why(occasion) } else { Shown::Unsaid }
+fn expiration_reason(event: &LifecycleEvent) -> Shown {
+    let is_expiration = event.provider_event_type == "EXPIRATION";
+    if is_expiration { expired_why(event) } else { Shown::Unsaid }
 }
 
-fn aliases(occasion: &Occasion<'_>) -> Shown {
-    Shown::Is(Fact::List(occasion.event.subscriber.aliases.clone()))
+fn aliases(event: &LifecycleEvent) -> Shown {
+    Shown::Is(Fact::List(event.subscriber.aliases.clone()))
 }
 
-fn app_user_id(occasion: &Occasion<'_>) -> Shown {
-    let person = &occasion.event.subscriber;
+fn app_user_id(event: &LifecycleEvent) -> Shown {
+    let person = &event.subscriber;
     text(Some(person.user_id.as_deref().unwrap_or(&person.id)))
 }
 
-fn original_app_user_id(occasion: &Occasion<'_>) -> Shown {
-    text(Some(&occasion.event.subscriber.id))
+fn original_app_user_id(event: &LifecycleEvent) -> Shown {
+    text(Some(&event.subscriber.id))
 }
 
-fn entitlement_ids(occasion: &Occasion<'_>) -> Shown {
-    let ids = of_subscription(occasion, |subscription| Some(&subscription.entitlements));
+fn entitlement_ids(event: &LifecycleEvent) -> Shown {
+    let ids = of_subscription(event, |subscription| Some(&subscription.entitlements));
     let ids = ids.filter(|ids| !ids.is_empty());
     ids.map_or(Shown::Cleared, |ids| Shown::Is(Fact::List(ids.clone())))
 }
 
-fn original_transaction(occasion: &Occasion<'_>) -> Shown {
-    text(of_subscription(occasion, |subscription| Some(subscription.id.as_str())))
+fn original_transaction(event: &LifecycleEvent) -> Shown {
+    text(of_subscription(event, |subscription| Some(subscription.id.as_str())))
 }
 
-fn transaction(occasion: &Occasion<'_>) -> Shown {
-    body_text(occasion, "/event/transaction_id")
+fn transaction(event: &LifecycleEvent) -> Shown {
+    text(of_payment(event, |payment| payment.id.as_deref()))
 }
 
-fn expiration_at(occasion: &Occasion<'_>) -> Shown {
-    whole_rfc3339(of_subscription(occasion, |subscription| subscription.expires_at))
+fn expiration_at(event: &LifecycleEvent) -> Shown {
+    whole_rfc3339(of_subscription(event, |subscription| subscription.expires_at))
 }
 
-fn purchased_at(occasion: &Occasion<'_>) -> Shown {
-    whole_rfc3339(of_subscription(occasion, |subscription| subscription.period_start))
+fn purchased_at(event: &LifecycleEvent) -> Shown {
+    whole_rfc3339(of_subscription(event, |subscription| subscription.period_start))
 }
 
-fn offer_code(occasion: &Occasion<'_>) -> Shown {
-    text_or_null(occasion.event.offer.as_ref().and_then(|offer| offer.id.as_deref()))
+fn offer_code(event: &LifecycleEvent) -> Shown {
+    text_or_null(event.offer.as_ref().and_then(|offer| offer.id.as_deref()))
 }
 
-fn currency(occasion: &Occasion<'_>) -> Shown {
-    text(occasion.event.money.as_ref().map(|money| money.currency.as_str()))
+fn currency(event: &LifecycleEvent) -> Shown {
+    text(event.money.as_ref().map(|money| money.currency.as_str()))
 }
 
 /// RevenueCat converts to US dollars; nobody else may guess its rate.
-fn revenue(occasion: &Occasion<'_>) -> Shown {
-    let dollars = occasion.event.money.as_ref().filter(|money| money.currency == "USD");
+fn revenue(event: &LifecycleEvent) -> Shown {
+    let dollars = event.money.as_ref().filter(|money| money.currency == "USD");
     dollars.map_or(Shown::Unsaid, |money| Shown::Is(Fact::Decimal(money.major())))
 }
 
-fn period_type(occasion: &Occasion<'_>) -> Shown {
-    let kind = of_subscription(occasion, |subscription| subscription.period_type);
+fn period_type(event: &LifecycleEvent) -> Shown {
+    let kind = of_subscription(event, |subscription| subscription.period_type);
     text(kind.and_then(|kind| match kind {
         PeriodType::Normal => Some("NORMAL"),
         PeriodType::Trial => Some("TRIAL"),

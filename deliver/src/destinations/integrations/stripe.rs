@@ -5,10 +5,10 @@
 //! The id alone is left on the person (and the address, which is what finds people). What the tutorial
 //! calls trigger data is here what the event says.
 
-use schemas::Environment;
+use schemas::{Environment, LifecycleEvent};
 
 use super::values::{email, kept_attribute, name, text};
-use super::{Content, Field, Integration, Occasion, Rest, Row};
+use super::{Content, Field, Integration, Rest, Row};
 use crate::destinations::metadata::Fact;
 use crate::destinations::{Recipient, Shown};
 
@@ -43,27 +43,27 @@ const NAME: Field = Field::new("name", "name", name);
 const PHONE: Field = Field::new("phone", "telephone number", phone);
 const CUSTOMER: &[Field] = &[ID, OBJECT, EMAIL, LIVEMODE, NAME, PHONE];
 
-fn id(occasion: &Occasion<'_>) -> Shown {
-    text(Some(&occasion.event.subscriber.id))
+fn id(event: &LifecycleEvent) -> Shown {
+    text(Some(&event.subscriber.id))
 }
 
-fn object(_occasion: &Occasion<'_>) -> Shown {
+fn object(_event: &LifecycleEvent) -> Shown {
     text(Some("customer"))
 }
 
 /// A customer is announced in the second it is created.
-fn created(occasion: &Occasion<'_>) -> Shown {
-    Shown::Is(Fact::Number(occasion.event.occurred_at.seconds()))
+fn created(event: &LifecycleEvent) -> Shown {
+    Shown::Is(Fact::Number(event.occurred_at.seconds()))
 }
 
-fn livemode(occasion: &Occasion<'_>) -> Shown {
-    match occasion.event.environment {
+fn livemode(event: &LifecycleEvent) -> Shown {
+    match event.environment {
         Environment::Production => Shown::Is(Fact::Flag(true)),
         Environment::Sandbox => Shown::Is(Fact::Flag(false)),
         Environment::Unknown => Shown::Unsaid,
     }
 }
 
-fn phone(occasion: &Occasion<'_>) -> Shown {
-    text(kept_attribute(occasion, "phone"))
+fn phone(event: &LifecycleEvent) -> Shown {
+    text(kept_attribute(event, "phone"))
 }

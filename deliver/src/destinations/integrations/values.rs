@@ -1,9 +1,8 @@
 //! Values that more than one integration shows, each in the form its table asks for.
 
-use schemas::event::Subscription;
-use schemas::{Environment, Money, Timestamp};
+use schemas::event::{Payment, Subscription};
+use schemas::{Environment, LifecycleEvent, Money, Timestamp};
 
-use super::Occasion;
 use crate::destinations::Shown;
 use crate::destinations::metadata::Fact;
 
@@ -43,43 +42,44 @@ pub(super) fn seconds(moment: Option<Timestamp>) -> Shown {
 
 /// Something of the subscription, if the event speaks of one.
 pub(super) fn of_subscription<'a, T>(
-    occasion: &Occasion<'a>,
+    event: &'a LifecycleEvent,
     pick: impl FnOnce(&'a Subscription) -> Option<T>,
 ) -> Option<T> {
-    occasion.event.subscription.as_ref().and_then(pick)
+    event.subscription.as_ref().and_then(pick)
+}
+
+/// Something of the payment, if the event speaks of one.
+pub(super) fn of_payment<'a, T>(
+    event: &'a LifecycleEvent,
+    pick: impl FnOnce(&'a Payment) -> Option<T>,
+) -> Option<T> {
+    event.payment.as_ref().and_then(pick)
 }
 
 /// An attribute that the provider keeps about the person.
-pub(super) fn kept_attribute<'a>(occasion: &Occasion<'a>, name: &str) -> Option<&'a str> {
-    occasion.event.subscriber.attributes.get(name).map(String::as_str)
+pub(super) fn kept_attribute<'a>(event: &'a LifecycleEvent, name: &str) -> Option<&'a str> {
+    event.subscriber.attributes.get(name).map(String::as_str)
 }
 
 /// The e-mail address.
-pub(super) fn email(occasion: &Occasion<'_>) -> Shown {
-    text(occasion.event.subscriber.email.as_deref())
+pub(super) fn email(event: &LifecycleEvent) -> Shown {
+    text(event.subscriber.email.as_deref())
 }
 
 /// The person's name.
-pub(super) fn name(occasion: &Occasion<'_>) -> Shown {
-    text(kept_attribute(occasion, "name"))
+pub(super) fn name(event: &LifecycleEvent) -> Shown {
+    text(kept_attribute(event, "name"))
 }
 
 /// The product.
-pub(super) fn product(occasion: &Occasion<'_>) -> Shown {
-    text(of_subscription(occasion, |subscription| subscription.product_id.as_deref()))
+pub(super) fn product(event: &LifecycleEvent) -> Shown {
+    text(of_subscription(event, |subscription| subscription.product_id.as_deref()))
 }
 
 /// `production` or `sandbox`.
-pub(super) fn environment(occasion: &Occasion<'_>) -> Shown {
-    match occasion.event.environment {
-        Environment::Production | Environment::Sandbox => {
-            text(Some(occasion.event.environment.name()))
-        }
+pub(super) fn environment(event: &LifecycleEvent) -> Shown {
+    match event.environment {
+        Environment::Production | Environment::Sandbox => text(Some(event.environment.name())),
         Environment::Unknown => Shown::Unsaid,
     }
-}
-
-/// Text in the provider's body.
-pub(super) fn body_text(occasion: &Occasion<'_>, pointer: &str) -> Shown {
-    text(occasion.in_body(pointer).and_then(serde_json::Value::as_str))
 }

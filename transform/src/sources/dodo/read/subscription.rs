@@ -73,6 +73,7 @@ fn shown(
         id: data.require("/subscription_id", data.word("/subscription_id"))?.to_owned(),
         product_id: data.word("/product_id")?.map(str::to_owned),
         price,
+        billing_period: billing_period(data)?,
         quantity: data.integer("/quantity")?,
         store: Some(Store::Dodo),
         started_at,
@@ -89,6 +90,13 @@ fn shown(
 
 fn trial_end(start: Timestamp, days: i64) -> Option<Timestamp> {
     (1..=36_500).contains(&days).then(|| start.plus_millis(days * DAY))
+}
+
+/// How often it is paid for; nothing is said in a unit that is not known.
+fn billing_period(data: &Fields<'_>) -> Result<Option<String>, Unreadable> {
+    let unit = data.word("/payment_frequency_interval")?.and_then(Unit::parse);
+    let count = data.integer("/payment_frequency_count")?.unwrap_or(1);
+    Ok(unit.and_then(|unit| unit.duration(count)))
 }
 
 /// What it costs a month. The amount is what each payment charges, so the quantity is already in it.
