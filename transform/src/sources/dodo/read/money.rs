@@ -14,10 +14,6 @@ use super::named_only;
 pub(super) fn payment(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     let currency = data.require("/currency", data.currency("/currency"))?;
     facts.money = Some(data.require("/total_amount", data.minor("/total_amount", currency))?);
-    facts.payment = Some(Payment {
-        id: data.word("/payment_id")?.map(str::to_owned),
-        method: data.word("/payment_method")?.map(str::to_owned),
-    });
     facts.reason = data.text("/error_code").map(str::to_owned);
     let listed = data.value("/subscription_ids").and_then(Value::as_array).map_or(0, Vec::len);
     let only = if listed == 1 { data.word("/subscription_ids/0")? } else { None };
@@ -26,6 +22,10 @@ pub(super) fn payment(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unread
         facts.details.insert(detail::RECURRING.to_owned(), String::new());
     }
     facts.subscription = named.map(named_only);
+    facts.payment = Some(Payment {
+        id: data.word("/payment_id")?.map(str::to_owned),
+        method: data.word("/payment_method")?.map(str::to_owned),
+    });
     Ok(())
 }
 
