@@ -14,7 +14,9 @@ const PAGE: &str = include_str!("../../docs/schema.md");
 /// Every record and enum a schema defines, by name.
 fn definitions(schema: &Value, found: &mut BTreeMap<String, Value>) {
     if let Some(variants) = schema.as_array() {
-        variants.iter().for_each(|variant| definitions(variant, found));
+        for variant in variants {
+            definitions(variant, found);
+        }
         return;
     }
     for inner in ["type", "items", "values"] {

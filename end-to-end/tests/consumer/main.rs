@@ -89,7 +89,8 @@ fn extreme_event() -> LifecycleEvent {
     event.ordinal = i32::MAX;
     event.late = true;
     event.occurred_at = Timestamp::from_millis(0);
-    event.received_at = Timestamp::from_rfc3339("9999-12-31T23:59:59.999Z").unwrap();
+    // The last moment of the year 9999.
+    event.received_at = Timestamp::from_millis(253_402_300_799_999);
     event.money = Some(Money { amount: i64::MIN, ..Money::minor(0, "KWD") });
     event.subscriber.email = Some("ünï@bücher.example".to_owned());
     event.subscriber.attributes.insert(String::new(), "🜚 \u{0}".to_owned());
