@@ -78,7 +78,9 @@ fn read(value: &[u8]) -> Facts {
     };
     match envelope.source.mapper.read(&view, &envelope.source.settings) {
         Reading::Facts(facts) => *facts,
-        other => panic!("{other:?}"),
+        other @ (Reading::Ignored(_) | Reading::Parked(_) | Reading::KeyMismatch) => {
+            panic!("{other:?}")
+        }
     }
 }
 
@@ -208,7 +210,7 @@ fn the_reasons_on_the_page_are_those_that_records_are_parked_for() {
         let key = key.map(str::as_bytes);
         match judge(&Raw { offset: 0, appended_at, key, value, headers }, &sources) {
             Judged::Unfit(parking) => parking.reason.name(),
-            fit => panic!("{fit:?}"),
+            fit @ (Judged::Tick | Judged::Subscriber(_) | Judged::Orphan(_)) => panic!("{fit:?}"),
         }
     };
     let with = |name: &str, value: &str| {
