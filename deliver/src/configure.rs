@@ -1,6 +1,8 @@
 //! From the operator's configuration to what the modules of this crate take.
 
-use std::collections::HashMap;
+mod names;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +10,18 @@ use registry::{Registry, RegistryError};
 use schemas::topics::{
     CatalogueError, Installation, MESSAGE_OVERHEAD, Topic, TopicSpec, catalogue,
 };
-use schemas::{Environment, EventType, Timestamp};
+use schemas::{Environment, EventType, Provider, Timestamp};
 use service::clock::Clock;
 use service::config::{self, Account, Config, CustomerioRegion, IntercomRegion, Problems};
 use stream::Cluster;
-use strum::{IntoEnumIterator, VariantNames};
+use strum::IntoEnumIterator;
 
 use crate::broker::{Beginning, Place};
 use crate::destinations::customerio::{self, CustomerIo};
 use crate::destinations::intercom::{self, API_VERSION, Intercom};
-use crate::destinations::{Anonymous, Attribute, Audience, Identity, Names};
+use crate::destinations::{
+    Anonymous, Audience, Change, Changes, Identity, Names, Naming, our_attribute_names,
+};
 use crate::dispatch::Caller;
 use crate::gate::Gate;
 use crate::http::{Credentials, Http, HttpError};
@@ -27,30 +31,47 @@ use crate::line::{Mode, Settings};
 /// How long one question to the schema registry may take.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The event names that may stand below `events:`.
+/// The event names that may stand below `events:` where ours are the default ones.
 pub fn event_names() -> Vec<&'static str> {
     EventType::iter().filter(|event| *event != EventType::Unknown).map(EventType::name).collect()
 }
 
-/// The attribute names that may stand below `attributes:`.
-pub fn attribute_names() -> &'static [&'static str] {
-    Attribute::VARIANTS
+/// The attribute names that may stand below `attributes:` where ours are the default ones.
+pub fn attribute_names() -> Vec<&'static str> {
+    our_attribute_names()
 }
 
-/// What only this binary can find wrong.
+/// What only this binary can find wrong: names that no event and no attribute has under
+/// `naming: provider`.
 pub fn judge(config: &Config) -> Result<(), Problems> {
     let mut problems = Problems::new();
     for destination in config.destinations.values() {
         match destination.naming {
             config::Naming::Unified => {}
-            config::Naming::Provider => problems.push(
-                &destination.place,
-                "`naming: provider` is not available in this version; use `naming: unified` and \
-                 rename what you need below `events` and `attributes`",
-            ),
+            config::Naming::Provider => {
+                names::judge(
+                    destination,
+                    sources(config).map(|(_, provider)| provider),
+                    &mut problems,
+                );
+            }
         }
     }
     problems.into_result()
+}
+
+/// The configured sources with their providers.
+pub fn sources(config: &Config) -> impl Iterator<Item = (&str, Provider)> + Clone {
+    config.sources.iter().map(|(name, source)| {
+        let provider = match source.provider {
+            config::Provider::Stripe => Provider::Stripe,
+            config::Provider::Dodo => Provider::Dodo,
+            config::Provider::Revenuecat => Provider::Revenuecat,
+            config::Provider::Purchasely => Provider::Purchasely,
+            config::Provider::Native => Provider::Native,
+        };
+        (name.as_str(), provider)
+    })
 }
 
 /// The cluster.
@@ -205,17 +226,21 @@ fn audience(destination: &config::Destination) -> Audience {
 }
 
 fn names(destination: &config::Destination) -> Names {
-    Names { events: changed(&destination.events), attributes: changed(&destination.attributes) }
+    Names {
+        naming: match destination.naming {
+            config::Naming::Unified => Naming::Unified,
+            config::Naming::Provider => Naming::Provider,
+        },
+        events: changes(&destination.events),
+        attributes: changes(&destination.attributes),
+    }
 }
 
-/// What is switched off (`None`) or has another name; what has its default is left out.
-fn changed<K: std::str::FromStr + std::hash::Hash + Eq>(
-    entries: &std::collections::BTreeMap<String, config::Entry>,
-) -> HashMap<K, Option<String>> {
+fn changes(entries: &BTreeMap<String, config::Entry>) -> Changes {
     let change = |entry: &config::Entry| match (&entry.name, entry.enabled) {
-        (_, false) => Some(None),
-        (Some(name), true) if !name.trim().is_empty() => Some(Some(name.trim().to_owned())),
-        (Some(_) | None, true) => None,
+        (_, false) => Change::Off,
+        (Some(name), true) => Change::Renamed(name.clone()),
+        (None, true) => Change::On,
     };
-    entries.iter().filter_map(|(key, entry)| Some((key.parse().ok()?, change(entry)?))).collect()
+    entries.iter().map(|(default, entry)| (default.as_str(), change(entry))).collect()
 }

@@ -9,21 +9,24 @@ mod answer;
 mod attributes;
 mod audience;
 pub mod customerio;
+pub mod integrations;
 pub mod intercom;
 mod metadata;
 mod names;
 mod request;
 #[cfg(test)]
 pub(crate) mod samples;
+mod telling;
 
-use schemas::{EventType, LifecycleEvent};
-use strum::{Display, EnumIter, IntoStaticStr};
+use schemas::LifecycleEvent;
+use strum::{Display, EnumIter, IntoStaticStr, VariantNames};
 
 pub use answer::{Answer, Reply, Transport, Verdict, trouble};
 pub use attributes::{Attribute, DataType, Shown};
-pub use audience::{Anonymous, Audience, Identifier, Identity};
+pub use audience::{Anonymous, Audience, Identifier, Identity, Recipient};
+pub use integrations::Receiver;
 pub use metadata::Fact;
-pub use names::Names;
+pub use names::{Change, Changes, Names, Naming, Standing};
 pub use request::{Method, Request, segment};
 
 /// What one receiver needs, decided without IO.
@@ -80,26 +83,6 @@ pub struct Grouping {
     pub bytes: usize,
 }
 
-/// How an event is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Telling {
-    /// As an event of its own, beside the person's attributes.
-    Event,
-    /// By the person's attributes alone: it says who somebody is, not what happened.
-    Attributes,
-}
-
-impl Telling {
-    /// How events of this type are told.
-    pub(crate) fn of(event_type: EventType) -> Self {
-        if matches!(event_type, EventType::CustomerCreated | EventType::CustomerUpdated) {
-            Self::Attributes
-        } else {
-            Self::Event
-        }
-    }
-}
-
 /// What an event becomes.
 #[derive(Debug)]
 pub enum Plan<D> {
@@ -123,10 +106,21 @@ pub enum Skip {
     Disabled,
     /// It has no meaning of ours, and so no unified name.
     ProviderEvent,
+    /// The provider's event is told under the provider's name already, by the first event it gave.
+    ToldByFirst,
+    /// The provider's own integration does not send it.
+    NotInIntegration,
     /// Its type is of a later version than this program.
     UnknownType,
     /// This destination has nothing that corresponds to it.
     Unsupported,
+}
+
+/// The names that may stand below `attributes:` where ours are the default ones: what people show, and
+/// what goes with events.
+pub fn our_attribute_names() -> Vec<&'static str> {
+    let told = metadata::KEYS.into_iter().filter(|key| !Attribute::VARIANTS.contains(key));
+    Attribute::VARIANTS.iter().copied().chain(told).collect()
 }
 
 impl Skip {

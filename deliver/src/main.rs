@@ -18,7 +18,7 @@ enum Own {
 fn main() -> ExitCode {
     let events = deliver::configure::event_names();
     let attributes = deliver::configure::attribute_names();
-    launch(Binary::Deliver, Vocabulary { events: &events, attributes }, work)
+    launch(Binary::Deliver, Vocabulary { events: &events, attributes: &attributes }, work)
 }
 
 async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {

@@ -59,7 +59,7 @@ async fn check_destination(
             if let Err(what) = probed {
                 return Ok(Err(what));
             }
-            let wanted = intercom.declarations(config.sources.keys().map(String::as_str));
+            let wanted = intercom.declarations(configure::sources(config));
             let missing = match undeclared(&caller, &wanted).await {
                 Ok(missing) => missing,
                 Err(what) => return Ok(Err(what)),
@@ -104,8 +104,7 @@ async fn declare(
     clock: &Arc<dyn Clock>,
 ) -> Result<usize, Failure> {
     let caller = configure::caller(destination, clock.clone()).map_err(Failure::failed)?;
-    let wanted =
-        configure::intercom(destination).declarations(config.sources.keys().map(String::as_str));
+    let wanted = configure::intercom(destination).declarations(configure::sources(config));
     let refused = |what: String| Failure::Refused(format!("{name}: {what}"));
     let missing = undeclared(&caller, &wanted).await.map_err(refused)?;
     for (attribute, data_type) in &missing {

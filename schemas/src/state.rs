@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Offer, Subscription, Transfer};
+use crate::event::{Offer, Payment, Subscription, Transfer};
 use crate::headers::Header;
 use crate::money::Money;
 use crate::time::Timestamp;
@@ -154,6 +154,9 @@ pub struct Facts {
     pub before: Option<SubscriptionFacts>,
     /// The movement of money.
     pub money: Option<Money>,
+    /// The payment it speaks of.
+    #[serde(default)]
+    pub payment: Option<Payment>,
     /// The offer it speaks of.
     pub offer: Option<Offer>,
     /// From whom to whom.

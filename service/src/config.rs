@@ -34,6 +34,7 @@ pub use self::destination::{
 };
 use self::document::Node;
 pub use self::environment::Variables;
+pub use self::fields::unknown;
 use self::fields::{Fields, Names, Reader};
 pub use self::kafka::{Kafka, Properties, SchemaRegistry};
 pub use self::kinds::{Rate, RateError, Start};
@@ -69,9 +70,9 @@ pub struct Config {
 /// keys of its section unjudged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vocabulary<'a> {
-    /// Keys allowed below `destinations.<name>.events`.
+    /// Keys allowed below `destinations.<name>.events` under `naming: unified`.
     pub events: &'a [&'a str],
-    /// Keys allowed below `destinations.<name>.attributes`.
+    /// Keys allowed below `destinations.<name>.attributes` under `naming: unified`.
     pub attributes: &'a [&'a str],
 }
 

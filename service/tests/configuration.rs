@@ -126,6 +126,21 @@ fn says_everything_that_is_wrong_at_once_with_its_line() {
 }
 
 #[test]
+fn the_names_of_providers_are_left_to_whoever_knows_them() {
+    let text = |naming: &str| {
+        format!(
+            "kafka: {{ brokers: a }}\ndestinations: {{ desk: {{ type: intercom, region: us, \
+             access_token: word, naming: {naming}, events: {{ rc_renewal_event: {{ name: Renewed }} \
+             }} }} }}\n"
+        )
+    };
+    let config = read(&text("provider"), &[]).expect("not judged here");
+    let renewal = &config.destinations["desk"].events["rc_renewal_event"];
+    assert_eq!(renewal.name.as_deref(), Some("Renewed"));
+    assert!(complaints(&text("unified"), &[]).contains("unknown event"));
+}
+
+#[test]
 fn what_yaml_itself_forbids_is_told_with_its_line() {
     let said = |text: &str| complaints(text, &[]);
     assert!(said("kafka:\n  brokers: [a\n").starts_with("it.yaml:"), "an open bracket");

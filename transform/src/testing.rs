@@ -117,6 +117,7 @@ pub(crate) fn facts(id: &str, occurred: i64) -> Facts {
         }),
         before: None,
         money: None,
+        payment: None,
         offer: None,
         transfer: None,
         reason: None,

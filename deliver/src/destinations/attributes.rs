@@ -59,7 +59,7 @@ pub enum Attribute {
 }
 
 /// How a destination that wants to know declares it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DataType {
     /// Text.
     Text,

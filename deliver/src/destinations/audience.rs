@@ -3,9 +3,9 @@
 use std::fmt;
 
 use schemas::event::Subscriber;
-use schemas::{Environment, EventType, LifecycleEvent};
+use schemas::{Environment, LifecycleEvent};
 
-use super::{Names, Skip};
+use super::Skip;
 
 /// Longer identifiers are refused by Customer.io (Track API specification, read 2026-08-22: 150 bytes);
 /// Intercom takes more, and nobody needs it.
@@ -29,6 +29,19 @@ pub enum Anonymous {
     Skip,
     /// They become people.
     Send,
+}
+
+/// By what an event finds its person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// By what the destination identifies people.
+    Configured,
+    /// By the billing provider's id.
+    ProvidersId,
+    /// By the e-mail address, to be given the billing provider's id.
+    ProvidersIdFoundByEmail,
+    /// By what the provider keeps under this name for the purpose, else as configured.
+    KeptAttribute(&'static str),
 }
 
 /// The identifier of one person.
@@ -62,24 +75,25 @@ pub struct Audience {
 
 impl Audience {
     /// As whom the subscriber of `event` is known at the destination, or why the event is not sent.
-    pub fn admit(&self, event: &LifecycleEvent, names: &Names) -> Result<Identifier, Skip> {
-        if event.event_type == EventType::Unknown {
-            return Err(Skip::UnknownType);
-        }
-        if event.event_type == EventType::ProviderEvent {
-            return Err(Skip::ProviderEvent);
-        }
-        if !names.sends(event.event_type) {
-            return Err(Skip::Disabled);
-        }
+    pub fn admit(&self, event: &LifecycleEvent, recipient: Recipient) -> Result<Identifier, Skip> {
         if !self.environments.contains(&event.environment) {
             return Err(Skip::Environment);
         }
         let subscriber = &event.subscriber;
+        let kept = |name| subscriber.attributes.get(name).map(String::as_str).and_then(id);
+        if let Recipient::KeptAttribute(name) = recipient
+            && let Some(identifier) = kept(name)
+        {
+            return Ok(identifier);
+        }
         if subscriber.anonymous && self.anonymous == Anonymous::Skip {
             return Err(Skip::Anonymous);
         }
-        self.identifier(subscriber).ok_or(Skip::NoIdentity)
+        let identifier = match recipient {
+            Recipient::Configured | Recipient::KeptAttribute(_) => self.identifier(subscriber),
+            Recipient::ProvidersId | Recipient::ProvidersIdFoundByEmail => id(&subscriber.id),
+        };
+        identifier.ok_or(Skip::NoIdentity)
     }
 
     fn identifier(&self, subscriber: &Subscriber) -> Option<Identifier> {
@@ -107,6 +121,8 @@ fn usable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use schemas::EventType;
+
     use super::*;
     use crate::destinations::samples::event;
 
@@ -121,7 +137,7 @@ mod tests {
     #[test]
     fn the_first_known_identity_counts() {
         let mut event = event(EventType::SubscriptionStarted);
-        let admit = |event: &LifecycleEvent| audience().admit(event, &Names::default());
+        let admit = |event: &LifecycleEvent| audience().admit(event, Recipient::Configured);
         assert_eq!(admit(&event), Ok(Identifier::Id("u_42".into())));
         event.subscriber.user_id = Some("x".repeat(151));
         assert_eq!(admit(&event), Ok(Identifier::Email("ada@example.com".into())));
@@ -135,7 +151,7 @@ mod tests {
         event.subscriber.user_id = None;
         event.subscriber.email = None;
         let asked = Audience { identify_by: vec![Identity::ProviderId], ..audience() };
-        let admitted = asked.admit(&event, &Names::default());
+        let admitted = asked.admit(&event, Recipient::Configured);
         assert_eq!(admitted, Ok(Identifier::Id("cus_9".into())));
     }
 
@@ -146,20 +162,33 @@ mod tests {
         event.subscriber.email = None;
         event.subscriber.id = "$RCAnonymousID:1f".into();
         event.subscriber.anonymous = true;
-        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::Anonymous));
+        assert_eq!(audience().admit(&event, Recipient::Configured), Err(Skip::Anonymous));
         let open = Audience { anonymous: Anonymous::Send, ..audience() };
-        let admitted = open.admit(&event, &Names::default());
+        let admitted = open.admit(&event, Recipient::Configured);
         assert_eq!(admitted, Ok(Identifier::Id("$RCAnonymousID:1f".into())));
     }
 
     #[test]
-    fn environments_and_types_that_are_not_for_this_destination_are_skipped() {
+    fn who_is_found_by_the_providers_id_or_by_what_it_keeps_needs_no_configured_identity() {
+        let mut event = event(EventType::SubscriptionStarted);
+        let admit = |event: &LifecycleEvent, recipient| audience().admit(event, recipient);
+        let by_provider = Ok(Identifier::Id("cus_9".into()));
+        assert_eq!(admit(&event, Recipient::ProvidersId), by_provider);
+        assert_eq!(admit(&event, Recipient::ProvidersIdFoundByEmail), by_provider);
+        let kept = Recipient::KeptAttribute("$customerioId");
+        assert_eq!(admit(&event, kept), Ok(Identifier::Id("u_42".into())));
+        event.subscriber.attributes.insert("$customerioId".into(), "person_7".into());
+        event.subscriber.anonymous = true;
+        assert_eq!(admit(&event, kept), Ok(Identifier::Id("person_7".into())));
+    }
+
+    #[test]
+    fn environments_that_are_not_for_this_destination_are_skipped() {
         let mut event = event(EventType::SubscriptionStarted);
         event.environment = Environment::Sandbox;
-        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::Environment));
-        event.event_type = EventType::ProviderEvent;
-        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::ProviderEvent));
-        event.event_type = EventType::Unknown;
-        assert_eq!(audience().admit(&event, &Names::default()), Err(Skip::UnknownType));
+        assert_eq!(audience().admit(&event, Recipient::Configured), Err(Skip::Environment));
+        let tests_too = vec![Environment::Production, Environment::Sandbox];
+        let both = Audience { environments: tests_too, ..audience() };
+        assert!(both.admit(&event, Recipient::Configured).is_ok());
     }
 }

@@ -17,7 +17,8 @@ use schemas::LifecycleEvent;
 pub use batch::Batch;
 pub use plan::Operations;
 
-use super::{Audience, Destination, Grouping, Names, Plan, Request};
+use super::telling::telling;
+use super::{Audience, Destination, Grouping, Names, Plan, Receiver, Request};
 
 /// The batch as a whole, in bytes. Documented as 500 KB; decimal is the safe reading.
 const BATCH_LIMIT: usize = 500_000;
@@ -56,10 +57,11 @@ impl Destination for CustomerIo {
     type Conversation = Batch;
 
     fn plan(&self, event: &LifecycleEvent) -> Plan<Operations> {
-        match self.audience.admit(event, &self.names) {
-            Err(skip) => Plan::Skip(skip),
-            Ok(identifier) => Plan::Send(plan::operations(self, event, &identifier)),
-        }
+        let planned = telling(event, &self.names, Receiver::Customerio).and_then(|telling| {
+            let identifier = self.audience.admit(event, telling.recipient)?;
+            Ok(plan::operations(self.on_customer_deleted, event, &telling, &identifier))
+        });
+        planned.map_or_else(Plan::Skip, Plan::Send)
     }
 
     fn grouping(&self) -> Grouping {

@@ -15,14 +15,16 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use schemas::{EventType, LifecycleEvent};
-use strum::IntoEnumIterator;
+use schemas::{EventType, LifecycleEvent, Provider};
 
 pub use contact::Visit;
 pub use plan::Message;
 
 use self::remembered::Remembered;
-use super::{Attribute, Audience, DataType, Destination, Grouping, Names, Plan, Request, Skip};
+use super::telling::{attributes, telling};
+use super::{
+    Audience, DataType, Destination, Grouping, Names, Plan, Receiver, Request, Skip, Standing,
+};
 
 /// Sent with every request: without it the version is whatever the workspace is set to.
 pub const API_VERSION: &str = "2.16";
@@ -52,18 +54,21 @@ impl Intercom {
     }
 
     /// The custom attributes that must be declared before any of them can be written: name and data
-    /// type in Intercom's words.
+    /// type in Intercom's words. `sources` are those whose events may come, with their providers.
     pub fn declarations<'a>(
         &self,
-        sources: impl IntoIterator<Item = &'a str>,
+        sources: impl IntoIterator<Item = (&'a str, Provider)>,
     ) -> BTreeSet<(String, &'static str)> {
-        let ours = Attribute::iter().filter_map(|attribute| {
-            let name = self.names.attribute(attribute)?;
-            Some((name.to_owned(), declared_type(attribute.data_type())))
+        let sources: Vec<_> = sources.into_iter().collect();
+        let providers = sources.iter().map(|(_, provider)| *provider);
+        let shown = attributes(&self.names, Receiver::Intercom, providers);
+        let shown = shown.into_iter().filter_map(|(default, data_type)| {
+            let name = self.names.attributes.called(default, Standing::Sent)?;
+            Some((name.to_owned(), declared_type(data_type)))
         });
         let sequences =
-            sources.into_iter().map(|source| (plan::sequence_attribute(source), "string"));
-        ours.chain(sequences).collect()
+            sources.iter().map(|(source, _)| (plan::sequence_attribute(source), "string"));
+        shown.chain(sequences).collect()
     }
 }
 
@@ -82,15 +87,15 @@ impl Destination for Intercom {
     type Conversation = Visit;
 
     fn plan(&self, event: &LifecycleEvent) -> Plan<Message> {
-        match self.audience.admit(event, &self.names) {
-            Err(skip) => Plan::Skip(skip),
+        let planned = telling(event, &self.names, Receiver::Intercom).and_then(|telling| {
+            let identifier = self.audience.admit(event, telling.recipient)?;
             // Merging there needs a lead and a user, and neither of the two is a lead.
-            Ok(_) if event.event_type == EventType::CustomerMerged => Plan::Skip(Skip::Unsupported),
-            Ok(identifier) => {
-                let end = self.on_customer_deleted;
-                Plan::Send(plan::message(&self.names, end, event, identifier))
+            if event.event_type == EventType::CustomerMerged {
+                return Err(Skip::Unsupported);
             }
-        }
+            Ok(plan::message(self.on_customer_deleted, event, telling, identifier))
+        });
+        planned.map_or_else(Plan::Skip, Plan::Send)
     }
 
     fn grouping(&self) -> Grouping {

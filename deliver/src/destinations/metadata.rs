@@ -38,10 +38,51 @@ pub enum Fact {
     Moment(Timestamp),
     /// An amount with its currency.
     Money(Money),
+    /// A decimal number, exact.
+    Decimal(String),
+    /// Several texts.
+    List(Vec<String>),
 }
+
+/// The keys, in the order in which they are told.
+pub(super) const KEYS: [&str; 29] = [
+    "amount",
+    "product_id",
+    "status",
+    "expires_at",
+    "plan_id",
+    "reason",
+    "period_type",
+    "store",
+    "offer_id",
+    "offer_kind",
+    "previous_product_id",
+    "previous_status",
+    "grace_expires_at",
+    "trial_ends_at",
+    "auto_resume_at",
+    "auto_renew",
+    "quantity",
+    "entitlements",
+    "subscription_status",
+    "total_spent",
+    "transferred_from",
+    "transferred_to",
+    "subscription_id",
+    "type",
+    "sequence",
+    "provider",
+    "provider_event_type",
+    "source",
+    "environment",
+];
 
 /// What `event` tells, the most important first. Nothing that is unknown is in it.
 pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
+    all(event).into_iter().filter_map(|(key, fact)| fact.map(|fact| (key, fact))).collect()
+}
+
+fn all(event: &LifecycleEvent) -> [(&'static str, Option<Fact>); KEYS.len()] {
     let subscription = event.subscription.as_ref();
     let text =
         |value: Option<&String>| value.filter(|text| !text.is_empty()).map(|text| said(text));
@@ -62,7 +103,7 @@ pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
     let listed = |ids: Option<&Vec<String>>| {
         ids.filter(|ids| !ids.is_empty()).map(|ids| Fact::Text(ids.join(",")))
     };
-    let all = [
+    [
         ("amount", event.money.clone().filter(|money| money.amount != 0).map(Fact::Money)),
         ("product_id", of(|one| one.product_id.as_ref())),
         ("status", word(subscription.and_then(|one| one.status).map(Status::name))),
@@ -95,10 +136,23 @@ pub(super) fn metadata(event: &LifecycleEvent) -> Vec<(&'static str, Fact)> {
         ("provider_event_type", text(Some(&event.provider_event_type))),
         ("source", text(Some(&event.source))),
         ("environment", word(Some(event.environment.name()))),
-    ];
-    all.into_iter().filter_map(|(key, fact)| fact.map(|fact| (key, fact))).collect()
+    ]
 }
 
 fn said(text: &str) -> Fact {
     Fact::Text(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::EventType;
+
+    use super::*;
+    use crate::destinations::samples::event;
+
+    #[test]
+    fn the_keys_are_those_that_are_told() {
+        let told = all(&event(EventType::SubscriptionRenewed)).map(|(key, _)| key);
+        assert_eq!(told, KEYS);
+    }
 }

@@ -31,9 +31,9 @@ pub struct Destination {
     pub environments: Vec<Environment>,
     /// Whose names events and attributes have by default.
     pub naming: Naming,
-    /// Changes to single events, by our own name.
+    /// Changes to single events, by their default name; under [`Naming::Provider`] not yet judged.
     pub events: BTreeMap<String, Entry>,
-    /// Changes to single attributes, by our own name.
+    /// Changes to single attributes, by their default name; under [`Naming::Provider`] not yet judged.
     pub attributes: BTreeMap<String, Entry>,
     /// A ceiling for the calls of all instances together.
     pub rate_limit: Rate,
@@ -165,8 +165,8 @@ impl Destination {
             "unified",
             "Our names, the same for every provider, or those of the provider's own integration.",
         );
-        let events = read_entries(fields, "events", "event");
-        let attributes = read_entries(fields, "attributes", "attribute");
+        let events = read_entries(fields, "events", "event", naming);
+        let attributes = read_entries(fields, "attributes", "attribute", naming);
         let pacing = Pacing::read(fields);
         let retry = fields.section("retry", "When a failed call is made again.", Retry::read);
         refuse_empty(fields, "identify_by", identify_by.as_deref());
@@ -283,13 +283,20 @@ fn judge_delays(fields: &Fields<'_>, delays: &[Duration], horizon: Option<Durati
     }
 }
 
-fn read_entries(fields: &mut Fields<'_>, key: &str, what: &str) -> Option<BTreeMap<String, Entry>> {
+fn read_entries(
+    fields: &mut Fields<'_>,
+    key: &str,
+    what: &str,
+    naming: Option<Naming>,
+) -> Option<BTreeMap<String, Entry>> {
     let vocabulary = fields.vocabulary();
     let (known, placeholder) = match key {
         "events" => (vocabulary.events, "<event>"),
         _ => (vocabulary.attributes, "<attribute>"),
     };
-    let doc = format!("Changes to single {key}, by their unified name.");
+    // The names of the providers are known where they are sent.
+    let known = if naming == Some(Naming::Provider) { &[] } else { known };
+    let doc = format!("Changes to single {key}, by their default name.");
     fields.named(key, Names::Ours, placeholder, &doc, |ours, fields| {
         if !known.is_empty() && !known.contains(&ours) {
             fields.problem_here(unknown(what, ours, known.iter().copied()));

@@ -372,10 +372,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Says that a word is unknown and which known one is nearest.
-pub(super) fn unknown<'k>(what: &str, word: &str, known: impl Iterator<Item = &'k str>) -> String {
+/// Says that a word is unknown, of what kind it is, and which known one is nearest.
+pub fn unknown<'k>(what: &str, word: &str, known: impl Iterator<Item = &'k str>) -> String {
     let nearest = known
-        .map(|known| (strsim::osa_distance(&word.to_lowercase(), known), known))
+        .map(|known| (strsim::osa_distance(&word.to_lowercase(), &known.to_lowercase()), known))
         .min_by_key(|(distance, _)| *distance);
     match nearest {
         Some((_, known)) => format!("unknown {what}; the nearest known one is `{known}`"),

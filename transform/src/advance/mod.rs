@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use schemas::event::{Subscriber, Subscription};
 use schemas::state::{Facts, SubscriberState, SubscriptionState};
-use schemas::{EventType, LifecycleEvent};
+use schemas::{EventType, LifecycleEvent, Money};
 
 use self::event_id::event_id;
 pub use self::transfer::{PassedOn, receive, send};
@@ -76,6 +76,10 @@ pub fn advance(state: &mut SubscriberState, facts: &Facts, key: &str, source: &S
         }
         None => spoken_of,
     };
+    // All its events show the same total, so that whoever is told only the first knows it.
+    for money in drafts.iter().filter_map(moved) {
+        totals::add(&mut state.totals, facts.environment, money);
+    }
     let origin = Origin { facts, key, source, timing, subscription: shown.as_ref() };
     let events =
         (0..).zip(drafts).map(|(ordinal, draft)| emit(state, &origin, ordinal, draft)).collect();
@@ -101,6 +105,12 @@ fn remember_told(state: &mut SubscriberState, told: BTreeMap<String, String>) {
     }
 }
 
+/// The money that an event says has moved.
+fn moved(draft: &Draft) -> Option<&Money> {
+    let moves = draft.event_type == EventType::TransactionProcessed;
+    draft.money.as_ref().filter(|_| moves)
+}
+
 /// What all events of one provider event have in common.
 struct Origin<'a> {
     facts: &'a Facts,
@@ -122,11 +132,6 @@ fn emit(
         Timing::InOrder => second::next(&mut state.seconds, facts.occurred_at),
         Timing::Late => second::free(&mut state.seconds, facts.occurred_at),
     };
-    if draft.event_type == EventType::TransactionProcessed
-        && let Some(money) = &draft.money
-    {
-        totals::add(&mut state.totals, facts.environment, money);
-    }
     let currency = draft.money.as_ref().map(|money| money.currency.as_str());
     LifecycleEvent {
         event_id: event_id(&source.name, &facts.provider_event_id, draft.event_type, key),
@@ -145,6 +150,7 @@ fn emit(
         subscriber: person(state, facts, key, currency),
         subscription: subscription.cloned(),
         money: draft.money,
+        payment: facts.payment.clone(),
         offer: draft.offer,
         transfer: draft.transfer,
         reason: draft.reason,

@@ -35,6 +35,16 @@ fn the_sequence_has_no_gap_and_ordinals_count_within_one_provider_event() {
 }
 
 #[test]
+fn all_events_of_one_provider_event_show_the_total_after_it() {
+    let (_, events) = story([
+        telling("a", 1, "subscription_started transaction_processed"),
+        telling("b", 2, "subscription_renewed transaction_processed"),
+    ]);
+    let totals = events.iter().map(|event| event.subscriber.total_spent.clone().unwrap().amount);
+    assert_eq!(totals.collect::<Vec<_>>(), [100, 100, 200, 200]);
+}
+
+#[test]
 fn an_event_carries_what_was_before_and_the_state_does_not() {
     let mut change = telling("b", 2, "subscription_expired");
     change.subscription.as_mut().unwrap().shown.product_id = None;

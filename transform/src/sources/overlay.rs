@@ -58,6 +58,7 @@ pub(crate) fn lay_over(current: &mut Subscription, shown: &Subscription) {
         product_id,
         plan_id,
         price,
+        billing_period,
         quantity,
         entitlements,
         store,
@@ -79,6 +80,7 @@ pub(crate) fn lay_over(current: &mut Subscription, shown: &Subscription) {
     lay(&mut current.product_id, product_id.as_ref());
     lay(&mut current.plan_id, plan_id.as_ref());
     lay(&mut current.price, price.as_ref());
+    lay(&mut current.billing_period, billing_period.as_ref());
     lay(&mut current.quantity, quantity.as_ref());
     if !entitlements.is_empty() {
         current.entitlements.clone_from(entitlements);

@@ -36,6 +36,17 @@ impl Unit {
             _ => None,
         }
     }
+
+    /// So many of it as an ISO 8601 duration; `None` when that is no time.
+    pub(crate) fn duration(self, count: i64) -> Option<String> {
+        let designator = match self {
+            Self::Day => 'D',
+            Self::Week => 'W',
+            Self::Month => 'M',
+            Self::Year => 'Y',
+        };
+        (count > 0).then(|| format!("P{count}{designator}"))
+    }
 }
 
 /// How long one payment lasts; always longer than nothing.

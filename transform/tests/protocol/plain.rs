@@ -38,6 +38,7 @@ impl Mapper for Plain {
             subscription: None,
             before: None,
             money: None,
+            payment: None,
             offer: None,
             transfer: None,
             reason: None,

@@ -9,11 +9,11 @@
 
 use schemas::{EventType, LifecycleEvent};
 use serde_json::{Map, Number, Value, json};
-use strum::IntoEnumIterator;
 
-use super::{CustomerIo, ITEM_LIMIT, OnCustomerDeleted, ulid};
-use crate::destinations::metadata::{Fact, metadata};
-use crate::destinations::{Attribute, Identifier, Shown, Telling};
+use super::{ITEM_LIMIT, OnCustomerDeleted, ulid};
+use crate::destinations::metadata::Fact;
+use crate::destinations::telling::{Profile, Said, Telling};
+use crate::destinations::{Identifier, Recipient, Shown};
 use crate::failure::shortened;
 
 /// Documented limits (Track API specification, read 2026-08-22).
@@ -54,31 +54,31 @@ impl Operations {
 }
 
 pub(super) fn operations(
-    workspace: &CustomerIo,
+    on_customer_deleted: OnCustomerDeleted,
     event: &LifecycleEvent,
+    telling: &Telling,
     identifier: &Identifier,
 ) -> Operations {
     let person = identifiers(identifier);
-    let mut operations = vec![identify(workspace, event, identifier, &person)];
+    let mut operations = vec![identify(event, telling, identifier)];
     if event.event_type == EventType::CustomerMerged
         && let Some(merge) = merge(event, identifier, &person)
     {
         operations.push(merge);
     }
-    if Telling::of(event.event_type) == Telling::Event {
-        let name = workspace.names.event(event.event_type).trim();
+    if let Some(told) = &telling.event {
         operations.push(json!({
             "type": "person",
             "identifiers": person,
             "action": "event",
-            "name": shortened(name, EVENT_NAME_LIMIT),
+            "name": shortened(&told.name, EVENT_NAME_LIMIT),
             "id": ulid::of(&event.event_id, event.occurred_at),
             "timestamp": event.occurred_at.seconds(),
-            "attributes": event_attributes(event),
+            "attributes": event_attributes(&told.facts),
         }));
     }
     if event.event_type == EventType::CustomerDeleted
-        && workspace.on_customer_deleted == OnCustomerDeleted::Suppress
+        && on_customer_deleted == OnCustomerDeleted::Suppress
     {
         operations.push(json!({"type": "person", "identifiers": person, "action": "suppress"}));
     }
@@ -92,30 +92,58 @@ fn identifiers(identifier: &Identifier) -> Value {
     }
 }
 
-fn identify(
-    workspace: &CustomerIo,
-    event: &LifecycleEvent,
-    identifier: &Identifier,
-    person: &Value,
-) -> Value {
-    let mut attributes = Map::new();
-    if let (Identifier::Id(_), Some(email)) = (identifier, &event.subscriber.email) {
-        insert(&mut attributes, "email", Fact::Text(email.clone()));
-    }
-    for attribute in Attribute::iter() {
-        let Some(name) = workspace.names.attribute(attribute) else { continue };
-        match attribute.shown(event) {
+fn identify(event: &LifecycleEvent, telling: &Telling, identifier: &Identifier) -> Value {
+    let (finder, mut attributes) = introduction(event, telling, identifier);
+    for Said { name, shown, .. } in &telling.attributes {
+        match shown {
             Shown::Unsaid => {}
             // An empty value removes an attribute.
-            Shown::Cleared => insert(&mut attributes, name, Fact::Text(String::new())),
+            Shown::Cleared => {
+                attributes.insert(name.clone(), Value::from(""));
+            }
             // The currency is an attribute of its own, which can be renamed by itself.
             Shown::Is(Fact::Money(money)) => {
-                let major = number(&money.major());
-                attributes.insert(name.to_owned(), major);
+                attributes.insert(name.clone(), number(&money.major()));
             }
-            Shown::Is(fact) => insert(&mut attributes, name, fact),
+            Shown::Is(fact) => insert(&mut attributes, name, name, fact),
         }
     }
+    if telling.profile == Profile::Whole {
+        keep_what_the_provider_keeps(event, &mut attributes);
+    }
+    json!({
+        "type": "person",
+        "identifiers": finder,
+        "action": "identify",
+        "timestamp": event.distinct_second,
+        "attributes": attributes,
+    })
+}
+
+/// By what the person is found, and what of it the person is given besides.
+fn introduction(
+    event: &LifecycleEvent,
+    telling: &Telling,
+    identifier: &Identifier,
+) -> (Value, Map<String, Value>) {
+    let mut given = Map::new();
+    let Identifier::Id(id) = identifier else { return (identifiers(identifier), given) };
+    match &event.subscriber.email {
+        Some(email) if telling.recipient == Recipient::ProvidersIdFoundByEmail => {
+            given.insert("id".to_owned(), Value::from(id.as_str()));
+            return (json!({ "email": email }), given);
+        }
+        Some(email) if telling.profile == Profile::Whole => {
+            let email = shortened(email, ATTRIBUTE_VALUE_LIMIT);
+            given.insert("email".to_owned(), Value::from(email));
+        }
+        Some(_) | None => {}
+    }
+    (identifiers(identifier), given)
+}
+
+/// What is called like something of ours or of Customer.io's own is left out, and what would not fit.
+fn keep_what_the_provider_keeps(event: &LifecycleEvent, attributes: &mut Map<String, Value>) {
     let mut size = Value::Object(attributes.clone()).to_string().len() + 1_000;
     for (name, value) in &event.subscriber.attributes {
         let taken = RESERVED.contains(&name.as_str()) || attributes.contains_key(name);
@@ -126,15 +154,9 @@ fn identify(
         if attributes.len() >= ATTRIBUTES_LIMIT || size > ITEM_LIMIT {
             break;
         }
-        insert(&mut attributes, name, Fact::Text(value.clone()));
+        let value = shortened(value, ATTRIBUTE_VALUE_LIMIT);
+        attributes.insert(name.clone(), Value::from(value));
     }
-    json!({
-        "type": "person",
-        "identifiers": person,
-        "action": "identify",
-        "timestamp": event.distinct_second,
-        "attributes": attributes,
-    })
 }
 
 /// Both must be known by an id: an anonymous one was never sent here, so there is nothing to merge.
@@ -151,30 +173,50 @@ fn merge(event: &LifecycleEvent, identifier: &Identifier, person: &Value) -> Opt
     }))
 }
 
-fn event_attributes(event: &LifecycleEvent) -> Map<String, Value> {
+fn event_attributes(facts: &[Said]) -> Map<String, Value> {
     let mut attributes = Map::new();
-    for (key, fact) in metadata(event) {
-        insert(&mut attributes, key, fact);
+    for Said { key, name, shown } in facts {
+        match shown {
+            Shown::Unsaid => {}
+            Shown::Cleared => {
+                attributes.insert(name.clone(), Value::Null);
+            }
+            Shown::Is(fact) => insert(&mut attributes, key, name, fact),
+        }
     }
     attributes
 }
 
 /// Money becomes three keys: major units for people, minor units for sums, and the currency.
-fn insert(attributes: &mut Map<String, Value>, key: &str, fact: Fact) {
+fn insert(attributes: &mut Map<String, Value>, key: &str, name: &str, fact: &Fact) {
     let value = match fact {
-        Fact::Text(text) => Value::from(shortened(&text, ATTRIBUTE_VALUE_LIMIT)),
-        Fact::Number(count) => Value::from(count),
-        Fact::Flag(flag) => Value::from(flag),
+        Fact::Text(text) => Value::from(shortened(text, ATTRIBUTE_VALUE_LIMIT)),
+        Fact::Number(count) => Value::from(*count),
+        Fact::Flag(flag) => Value::from(*flag),
         Fact::Moment(moment) => Value::from(moment.seconds()),
+        Fact::Decimal(decimal) => number(decimal),
+        Fact::List(texts) => Value::from(fitting(texts)),
         Fact::Money(money) => {
-            attributes.insert(key.to_owned(), number(&money.major()));
-            attributes.insert(format!("{key}_minor"), Value::from(money.amount));
+            attributes.insert(name.to_owned(), number(&money.major()));
+            attributes.insert(format!("{name}_minor"), Value::from(money.amount));
             let currency = if key == "amount" { "currency" } else { "total_spent_currency" };
-            attributes.insert(currency.to_owned(), Value::from(money.currency));
+            attributes.insert(currency.to_owned(), Value::from(money.currency.as_str()));
             return;
         }
     };
-    attributes.insert(key.to_owned(), value);
+    attributes.insert(name.to_owned(), value);
+}
+
+/// As many of the texts as fit into one value.
+fn fitting(texts: &[String]) -> Vec<&str> {
+    let mut left = ATTRIBUTE_VALUE_LIMIT;
+    let fits = texts.iter().map(String::as_str).take_while(|text| {
+        let taken = text.len() + 3;
+        let fits = taken <= left;
+        left = left.saturating_sub(taken);
+        fits
+    });
+    fits.collect()
 }
 
 /// Exact decimal text as a JSON number, never by way of a float.

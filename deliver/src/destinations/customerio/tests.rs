@@ -4,9 +4,10 @@ use schemas::{Environment, EventType};
 use serde_json::Value;
 
 use super::*;
-use crate::destinations::samples::{dozen, event};
+use crate::destinations::samples::{event, of_every_type};
 use crate::destinations::{
-    Anonymous, Answer, Attribute, Conversation, Identity, Reply, Skip, Transport, Turn, Verdict,
+    Anonymous, Answer, Change, Conversation, Identity, Naming, Reply, Skip, Transport, Turn,
+    Verdict,
 };
 use crate::failure::Reason;
 
@@ -33,29 +34,40 @@ fn values(operations: &Operations) -> Vec<Value> {
     operations.items().iter().map(|item| serde_json::from_str(item).unwrap()).collect()
 }
 
-#[test]
-fn a_dozen_events_as_the_destination_gets_them() {
-    for event in dozen() {
-        let operations = planned(&workspace(), &event);
-        let shown = serde_json::to_string_pretty(&values(&operations)).unwrap();
-        insta::assert_snapshot!(event.event_type.name(), shown);
+/// Each event with its operations, a line each, or with why there are none.
+fn told(workspace: &CustomerIo) -> String {
+    let mut lines = Vec::new();
+    for event in of_every_type() {
+        let (ours, theirs) = (event.event_type, &event.provider_event_type);
+        lines.push(format!("{ours} ({} {theirs})", event.provider.name()));
+        match workspace.plan(&event) {
+            Plan::Skip(skip) => lines.push(format!("  skipped: {skip}")),
+            Plan::Send(operations) => {
+                lines.extend(operations.items().iter().map(|item| format!("  {item}")));
+            }
+        }
     }
+    lines.join("\n")
 }
 
 #[test]
-fn what_only_says_who_somebody_is_identifies_and_is_no_event() {
-    for event_type in [EventType::CustomerCreated, EventType::CustomerUpdated] {
-        let operations = planned(&workspace(), &event(event_type));
-        let actions: Vec<_> = values(&operations).iter().map(|one| one["action"].clone()).collect();
-        assert_eq!(actions, ["identify"]);
-    }
+fn every_type_as_the_destination_gets_it_in_our_words() {
+    insta::assert_snapshot!("unified", told(&workspace()));
+}
+
+#[test]
+fn every_type_as_the_destination_gets_it_in_the_providers_words() {
+    let mut workspace = workspace();
+    workspace.names.naming = Naming::Provider;
+    insta::assert_snapshot!("provider", told(&workspace));
 }
 
 #[test]
 fn the_id_of_an_event_does_not_depend_on_its_name() {
     let event = event(EventType::SubscriptionRenewed);
     let mut renamed = workspace();
-    renamed.names.events.insert(EventType::SubscriptionRenewed, Some("renewed".into()));
+    renamed.names.events =
+        [("subscription_renewed", Change::Renamed("renewed".into()))].into_iter().collect();
     let (ours, theirs) = (planned(&workspace(), &event), planned(&renamed, &event));
     let (ours, theirs) = (values(&ours).remove(1), values(&theirs).remove(1));
     assert_eq!(theirs["name"], "renewed");
@@ -65,12 +77,30 @@ fn the_id_of_an_event_does_not_depend_on_its_name() {
 #[test]
 fn attributes_can_be_renamed_and_switched_off() {
     let mut workspace = workspace();
-    workspace.names.attributes.insert(Attribute::SubscriptionStatus, Some("plan_status".into()));
-    workspace.names.attributes.insert(Attribute::ExpiresAt, None);
+    let renamed = Change::Renamed("plan_status".into());
+    workspace.names.attributes =
+        [("subscription_status", renamed), ("expires_at", Change::Off)].into_iter().collect();
     let operations = planned(&workspace, &event(EventType::SubscriptionRenewed));
-    let identify = &values(&operations)[0]["attributes"];
-    assert_eq!(identify["plan_status"], "active");
-    assert!(identify.get("subscription_status").is_none() && identify.get("expires_at").is_none());
+    for operation in values(&operations) {
+        let said = &operation["attributes"];
+        assert_eq!(said["plan_status"], "active");
+        assert!(said.get("subscription_status").is_none() && said.get("expires_at").is_none());
+    }
+}
+
+#[test]
+fn money_that_goes_with_an_event_can_be_renamed_and_switched_off_too() {
+    let mut workspace = workspace();
+    let mut paid = event(EventType::TransactionProcessed);
+    paid.money = Some(schemas::Money::minor(1_499, "USD"));
+    let changes = [("amount", Change::Renamed("value".into())), ("total_spent", Change::Off)];
+    workspace.names.attributes = changes.into_iter().collect();
+    let told = values(&planned(&workspace, &paid)).remove(1);
+    assert_eq!(told["attributes"]["value"].to_string(), "14.99");
+    assert_eq!(told["attributes"]["value_minor"], 1_499);
+    assert_eq!(told["attributes"]["currency"], "USD");
+    assert!(told["attributes"].get("amount").is_none());
+    assert!(told["attributes"].get("total_spent").is_none());
 }
 
 #[test]
@@ -86,7 +116,7 @@ fn a_customer_that_was_created_or_changed_is_brought_up_to_date_without_an_event
 #[test]
 fn an_event_that_is_switched_off_sends_nothing() {
     let mut workspace = workspace();
-    workspace.names.events.insert(EventType::TrialStarted, None);
+    workspace.names.events = [("trial_started", Change::Off)].into_iter().collect();
     let plan = workspace.plan(&event(EventType::TrialStarted));
     assert!(matches!(plan, Plan::Skip(Skip::Disabled)));
 }

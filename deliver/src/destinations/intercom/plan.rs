@@ -6,11 +6,11 @@
 
 use schemas::{EventType, LifecycleEvent, Money};
 use serde_json::{Map, Number, Value, json};
-use strum::IntoEnumIterator;
 
 use super::OnCustomerDeleted;
-use crate::destinations::metadata::{Fact, metadata};
-use crate::destinations::{Attribute, Identifier, Names, Shown, Telling};
+use crate::destinations::metadata::Fact;
+use crate::destinations::telling::{Profile, Said, Telling, Told};
+use crate::destinations::{Identifier, Shown};
 use crate::failure::shortened;
 
 /// Keys kept of an event's metadata; what is sent beyond is dropped in silence (API 2.16).
@@ -52,19 +52,11 @@ pub(super) fn sequence_attribute(source: &str) -> String {
 }
 
 pub(super) fn message(
-    names: &Names,
     on_customer_deleted: OnCustomerDeleted,
     event: &LifecycleEvent,
+    telling: Telling,
     identifier: Identifier,
 ) -> Message {
-    let person = &event.subscriber;
-    let mut standard = Map::new();
-    if let Some(email) = &person.email {
-        standard.insert("email".to_owned(), Value::from(email.as_str()));
-    }
-    if let Some(name) = person.attributes.get("name").filter(|name| !name.is_empty()) {
-        standard.insert("name".to_owned(), Value::from(shortened(name, VALUE_LIMIT)));
-    }
     let deleted = event.event_type == EventType::CustomerDeleted;
     let afterwards = match on_customer_deleted {
         OnCustomerDeleted::Archive if deleted => Afterwards::Archive,
@@ -73,89 +65,93 @@ pub(super) fn message(
     Message {
         identifier,
         source_sequence: (sequence_attribute(&event.source), event.sequence),
-        standard,
-        custom: custom_attributes(names, event),
-        event: match Telling::of(event.event_type) {
-            Telling::Event => Some(event_request(names, event)),
-            Telling::Attributes => None,
+        standard: match telling.profile {
+            Profile::Whole => standard_attributes(event),
+            Profile::Listed => Map::new(),
         },
+        custom: custom_attributes(telling.attributes, event),
+        event: telling.event.map(|told| event_request(told, event)),
         afterwards,
     }
 }
 
-fn event_request(names: &Names, event: &LifecycleEvent) -> Map<String, Value> {
+fn standard_attributes(event: &LifecycleEvent) -> Map<String, Value> {
+    let person = &event.subscriber;
+    let mut standard = Map::new();
+    if let Some(email) = &person.email {
+        standard.insert("email".to_owned(), Value::from(email.as_str()));
+    }
+    if let Some(name) = person.attributes.get("name").filter(|name| !name.is_empty()) {
+        standard.insert("name".to_owned(), Value::from(shortened(name, VALUE_LIMIT)));
+    }
+    standard
+}
+
+/// Intercom would replace dots and dollar signs in a name itself, and then nobody finds it again.
+fn event_request(told: Told, event: &LifecycleEvent) -> Map<String, Value> {
     let mut request = Map::new();
-    request.insert("event_name".to_owned(), Value::from(event_name(names, event.event_type)));
+    request.insert("event_name".to_owned(), Value::from(told.name.replace(['.', '$'], "-")));
     request.insert("created_at".to_owned(), Value::from(event.distinct_second));
-    request.insert("metadata".to_owned(), Value::Object(event_metadata(event)));
+    request.insert("metadata".to_owned(), Value::Object(event_metadata(told.facts)));
     request
 }
 
-/// Intercom would replace dots and dollar signs itself, and then nobody finds the name again.
-fn event_name(names: &Names, event_type: EventType) -> String {
-    names.event(event_type).trim().replace(['.', '$'], "-")
-}
-
-fn custom_attributes(names: &Names, event: &LifecycleEvent) -> Map<String, Value> {
+fn custom_attributes(shown: Vec<Said>, event: &LifecycleEvent) -> Map<String, Value> {
     let mut custom = Map::new();
-    for attribute in Attribute::iter() {
-        let Some(name) = names.attribute(attribute) else { continue };
-        let value = match attribute.shown(event) {
+    for Said { name, shown, .. } in shown {
+        let value = match shown {
             Shown::Unsaid => continue,
             Shown::Cleared => Value::Null,
             Shown::Is(Fact::Text(text)) => Value::from(shortened(&text, VALUE_LIMIT)),
+            Shown::Is(Fact::List(texts)) => Value::from(shortened(&texts.join(","), VALUE_LIMIT)),
             Shown::Is(Fact::Number(count)) => Value::from(count),
             Shown::Is(Fact::Flag(flag)) => Value::from(flag),
             Shown::Is(Fact::Moment(moment)) => Value::from(moment.seconds()),
+            Shown::Is(Fact::Decimal(decimal)) => number(&decimal),
             Shown::Is(Fact::Money(money)) => number(&money.major()),
         };
-        custom.insert(name.to_owned(), value);
+        custom.insert(name, value);
     }
     let sequence = Value::from(event.sequence.to_string());
     custom.insert(sequence_attribute(&event.source), sequence);
     custom
 }
 
-fn event_metadata(event: &LifecycleEvent) -> Map<String, Value> {
-    let mut kept = Map::new();
-    for (key, fact) in metadata(event).into_iter().take(METADATA_LIMIT) {
-        match fact {
-            Fact::Text(text) => {
-                kept.insert(key.to_owned(), Value::from(shortened(&text, VALUE_LIMIT)));
-            }
-            Fact::Number(count) => {
-                kept.insert(key.to_owned(), Value::from(count));
-            }
-            // Booleans are not among the types of metadata.
-            Fact::Flag(flag) => {
-                kept.insert(key.to_owned(), Value::from(if flag { "true" } else { "false" }));
-            }
-            // Keys that end so are shown as dates.
-            Fact::Moment(moment) => {
-                let name = key.strip_suffix("_at").unwrap_or(key);
-                kept.insert(format!("{name}_date"), Value::from(moment.seconds()));
-            }
-            Fact::Money(money) => {
-                let (name, value) = monetary(key, &money);
-                kept.insert(name.to_owned(), value);
-            }
-        }
-    }
-    kept
+/// Metadata know no null: what there is none of is left out.
+fn event_metadata(facts: Vec<Said>) -> Map<String, Value> {
+    let said = facts.into_iter().filter_map(|Said { key, name, shown }| match shown {
+        Shown::Is(fact) => Some((key, name, fact)),
+        Shown::Unsaid | Shown::Cleared => None,
+    });
+    let named = said.take(METADATA_LIMIT).map(|(key, name, fact)| match fact {
+        Fact::Text(text) => (name, Value::from(shortened(&text, VALUE_LIMIT))),
+        Fact::List(texts) => (name, Value::from(shortened(&texts.join(","), VALUE_LIMIT))),
+        Fact::Number(count) => (name, Value::from(count)),
+        Fact::Decimal(decimal) => (name, number(&decimal)),
+        // Booleans are not among the types of metadata.
+        Fact::Flag(flag) => (name, Value::from(if flag { "true" } else { "false" })),
+        Fact::Moment(moment) => (as_date(key, name), Value::from(moment.seconds())),
+        Fact::Money(money) => monetary(key, name, &money),
+    });
+    named.collect()
+}
+
+/// Keys that end in `_date` are shown as dates. A name that was chosen stays as it is.
+fn as_date(key: &str, name: String) -> String {
+    if name == key { format!("{}_date", key.strip_suffix("_at").unwrap_or(key)) } else { name }
 }
 
 /// Monetary objects must be positive: what went back is called `refund`.
-fn monetary<'a>(key: &'a str, money: &Money) -> (&'a str, Value) {
-    let name = if key == "amount" && money.amount < 0 { "refund" } else { key };
+fn monetary(key: &str, name: String, money: &Money) -> (String, Value) {
+    // A total of nothing, or below, is no monetary object either.
+    if money.amount == 0 || (key != "amount" && money.amount < 0) {
+        return (name, Value::from(format!("{} {}", money.major(), money.currency)));
+    }
     let object = json!({
         "amount": money.amount.unsigned_abs(),
         "currency": money.currency.to_ascii_lowercase(),
     });
-    // A total of nothing, or below, is no monetary object either.
-    if money.amount == 0 || (key != "amount" && money.amount < 0) {
-        return (key, Value::from(format!("{} {}", money.major(), money.currency)));
-    }
-    (name, object)
+    (if money.amount < 0 { "refund".to_owned() } else { name }, object)
 }
 
 fn number(decimal: &str) -> Value {

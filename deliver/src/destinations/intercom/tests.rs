@@ -1,10 +1,12 @@
-use schemas::{Environment, EventType};
+use schemas::{Environment, EventType, Money, Timestamp};
 use serde_json::{Value, json};
+use strum::IntoEnumIterator;
 
 use super::*;
-use crate::destinations::samples::{dozen, event};
+use crate::destinations::samples::{event, of_every_type};
 use crate::destinations::{
-    Anonymous, Answer, Conversation, Identity, Method, Reply, Transport, Turn, Verdict,
+    Anonymous, Answer, Change, Conversation, Identity, Method, Naming, Reply, Transport, Turn,
+    Verdict,
 };
 use crate::failure::Reason;
 
@@ -73,31 +75,76 @@ fn play_event(
 
 const FIND: &str = "GET /contacts/find_by_external_id/u_42";
 
-#[test]
-fn a_dozen_events_as_the_destination_gets_them() {
-    let told = |event: &LifecycleEvent| event.event_type != EventType::CustomerMerged;
-    for event in dozen().into_iter().filter(told) {
-        let mut visit = begin(&workspace(), &event);
-        let mut requests = vec![shown(&visit.begin())];
+fn named(naming: Naming) -> Intercom {
+    let names = Names { naming, ..Names::default() };
+    Intercom { names, ..workspace() }
+}
+
+/// Each event with its requests, a line each, or with why there are none.
+fn told(naming: Naming) -> String {
+    let workspace = named(naming);
+    let mut lines = Vec::new();
+    for event in of_every_type() {
+        let (ours, theirs) = (event.event_type, &event.provider_event_type);
+        lines.push(format!("{ours} ({} {theirs})", event.provider.name()));
+        let delivery = match workspace.plan(&event) {
+            Plan::Skip(skip) => {
+                lines.push(format!("  skipped: {skip}"));
+                continue;
+            }
+            Plan::Send(delivery) => delivery,
+        };
+        workspace.forget();
+        let mut visit = workspace.converse(vec![delivery]);
+        let mut request = visit.begin();
         let mut answer = reply(404, &json!({}));
-        while let Turn::Ask(request) = visit.judge(&answer) {
-            requests.push(shown(&request));
+        loop {
+            let body = request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            lines.push(format!("  {:?} {} {body}", request.method, request.path));
+            match visit.judge(&answer) {
+                Turn::Ask(next) => request = next,
+                Turn::Over(_) => break,
+            }
             answer = contact("c1");
         }
-        let text = serde_json::to_string_pretty(&requests).unwrap();
-        insta::assert_snapshot!(event.event_type.name(), text);
     }
+    lines.join("\n").replace(" \n", "\n")
 }
 
 #[test]
-fn what_only_says_who_somebody_is_updates_the_contact_and_is_no_event() {
-    for event_type in [EventType::CustomerCreated, EventType::CustomerUpdated] {
-        let mut visit = begin(&workspace(), &event(event_type));
-        assert_eq!(visit.begin().path, "/contacts/find_by_external_id/u_42");
-        let Turn::Ask(update) = visit.judge(&contact("c1")) else { panic!("an update") };
-        assert_eq!((update.method, update.path.as_str()), (Method::Put, "/contacts/c1"));
-        let Turn::Over(verdicts) = visit.judge(&contact("c1")) else { panic!("no event") };
-        assert_eq!(verdicts, [Verdict::Delivered]);
+fn every_type_as_the_destination_gets_it_in_our_words() {
+    insta::assert_snapshot!("unified", told(Naming::Unified));
+}
+
+#[test]
+fn every_type_as_the_destination_gets_it_in_the_providers_words() {
+    insta::assert_snapshot!("provider", told(Naming::Provider));
+}
+
+/// The event's request when it is new to an unknown contact.
+fn recorded(workspace: &Intercom, event: &LifecycleEvent) -> Value {
+    workspace.forget();
+    let mut visit = begin(workspace, event);
+    let _find = visit.begin();
+    let Turn::Ask(_) = visit.judge(&reply(404, &json!({}))) else { panic!("no create") };
+    let Turn::Ask(record) = visit.judge(&contact("c1")) else { panic!("no event") };
+    shown(&record)["body"].take()
+}
+
+#[test]
+fn a_name_that_was_chosen_stays_as_it_is_and_what_went_back_is_still_a_refund() {
+    let mut workspace = workspace();
+    let chosen = |name: &str| Change::Renamed(name.to_owned());
+    let changes = [("expires_at", chosen("ends")), ("amount", chosen("value"))];
+    workspace.names.attributes = changes.into_iter().chain([("plan_id", Change::Off)]).collect();
+    let mut event = event(EventType::PaymentRefunded);
+    for (amount, name) in [(1_499, "value"), (-1_499, "refund")] {
+        event.money = Some(Money::minor(amount, "USD"));
+        let metadata = &recorded(&workspace, &event)["metadata"];
+        assert_eq!(metadata[name], json!({"amount": 1_499, "currency": "usd"}));
+        let end = event.subscription.as_ref().and_then(|one| one.expires_at);
+        assert_eq!(metadata["ends"], json!(end.map(Timestamp::seconds)));
+        assert!(metadata.get("plan_id").is_none());
     }
 }
 
@@ -272,16 +319,21 @@ fn every_class_of_answer_has_its_meaning() {
 
 #[test]
 fn all_attributes_in_use_are_declared() {
-    let declared = workspace().declarations(["stripe-main"]);
-    let told = |event: &LifecycleEvent| event.event_type != EventType::CustomerMerged;
-    for event in dozen().into_iter().filter(told) {
-        let mut visit = begin(&workspace(), &event);
-        let _ = visit.begin();
-        let Turn::Ask(create) = visit.judge(&reply(404, &json!({}))) else { panic!("over") };
-        let body = shown(&create);
-        let Some(custom) = body["body"]["custom_attributes"].as_object() else { continue };
-        for name in custom.keys() {
-            assert!(declared.iter().any(|(declared, _)| declared == name), "{name}");
+    let sources = Provider::iter().map(|provider| (provider.name(), provider));
+    for naming in [Naming::Unified, Naming::Provider] {
+        let workspace = named(naming);
+        let declared = workspace.declarations(sources.clone());
+        for event in of_every_type() {
+            let Plan::Send(delivery) = workspace.plan(&event) else { continue };
+            workspace.forget();
+            let mut visit = workspace.converse(vec![delivery]);
+            let _ = visit.begin();
+            let Turn::Ask(create) = visit.judge(&reply(404, &json!({}))) else { panic!("over") };
+            let body = shown(&create);
+            let Some(custom) = body["body"]["custom_attributes"].as_object() else { continue };
+            for name in custom.keys() {
+                assert!(declared.iter().any(|(declared, _)| declared == name), "{name}");
+            }
         }
     }
 }

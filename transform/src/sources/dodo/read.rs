@@ -45,6 +45,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         subscription: None,
         before: None,
         money: None,
+        payment: None,
         offer: None,
         transfer: None,
         reason: None,

@@ -84,6 +84,7 @@ fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name:
         subscription,
         before: None,
         money: event.money,
+        payment: event.payment,
         offer: event.offer,
         transfer: event.transfer,
         reason: event.reason,

@@ -3,7 +3,7 @@
 //! Required are `type`, `occurred_at` and `subscriber.id`. Moments are RFC 3339 text or milliseconds
 //! since the epoch; amounts are whole minor units, as everywhere in the lifecycle event.
 
-use schemas::event::{LifecycleEvent, Offer, Subscriber, Subscription, Transfer};
+use schemas::event::{LifecycleEvent, Offer, Payment, Subscriber, Subscription, Transfer};
 use schemas::{Environment, EventType, Money, Provider, Timestamp};
 use serde_json::Value;
 
@@ -45,6 +45,7 @@ pub(super) fn event(
         subscriber: subscriber(raw, &body, settings)?,
         subscription: subscription(&body)?,
         money: money(&body, "/money")?,
+        payment: payment(&body)?,
         offer: offer(&body)?,
         transfer: transfer(&body)?,
         reason: body.text("/reason").map(str::to_owned),
@@ -86,6 +87,7 @@ fn subscription(body: &Fields<'_>) -> Result<Option<Subscription>, Unreadable> {
         id: told.require("/id", told.word("/id"))?.to_owned(),
         product_id: word(&told, "/product_id")?,
         plan_id: word(&told, "/plan_id")?,
+        billing_period: word(&told, "/billing_period")?,
         price: money(&told, "/price")?,
         quantity: told.integer("/quantity")?,
         entitlements: words(&told, "/entitlements"),
@@ -105,6 +107,16 @@ fn subscription(body: &Fields<'_>) -> Result<Option<Subscription>, Unreadable> {
         cancel_reason: word(&told, "/cancel_reason")?,
         expiration_reason: word(&told, "/expiration_reason")?,
     }))
+}
+
+fn payment(body: &Fields<'_>) -> Result<Option<Payment>, Unreadable> {
+    match (body.object("/payment"), body.value("/payment")) {
+        (Some(told), _) => {
+            Ok(Some(Payment { id: word(&told, "/id")?, method: word(&told, "/method")? }))
+        }
+        (None, Some(_)) => Err(body.problem("/payment", "not an object")),
+        (None, None) => Ok(None),
+    }
 }
 
 fn offer(body: &Fields<'_>) -> Result<Option<Offer>, Unreadable> {

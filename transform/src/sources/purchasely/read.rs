@@ -81,6 +81,7 @@ fn facts(
         subscription: subscription(body, raw.event_type, one_time)?,
         before: None,
         money: if moves_money { amount(body, "amount")? } else { None },
+        payment: None,
         offer: offer(body, raw.event_type)?,
         transfer: transfer(body, raw.subscriber_id)?,
         reason: None,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::{Offer, Subscription, Transfer};
+use schemas::event::{Offer, Payment, Subscription, Transfer};
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money};
@@ -65,6 +65,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         subscription,
         before: None,
         money: money(&event)?,
+        payment: payment(&event)?,
         offer: offer(&event, period_type),
         transfer,
         reason: reason.map(str::to_owned),
@@ -72,6 +73,12 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         traceparent: raw.traceparent.map(str::to_owned),
         hand_over: None,
     })
+}
+
+/// The store's transaction.
+fn payment(event: &Fields<'_>) -> Result<Option<Payment>, Unreadable> {
+    let id = event.word("/transaction_id")?.map(str::to_owned);
+    Ok(id.map(|id| Payment { id: Some(id), method: None }))
 }
 
 /// Which subscription it speaks of, and how it shows it. Only a purchase moves the product, the price

@@ -112,6 +112,7 @@ impl Happening<'_> {
         if plan_known && !starts && self.facts.provider_event_type != "subscription.plan_changed" {
             next.current.product_id = before.product_id;
             next.current.price = before.price;
+            next.current.billing_period = before.billing_period;
             next.current.quantity = before.quantity;
         } else if let Some(rate) = self.facts.details.get(detail::RATE) {
             next.told.insert(detail::RATE.to_owned(), rate.clone());

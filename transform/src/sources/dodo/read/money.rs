@@ -1,5 +1,6 @@
 //! Payments, refunds and disputes.
 
+use schemas::event::Payment;
 use schemas::state::Facts;
 use serde_json::Value;
 
@@ -21,6 +22,10 @@ pub(super) fn payment(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unread
         facts.details.insert(detail::RECURRING.to_owned(), String::new());
     }
     facts.subscription = named.map(named_only);
+    facts.payment = Some(Payment {
+        id: data.word("/payment_id")?.map(str::to_owned),
+        method: data.word("/payment_method")?.map(str::to_owned),
+    });
     Ok(())
 }
 

@@ -75,6 +75,7 @@ fn shown(
         price,
         quantity: data.integer("/quantity")?,
         store: Some(Store::Dodo),
+        billing_period: billing_period(data)?,
         started_at,
         period_start: data.rfc3339("/previous_billing_date")?,
         period_end,
@@ -89,6 +90,13 @@ fn shown(
 
 fn trial_end(start: Timestamp, days: i64) -> Option<Timestamp> {
     (1..=36_500).contains(&days).then(|| start.plus_millis(days * DAY))
+}
+
+/// How often it is paid for; nothing is said in a unit that is not known.
+fn billing_period(data: &Fields<'_>) -> Result<Option<String>, Unreadable> {
+    let unit = data.word("/payment_frequency_interval")?.and_then(Unit::parse);
+    let count = data.integer("/payment_frequency_count")?.unwrap_or(1);
+    Ok(unit.and_then(|unit| unit.duration(count)))
 }
 
 /// What it costs a month. The amount is what each payment charges, so the quantity is already in it.
