@@ -134,6 +134,16 @@ fn what_is_required_is_insisted_on() {
         ("/subscription/id", Value::Null, "parked: /subscription/id: missing"),
         ("/subscription", json!("sub-88"), "parked: /subscription: not an object"),
         ("/money/amount", json!(1.5), "parked: /money/amount: not a whole number of minor units"),
+        (
+            "/subscription/period_end",
+            json!(1),
+            "parked: /subscription/period_end: the end of a negative period",
+        ),
+        (
+            "/subscriber/aliases",
+            json!(vec!["x"; 10_000]),
+            "parked: /subscriber/aliases: an absurdly long list",
+        ),
         ("/money/exponent", json!(40), "parked: /money/exponent: absurd"),
         ("/type", json!("invented_in_2031"), "ignored: unknown_event_type"),
         ("/subscription/status", json!("floating"), "subscription_renewed => active"),

@@ -11,7 +11,7 @@ use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money, Timestamp};
 
-use super::super::json::{Fields, Read, parse};
+use super::super::json::{Fields, Read, is_currency, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::meaning::{TREATMENTS, offer_event};
 use super::{detail, rank};
@@ -126,6 +126,11 @@ fn subscription(
     }
     let period_type = body.word("/offer_type")?.map(period_type);
     let provider_status = body.word("/subscription_status")?;
+    let purchased_at = moment(body, "purchased_at")?;
+    if !matches!(provider_status, Some("DEACTIVATED" | "REVOKED")) {
+        // The renewal of what is over may have been due before it was bought for the last time.
+        body.insist_on_order(purchased_at, renews_at, "/next_renewal_at")?;
+    }
     let shown = Subscription {
         id: id.to_owned(),
         product_id: first_word(body, &["/product", "/store_product_id"])?,
@@ -134,7 +139,7 @@ fn subscription(
         store: body.word("/store")?.map(store),
         period_type,
         started_at: moment(body, "original_purchased_at")?,
-        period_start: moment(body, "purchased_at")?,
+        period_start: purchased_at,
         period_end: renews_at,
         expires_at,
         grace_expires_at: moment(body, "grace_period_expires_at")?,
@@ -176,8 +181,7 @@ fn amount(body: &Fields<'_>, name: &str) -> Read<Money> {
     let in_app_currency =
         names.into_iter().flatten().filter(|(_, value)| !value.is_null()).find_map(|(field, _)| {
             let code = field.strip_prefix(&prefix)?;
-            let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
-            is_code.then_some((field, code))
+            is_currency(code).then_some((field, code))
         });
     match in_app_currency {
         Some((field, code)) => body.major(&format!("/{field}"), code),

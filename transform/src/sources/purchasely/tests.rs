@@ -383,6 +383,10 @@ fn what_cannot_be_read_is_parked_and_another_version_ignored() {
             json!({"purchasely_subscription_id": null, "store_original_transaction_id": null}),
             "parked: /purchasely_subscription_id: missing, and no transaction of the store either",
         ),
+        (
+            json!({"next_renewal_at_ms": 1}),
+            "parked: /next_renewal_at: the end of a negative period",
+        ),
         (json!({"api_version": 4}), "ignored: unsupported_api_version"),
     ] {
         expect(&[(payload("subscription_started", &changes), expected)]);

@@ -589,6 +589,17 @@ fn what_cannot_be_read_is_parked_with_its_place_and_what_is_missing_is_not() {
         json!({"price_in_purchased_currency": "much"}),
         "/event/price_in_purchased_currency: not an amount",
     );
+    parked(
+        "initial_purchase",
+        json!({"expiration_at_ms": START - 1, "purchased_at_ms": START}),
+        "/event/expiration_at_ms: the end of a negative period",
+    );
+    parked(
+        "renewal",
+        json!({"aliases": vec!["x"; 10_000]}),
+        "/event/aliases: an absurdly long list",
+    );
+    parked("renewal", json!({"entitlement_ids": "pro"}), "/event/entitlement_ids: not a list");
     parked("transfer", NONE, "/event/transferred_from: transfers are not handled yet");
     let bare = json!({"event": {"event_timestamp_ms": START, "product_id": "studio.monthly"}});
     assert_eq!(story().tell("RENEWAL", &bare), "subscription_renewed => active");
@@ -598,7 +609,8 @@ fn what_cannot_be_read_is_parked_with_its_place_and_what_is_missing_is_not() {
 #[test]
 fn words_of_a_later_version_never_park() {
     let changes = json!({"store": "MOON_STORE", "period_type": "LUNAR", "environment": "STAGING",
-        "cancel_reason": "BOREDOM", "new_field": {"deep": []}});
+        "cancel_reason": "BOREDOM", "currency": "MOONS", "presented_offering_id": "",
+        "offer_code": "", "new_field": {"deep": []}});
     expect(&[("cancellation", changes.clone(), "renewal_disabled => cancelled")]);
     let facts = story().facts("CANCELLATION", &payload("cancellation", &changes));
     assert_eq!(facts.environment, Environment::Unknown);

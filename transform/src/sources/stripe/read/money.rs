@@ -9,6 +9,9 @@ use super::super::super::json::Fields;
 use super::super::detail;
 use super::named_only;
 
+/// Most refunds of one charge that are believed (a page of Stripe's lists has 100 at most).
+const MOST_REFUNDS: usize = 100;
+
 /// An invoice: what was paid of it, or what is due; Basil moved the subscription into `parent`.
 pub(super) fn invoice(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     let amount = match facts.provider_event_type.as_str() {
@@ -32,7 +35,7 @@ pub(super) fn checkout(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unr
     let paid = object.word("/payment_status")? == Some("paid");
     let one_time = object.word("/mode")? == Some("payment");
     if let Some(currency) = object.currency("/currency")? {
-        facts.money = object.minor("/amount_total", currency)?;
+        facts.money = object.magnitude("/amount_total", currency)?;
     }
     facts.subscription = object.reference("/subscription")?.map(named_only);
     if one_time && paid && object.reference("/invoice")?.is_none() {
@@ -52,11 +55,12 @@ pub(super) fn charge_refund(
     let currency = object.require("/currency", object.currency("/currency"))?;
     let total = required_money(object, "/amount_refunded")?;
     let before = match previous {
-        Some(previous) => previous.minor("/amount_refunded", currency)?,
+        Some(previous) => previous.magnitude("/amount_refunded", currency)?,
         None => None,
     };
-    let latest = object.elements("/refunds/data").next();
-    let returned = match (before, &latest) {
+    let listed = object.list("/refunds/data", MOST_REFUNDS)?;
+    let latest = listed.first();
+    let returned = match (before, latest) {
         (Some(before), _) => total.amount.saturating_sub(before.amount),
         (None, Some(latest)) => required_money(latest, "/amount")?.amount,
         (None, None) => total.amount,
@@ -89,5 +93,5 @@ pub(super) fn dispute(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unre
 
 fn required_money(object: &Fields<'_>, pointer: &str) -> Result<Money, Unreadable> {
     let currency = object.require("/currency", object.currency("/currency"))?;
-    object.require(pointer, object.minor(pointer, currency))
+    object.require(pointer, object.magnitude(pointer, currency))
 }
