@@ -15,6 +15,7 @@ use super::restore::{Restorer, TakenOver, Tenure as Ownership};
 use super::{Shared, Worker};
 use crate::line::Line;
 use crate::record::Raw;
+use crate::sources::advice::{Advice, Adviser};
 use crate::state::{Batch, Change, MemoryStore};
 
 /// A partition in this worker's hands.
@@ -36,6 +37,7 @@ pub(super) struct Tenure<'a> {
     held: BTreeMap<i32, Held>,
     agenda: Agenda,
     paused: bool,
+    adviser: Adviser,
 }
 
 impl<'a> Tenure<'a> {
@@ -57,6 +59,7 @@ impl<'a> Tenure<'a> {
             held: BTreeMap::new(),
             agenda: Agenda::new(*bounds),
             paused: false,
+            adviser: Adviser::default(),
         })
     }
 
@@ -256,6 +259,9 @@ impl<'a> Tenure<'a> {
                 held.touched = false;
                 let tally = held.line.committed(Batch { changes, checkpoint })?;
                 self.worker.shared.metrics.done(&tally);
+                for Advice { source, reason, remedy } in self.adviser.news(&tally) {
+                    tracing::warn!(source, reason, remedy, "webhooks of this source are ignored");
+                }
                 self.worker.shared.metrics.waiting(partition, held.line.waiting());
             }
         }

@@ -11,6 +11,7 @@ use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money, Timestamp};
 
+use super::super::advice::UNSUPPORTED_API_VERSION;
 use super::super::json::{Fields, Read, is_currency, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::meaning::{TREATMENTS, offer_event};
@@ -27,7 +28,7 @@ pub(super) fn read(raw: &RawView<'_>, settings: &SourceSettings) -> Reading {
     };
     let body = Fields::of(&payload);
     if is_another_version(&body) {
-        return Reading::Ignored("unsupported_api_version");
+        return Reading::Ignored(UNSUPPORTED_API_VERSION);
     }
     let also = settings.also.iter().any(|listed| listed == raw.event_type);
     match TREATMENTS.iter().find(|(name, _)| *name == raw.event_type) {
