@@ -1,0 +1,86 @@
+//! Takes records through a line, as a worker would, and keeps what came of them.
+
+use std::time::Duration;
+
+use ingest::envelope::RawRecord;
+use schemas::codec::{Codec, Framing};
+use schemas::headers::{Header, tick};
+use schemas::state::SubscriberState;
+use schemas::{LifecycleEvent, Timestamp};
+use transform::line::Line;
+use transform::record::Raw;
+use transform::rules::Rules;
+use transform::sources::Sources;
+use transform::state::{Batch, MemoryStore};
+use transform::tally::Tally;
+
+/// How long events wait for earlier ones, as configured by default.
+pub(crate) const WINDOW: Duration = Duration::from_secs(2);
+const MEMORY: Duration = Duration::from_hours(35 * 24);
+const LARGEST_MESSAGE: usize = (1 << 20) + (64 << 10);
+
+/// A line with its own clock.
+pub(crate) struct Teller {
+    rules: Rules,
+    line: Line<MemoryStore>,
+    /// What the changelog says by now.
+    log: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+    offset: i64,
+}
+
+/// What a record led to.
+pub(crate) struct Came {
+    pub(crate) events: Vec<LifecycleEvent>,
+    /// Path and problem.
+    pub(crate) parked: Option<String>,
+    pub(crate) tally: Tally,
+}
+
+impl Teller {
+    pub(crate) fn new(sources: Sources, window: Duration) -> Self {
+        let rules = Rules::new(sources, window, MEMORY, LARGEST_MESSAGE).unwrap();
+        let line = Line::restored(MemoryStore::default(), 0, Duration::ZERO, &rules).unwrap();
+        Self { rules, line, log: std::collections::BTreeMap::new(), offset: 0 }
+    }
+
+    /// Takes a record that the broker appended at `at`.
+    pub(crate) fn take(&mut self, record: &RawRecord, at: Timestamp) -> Came {
+        self.take_raw(Some(&record.key), Some(&record.body), &record.headers.to_headers(), at)
+    }
+
+    /// Lets time pass until `at`.
+    pub(crate) fn tick(&mut self, at: Timestamp) -> Came {
+        self.take_raw(None, None, &tick(), at)
+    }
+
+    fn take_raw(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+        appended_at: Timestamp,
+    ) -> Came {
+        let raw = Raw { offset: self.offset, appended_at, key, value, headers };
+        self.offset += 1;
+        let taken = self.line.take(&raw, Duration::ZERO, &self.rules).unwrap();
+        let changes = self.line.changes(&self.rules).unwrap();
+        for change in &changes {
+            self.log.insert(change.key.clone(), change.value.clone().unwrap());
+        }
+        let tally = self.line.committed(Batch { changes, checkpoint: self.offset }).unwrap();
+        Came {
+            events: taken.events.into_iter().map(|emission| emission.event).collect(),
+            parked: taken.parked.map(|parking| parking.message),
+            tally,
+        }
+    }
+
+    /// What is known of everybody.
+    pub(crate) fn states(&self) -> Vec<(String, SubscriberState)> {
+        let codec = Codec::<SubscriberState>::new(Framing::SingleObject).unwrap();
+        let known = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+            (String::from_utf8(key.clone()).unwrap(), codec.decode(value).unwrap())
+        };
+        self.log.iter().map(known).collect()
+    }
+}
