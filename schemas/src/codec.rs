@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::LifecycleEvent;
-use crate::state::{PartitionRecord, SubscriberState};
+use crate::state::{Moved, PartitionRecord, SubscriberState};
 
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const CONFLUENT: u8 = 0x00;
@@ -65,7 +65,15 @@ impl Described for LifecycleEvent {
 
 impl Described for SubscriberState {
     const NAME: &'static str = "subscriber state";
-    const VERSIONS: &'static [&'static str] = &[include_str!("../subscriber_state.avsc")];
+    const VERSIONS: &'static [&'static str] = &[
+        include_str!("../released/subscriber_state.1.avsc"),
+        include_str!("../subscriber_state.avsc"),
+    ];
+}
+
+impl Described for Moved {
+    const NAME: &'static str = "list of moved subscriptions";
+    const VERSIONS: &'static [&'static str] = &[include_str!("../moved.avsc")];
 }
 
 impl Described for PartitionRecord {
@@ -209,9 +217,11 @@ fn fingerprint(schema: &Schema) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::Header;
     use crate::samples::{bare_event, full_event};
     use crate::state::{
-        Facts, Held, Identity, OrderKey, SubscriptionFacts, SubscriptionState, Total,
+        Facts, HandOver, Held, Identity, KeptRecord, Left, OrderKey, Role, SubscriptionFacts,
+        SubscriptionState, Total,
     };
     use crate::{Environment, Timestamp};
     use apache_avro::types::Value;
@@ -234,6 +244,29 @@ mod tests {
             cancel_scheduled: Some(true),
             collection_paused: Some(false),
         };
+        let known = SubscriptionState {
+            environment: Environment::Production,
+            current: subscription,
+            provider_status: Some("active".to_owned()),
+            cancel_scheduled: true,
+            collection_paused: false,
+            trial_open: true,
+            intro_open: false,
+            in_grace: true,
+            in_billing_retry: false,
+            paused: true,
+            ended: false,
+            pending_product: Some("prod_2".to_owned()),
+            told: event.subscriber.attributes.clone(),
+            facts_at: Timestamp::from_millis(5),
+            owned_since: Timestamp::from_millis(4),
+        };
+        let record = KeptRecord {
+            offset: 3,
+            appended_at: event.received_at,
+            headers: vec![Header::text("ce_id", "evt_8")],
+            value: b"{}".to_vec(),
+        };
         let facts = Facts {
             provider_event_id: "evt_8".to_owned(),
             provider_event_type: "invoice.paid".to_owned(),
@@ -250,6 +283,7 @@ mod tests {
             reason: Some("why".to_owned()),
             details: event.subscriber.attributes.clone(),
             traceparent: Some("00-1-2-01".to_owned()),
+            hand_over: Some(HandOver { role: Role::Forward, record: record.clone() }),
         };
         SubscriberState {
             sequence: 9,
@@ -260,28 +294,23 @@ mod tests {
                 rank: 1,
                 provider_event_id: "evt_7".to_owned(),
             }),
-            subscriptions: vec![SubscriptionState {
-                environment: Environment::Production,
-                current: subscription,
-                provider_status: Some("active".to_owned()),
-                cancel_scheduled: true,
-                collection_paused: false,
-                trial_open: true,
-                intro_open: false,
-                in_grace: true,
-                in_billing_retry: false,
-                paused: true,
-                ended: false,
-                pending_product: Some("prod_2".to_owned()),
-                told: event.subscriber.attributes.clone(),
-                facts_at: Timestamp::from_millis(5),
-            }],
+            subscriptions: vec![known],
             identity,
             totals: vec![Total {
                 environment: Environment::Production,
                 sum: event.money.clone().unwrap(),
             }],
             seconds: vec![1, 2],
+            waiting: vec![record],
+            left: vec![Left {
+                occurred_at: event.occurred_at,
+                noted_at: event.received_at,
+                environment: Environment::Production,
+                to: "app/b".to_owned(),
+                subscriptions: vec!["sub_1".to_owned()],
+            }],
+            told: event.subscriber.attributes.clone(),
+            links_announced_at: Some(event.received_at),
         }
     }
 
@@ -300,6 +329,10 @@ mod tests {
         survives(&bare_event());
         survives(&full_state());
         survives(&SubscriberState::default());
+        survives(&Moved {
+            effective_at: Timestamp::from_millis(7),
+            subscriptions: full_state().subscriptions,
+        });
         survives(&PartitionRecord {
             incarnation: "i".to_owned(),
             next_raw_offset: 4,

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::codec::Described;
     use crate::event::LifecycleEvent;
-    use crate::state::{PartitionRecord, SubscriberState};
+    use crate::state::{Moved, PartitionRecord, SubscriberState};
 
     const EVENT: &str = include_str!("../lifecycle_event.avsc");
 
@@ -83,9 +83,12 @@ mod tests {
 
     #[test]
     fn every_released_version_can_follow_and_precede_every_other() {
-        for versions in
-            [LifecycleEvent::VERSIONS, SubscriberState::VERSIONS, PartitionRecord::VERSIONS]
-        {
+        for versions in [
+            LifecycleEvent::VERSIONS,
+            SubscriberState::VERSIONS,
+            PartitionRecord::VERSIONS,
+            Moved::VERSIONS,
+        ] {
             for old in versions {
                 for new in versions {
                     gate(old, new).unwrap();

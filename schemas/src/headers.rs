@@ -4,14 +4,19 @@
 //! another. Values are UTF-8 text. Headers that a set does not know are left alone: a record that is
 //! moved keeps what its producer gave it.
 
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
+
 use crate::time::Timestamp;
 
 /// One Kafka header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Header")]
 pub struct Header {
     /// Its name.
     pub name: String,
     /// Its value, as bytes.
+    #[serde(with = "serde_bytes")]
     pub value: Vec<u8>,
 }
 
@@ -41,7 +46,10 @@ const TIME: &str = "ce_time";
 const CONTENT_TYPE: &str = "content-type";
 const TRACEPARENT: &str = "traceparent";
 const REKEYED: &str = "tributary-rekeyed";
+const STAGE: &str = "tributary-stage";
+const MOVED: &str = "tributary-moved";
 const TICK: &str = "tributary-tick";
+const WAITS: &str = "tributary-waits";
 const REASON: &str = "tributary-reason";
 const ATTEMPTS: &str = "tributary-attempts";
 const FIRST_FAILURE: &str = "tributary-first-failure";
@@ -148,6 +156,77 @@ impl RawHeaders {
     }
 }
 
+/// How far a re-keyed record has come. A copy always has a later stage than the record it is a copy of,
+/// so that no record is copied for ever; forwards follow each other by the moment they take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Stage {
+    /// To whom a link said the record belongs.
+    Alias,
+    /// To the same key once more: it has turned out to be the sender of this transfer.
+    Sender,
+    /// To the person a transfer names as its receiver.
+    Receiver,
+    /// To the receiver as it is known by now, be it by another id.
+    ReceiverAlias,
+    /// On to the person to whom the receiver had passed everything before.
+    Forward,
+    /// To that person as it is known by now.
+    ForwardAlias,
+}
+
+impl Stage {
+    /// The word in the header.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What a re-keyed copy says about where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RekeyedHeaders {
+    /// Partition of the record this is a copy of.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// How far this copy has come.
+    pub stage: Stage,
+    /// What a transfer brings, encoded; only from the receiver's stage on.
+    pub moved: Option<Vec<u8>>,
+}
+
+impl RekeyedHeaders {
+    /// The record's headers with this origin in place of an older one.
+    pub fn onto(&self, original: &[Header]) -> Vec<Header> {
+        let mut headers = without(original, &[REKEYED, STAGE, MOVED]);
+        headers.push(Header::text(REKEYED, format!("{}/{}", self.partition, self.offset)));
+        headers.push(Header::text(STAGE, self.stage.name()));
+        let moved = self.moved.clone();
+        headers.extend(moved.map(|value| Header { name: MOVED.to_owned(), value }));
+        headers
+    }
+
+    /// Reads where a record comes from; `None` for one that is no copy.
+    pub fn from_headers(headers: &[Header]) -> Result<Option<Self>, HeaderError> {
+        let Some(stage) = parse(headers, STAGE)? else { return Ok(None) };
+        let origin = need(headers, REKEYED)?.split_once('/');
+        let origin = origin
+            .and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+        let (partition, offset) = origin.ok_or(HeaderError::Malformed(REKEYED))?;
+        let moved = headers.iter().rev().find(|header| header.name == MOVED);
+        let moved = moved.map(|header| header.value.clone());
+        Ok(Some(Self { partition, offset, stage, moved }))
+    }
+}
+
+/// The headers with another event id: what a person is told because of somebody else's transfer is an
+/// event of its own.
+pub fn with_event_id(original: &[Header], id: &str) -> Vec<Header> {
+    let mut headers = without(original, &[ID]);
+    headers.push(Header::text(ID, id));
+    headers
+}
+
 /// The header of a tick: a record without meaning whose append time lets held events go.
 pub fn tick() -> Vec<Header> {
     vec![Header::text(TICK, "1")]
@@ -156,6 +235,17 @@ pub fn tick() -> Vec<Header> {
 /// Whether the record is a tick.
 pub fn is_tick(headers: &[Header]) -> bool {
     headers.iter().any(|header| header.name == TICK)
+}
+
+/// The header of a state in which something waits, for its time or for a link: whoever restores it finds
+/// it without reading every state.
+pub fn waits() -> Vec<Header> {
+    vec![Header::text(WAITS, "1")]
+}
+
+/// Whether something waits in the state.
+pub fn is_waiting(headers: &[Header]) -> bool {
+    headers.iter().any(|header| header.name == WAITS)
 }
 
 /// Headers of a record on `subscriptions.events`, for readers that route without decoding.
@@ -380,6 +470,19 @@ mod tests {
         }
 
         #[test]
+        fn origins_survive_the_wire_and_a_second_copy_names_the_first(
+            partition in 0_i32..100, offset in 0_i64..1_000_000, moved: Option<Vec<u8>>,
+        ) {
+            let first = RekeyedHeaders { partition: 0, offset: 1, stage: Stage::Alias, moved: None };
+            let second = RekeyedHeaders { partition, offset, stage: Stage::ReceiverAlias, moved };
+            let own = vec![Header::text("x-theirs", "kept")];
+            let twice = second.onto(&first.onto(&own));
+            prop_assert_eq!(RekeyedHeaders::from_headers(&twice), Ok(Some(second)));
+            prop_assert_eq!(RekeyedHeaders::from_headers(&own), Ok(None));
+            prop_assert!(twice.contains(&own[0]));
+        }
+
+        #[test]
         fn dead_letters_survive_the_wire_and_a_second_end_replaces_the_first(
             first in any_parked(), second in any_parked(),
         ) {
@@ -406,6 +509,23 @@ mod tests {
         assert_eq!(RawHeaders::from_headers(&[]), Err(HeaderError::Missing("ce_id")));
         let broken = [Header { name: "ce_id".to_owned(), value: vec![0xff] }];
         assert_eq!(RawHeaders::from_headers(&broken), Err(HeaderError::Malformed("ce_id")));
+    }
+
+    #[test]
+    fn an_origin_that_cannot_be_understood_is_never_taken_for_none() {
+        let stage = |word: &str| Header::text("tributary-stage", word);
+        let read = RekeyedHeaders::from_headers;
+        assert_eq!(read(&[stage("later")]), Err(HeaderError::Malformed("tributary-stage")));
+        assert_eq!(read(&[stage("alias")]), Err(HeaderError::Missing("tributary-rekeyed")));
+        let nowhere = [stage("alias"), Header::text("tributary-rekeyed", "7")];
+        assert_eq!(read(&nowhere), Err(HeaderError::Malformed("tributary-rekeyed")));
+    }
+
+    #[test]
+    fn an_event_id_is_replaced_and_the_rest_is_kept() {
+        let own = [Header::text("x-theirs", "kept"), Header::text("ce_id", "X")];
+        let headers = with_event_id(&own, "X>b");
+        assert_eq!(headers, [own[0].clone(), Header::text("ce_id", "X>b")]);
     }
 
     #[test]

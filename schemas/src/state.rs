@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Offer, Subscription, Transfer};
+use crate::headers::Header;
 use crate::money::Money;
 use crate::time::Timestamp;
 use crate::vocabulary::Environment;
@@ -34,6 +35,76 @@ pub struct SubscriberState {
     pub totals: Vec<Total>,
     /// The latest distinct seconds handed out, ascending, at most 64.
     pub seconds: Vec<i64>,
+    /// Records of this key that wait to learn whose they are, in order of offset.
+    #[serde(default)]
+    pub waiting: Vec<KeptRecord>,
+    /// Transfers by which subscriptions left, in the order in which they were processed.
+    #[serde(default)]
+    pub left: Vec<Left>,
+    /// Facts about the subscriber already told that must not be told twice.
+    #[serde(default)]
+    pub told: BTreeMap<String, String>,
+    /// When the subscriber's other ids were announced as links for the last time.
+    #[serde(default)]
+    pub links_announced_at: Option<Timestamp>,
+}
+
+/// A record of `subscriptions.raw`, kept as it was.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "KeptRecord")]
+pub struct KeptRecord {
+    /// Its offset in its partition.
+    pub offset: i64,
+    /// When the raw topic took it in (the broker's clock).
+    pub appended_at: Timestamp,
+    /// Its headers.
+    pub headers: Vec<Header>,
+    /// Its bytes.
+    #[serde(with = "serde_bytes")]
+    pub value: Vec<u8>,
+}
+
+/// Bodies name people, hence only the position is shown.
+impl std::fmt::Debug for KeptRecord {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("KeptRecord")
+            .field("offset", &self.offset)
+            .field("appended_at", &self.appended_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one transfer took away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Left")]
+pub struct Left {
+    /// When it took effect.
+    pub occurred_at: Timestamp,
+    /// When the raw topic took it in; forgotten some time after that.
+    pub noted_at: Timestamp,
+    /// Environments do not mix.
+    pub environment: Environment,
+    /// The subscriber key it was addressed to.
+    pub to: String,
+    /// Ids of what went with it.
+    pub subscriptions: Vec<String>,
+}
+
+/// In which role a subscriber meets a provider event. A transfer is one event that two people accept,
+/// and they may be the same person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename = "Role", rename_all = "snake_case")]
+pub enum Role {
+    /// It is about the subscriber.
+    #[default]
+    Own,
+    /// Subscriptions leave the subscriber.
+    Sender,
+    /// Subscriptions come to the subscriber.
+    Receiver,
+    /// Subscriptions come from somebody who had passed them on before they arrived there.
+    Forward,
 }
 
 /// Where an event stands among those of its subscriber: by time, then cause, then id.
@@ -58,7 +129,8 @@ pub struct Held {
     pub appended_at: Timestamp,
 }
 
-/// What was read from one raw record: all that mapping it needs, and never its bytes.
+/// What was read from one raw record: all that mapping it needs, and its bytes only where they have to
+/// go on to somebody else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "Facts")]
 pub struct Facts {
@@ -92,6 +164,19 @@ pub struct Facts {
     pub details: BTreeMap<String, String>,
     /// W3C trace context of the webhook.
     pub traceparent: Option<String>,
+    /// A transfer between two people, as one side of it.
+    #[serde(default)]
+    pub hand_over: Option<HandOver>,
+}
+
+/// One side of a transfer of subscriptions from one person to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "HandOver")]
+pub struct HandOver {
+    /// Which side.
+    pub role: Role,
+    /// The raw record, to be copied to whom it concerns next. Its headers say what came with it.
+    pub record: KeptRecord,
 }
 
 /// What one event says about a subscription. Absent means: the payload does not say.
@@ -145,6 +230,19 @@ pub struct SubscriptionState {
     pub told: BTreeMap<String, String>,
     /// When the latest facts occurred.
     pub facts_at: Timestamp,
+    /// When it became this subscriber's: by its first facts here, or by the transfer that brought it.
+    #[serde(default)]
+    pub owned_since: Timestamp,
+}
+
+/// What a transfer brings to its receiver: the header `tributary-moved`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Moved")]
+pub struct Moved {
+    /// When it takes effect for the receiver.
+    pub effective_at: Timestamp,
+    /// What it brings, as the sender knew it.
+    pub subscriptions: Vec<SubscriptionState>,
 }
 
 /// Who a subscriber is.

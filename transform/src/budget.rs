@@ -1,13 +1,18 @@
 //! How large a subscriber's state may become, so that it always fits a message.
 //!
 //! A message may have `ingest.max_body` + 64 KiB. Of that, a quarter at most is for the ids of provider
-//! events (12 bytes each, 8,192 of them at most), a quarter for held events, and the rest for
-//! subscriptions and identity, which never expire. With the default of 1 MiB these are 96 KiB, 272 KiB
-//! and the remaining 720 KiB: some 1,500 subscriptions of 500 bytes. No single event may say more than
-//! a sixteenth of a message (68 KiB), because what it says of the person and the subscription is kept,
-//! and a lifecycle event repeats it.
+//! events (12 bytes each, 8,192 of them at most), a quarter for held events, a quarter for
+//! subscriptions, and the rest for the identity. With the default of 1 MiB these are 96 KiB, 272 KiB
+//! and 272 KiB: some 500 subscriptions of 500 bytes. Of somebody with more, those that ended longest ago
+//! are forgotten, which is counted. A quarter is for records that wait for a link, 64 at most; under a
+//! key where some wait, nobody has a state yet. No single event may say more than a sixteenth of a
+//! message (68 KiB), because what it says of the person and the subscription is kept, and a lifecycle
+//! event repeats it; a transfer's own bytes count as what it says, because they go on to the receiver.
 
-use schemas::state::{Facts, Held, Identity, SubscriptionFacts};
+use schemas::event::Subscription;
+use schemas::state::{
+    Facts, Held, Identity, KeptRecord, SubscriberState, SubscriptionFacts, SubscriptionState,
+};
 
 /// Most ids of provider events, whatever the size of messages.
 const MOST_IDS: usize = 8_192;
@@ -17,6 +22,8 @@ const ID: usize = 12;
 const MOST_HELD: usize = 64;
 /// Bytes that an entry costs beyond its texts: numbers, times, lengths.
 const ENTRY: usize = 64;
+/// Most records that wait under one key, whatever their size.
+const MOST_WAITING: usize = 64;
 
 /// Limits of one subscriber's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,12 @@ pub struct Budget {
     pub held_bytes: usize,
     /// Bytes of what one event says.
     pub facts_bytes: usize,
+    /// Records that wait.
+    pub waiting: usize,
+    /// Bytes of all records that wait.
+    pub waiting_bytes: usize,
+    /// Bytes of all subscriptions.
+    pub subscription_bytes: usize,
 }
 
 impl Budget {
@@ -39,12 +52,36 @@ impl Budget {
             held: MOST_HELD,
             held_bytes: max_message_bytes / 4,
             facts_bytes: max_message_bytes / 16,
+            waiting: MOST_WAITING,
+            waiting_bytes: max_message_bytes / 4,
+            subscription_bytes: max_message_bytes / 4,
         }
     }
 
     /// Whether one event says more than an event may.
     pub fn is_exceeded_by(&self, facts: &Facts) -> bool {
         weight(facts) > self.facts_bytes
+    }
+
+    /// Whether one more record can wait beside those that do.
+    pub fn admits(&self, waiting: &[KeptRecord], next: &KeptRecord) -> bool {
+        let bytes: usize = waiting.iter().map(of_record).sum();
+        waiting.len() < self.waiting && bytes + of_record(next) <= self.waiting_bytes
+    }
+
+    /// Forgets subscriptions until the rest fits: the ended ones first, those with the oldest facts
+    /// first, and the last never. Returns how many were forgotten.
+    pub fn trim(&self, state: &mut SubscriberState) -> usize {
+        let known = &mut state.subscriptions;
+        let mut bytes: usize = known.iter().map(of_known).sum();
+        let mut forgotten = 0;
+        while bytes > self.subscription_bytes && known.len() > 1 {
+            let order = |(_, one): &(usize, &SubscriptionState)| (!one.ended, one.facts_at);
+            let Some((oldest, _)) = known.iter().enumerate().min_by_key(order) else { break };
+            bytes -= of_known(&known.remove(oldest));
+            forgotten += 1;
+        }
+        forgotten
     }
 
     /// How many of the first held events have to go for the rest to fit.
@@ -76,6 +113,12 @@ fn weight(facts: &Facts) -> usize {
         + of_person(&facts.person)
         + facts.subscription.as_ref().map_or(0, of_subscription)
         + facts.before.as_ref().map_or(0, of_subscription)
+        + facts.hand_over.as_ref().map_or(0, |one| of_record(&one.record))
+}
+
+fn of_record(record: &KeptRecord) -> usize {
+    let headers = record.headers.iter().map(|header| header.name.len() + header.value.len() + 8);
+    ENTRY + record.value.len() + headers.sum::<usize>()
 }
 
 fn of_person(person: &Identity) -> usize {
@@ -86,7 +129,17 @@ fn of_person(person: &Identity) -> usize {
 }
 
 fn of_subscription(facts: &SubscriptionFacts) -> usize {
-    let shown = &facts.shown;
+    of_shown(&facts.shown) + facts.provider_status.as_ref().map_or(0, String::len)
+}
+
+fn of_known(known: &SubscriptionState) -> usize {
+    let texts = [known.provider_status.as_ref(), known.pending_product.as_ref()];
+    of_shown(&known.current)
+        + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + pairs(&known.told)
+}
+
+fn of_shown(shown: &Subscription) -> usize {
     let texts = [
         Some(&shown.id),
         shown.product_id.as_ref(),
@@ -94,7 +147,6 @@ fn of_subscription(facts: &SubscriptionFacts) -> usize {
         shown.previous_product_id.as_ref(),
         shown.cancel_reason.as_ref(),
         shown.expiration_reason.as_ref(),
-        facts.provider_status.as_ref(),
     ];
     2 * ENTRY
         + texts.into_iter().flatten().map(String::len).sum::<usize>()

@@ -1,14 +1,12 @@
 //! From the operator's configuration to what the modules of this crate take.
 
-use std::time::Duration;
-
 use schemas::Environment;
 use schemas::codec::CodecError;
 use schemas::topics::{CatalogueError, Installation, MESSAGE_OVERHEAD, TopicSpec, catalogue};
 use service::config::{self, Config};
 use stream::Cluster;
 
-use crate::rules::Rules;
+use crate::rules::{Rules, Times};
 use crate::sources::{Source, SourceSettings, Sources, mapper_of};
 use crate::worker::agenda::Bounds;
 
@@ -51,9 +49,9 @@ pub fn bounds(config: &Config) -> Bounds {
 
 /// How records are judged; one set for each thread.
 pub fn rules(config: &Config) -> Result<Rules, CodecError> {
-    let config::Transform { reorder_window, dedup_window, .. } = config.transform;
-    let window: Duration = reorder_window;
-    Rules::new(sources(config), window, dedup_window, max_message_bytes(config))
+    let config::Transform { reorder_window, dedup_window, link_timeout, .. } = config.transform;
+    let times = Times { reorder_window, dedup_window, link_timeout };
+    Rules::new(sources(config), times, max_message_bytes(config))
 }
 
 /// The configured sources, each with its mapping.

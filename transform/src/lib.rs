@@ -1,8 +1,8 @@
 //! `transform`: from `subscriptions.raw` to `subscriptions.events`, exactly once and in order.
 //!
 //! A record's way: [`record`] judges key and headers, [`sources`] read the body, [`seen`] recognises
-//! repetitions, [`order`] and [`window`] hold it until its turn, [`advance`] makes the lifecycle events,
-//! [`state`] remembers. [`line`] ties these together for one partition; none of them does IO or knows a
+//! repetitions, [`rekey`] and [`patience`] find out whose it is when it does not say, [`order`] and
+//! [`window`] hold it until its turn, [`advance`] makes the lifecycle events, [`state`] remembers. [`line`] ties these together for one partition; none of them does IO or knows a
 //! clock. [`worker`] carries out what they decide, in Kafka transactions.
 
 pub mod advance;
@@ -15,8 +15,10 @@ pub mod line_switch;
 pub mod metrics;
 pub mod order;
 pub mod parking;
+pub mod patience;
 pub mod preflight;
 pub mod record;
+pub mod rekey;
 pub mod rules;
 pub mod run;
 pub mod seen;

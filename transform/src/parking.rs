@@ -26,6 +26,10 @@ pub enum ParkReason {
     KeyMismatch,
     /// No subscriber is named and none is linked.
     SubscriberUnknown,
+    /// So many records wait under the key already that this one cannot.
+    TooManyWaiting,
+    /// A copy came to a key from which it would have to go on to where it has been.
+    RekeyLoop,
     /// The body is not what its type promises.
     Unreadable,
     /// What the body says is larger than an event may be.
@@ -46,7 +50,10 @@ impl ParkReason {
             | Self::MalformedHeader
             | Self::MissingBody
             | Self::UnknownSource => "envelope",
-            Self::KeyMismatch | Self::SubscriberUnknown => "identity",
+            Self::KeyMismatch
+            | Self::SubscriberUnknown
+            | Self::TooManyWaiting
+            | Self::RekeyLoop => "identity",
             Self::Unreadable | Self::TooLarge => "read",
         }
     }
@@ -54,7 +61,7 @@ impl ParkReason {
     /// Whether it speaks against the deployed version or the producers, which is what stopping the
     /// line is for. A missing link speaks against neither.
     fn counts_against_the_line(self) -> bool {
-        self != Self::SubscriberUnknown
+        !matches!(self, Self::SubscriberUnknown | Self::TooManyWaiting)
     }
 }
 

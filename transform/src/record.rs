@@ -4,7 +4,8 @@
 //! record of a foreign or broken producer cannot do harm: it is parked with a reason that names what
 //! to correct.
 
-use schemas::headers::{Header, HeaderError, RawHeaders, is_tick};
+use schemas::headers::{Header, HeaderError, RawHeaders, RekeyedHeaders, Stage, is_tick};
+use schemas::state::KeptRecord;
 use schemas::{Provider, Timestamp};
 
 use crate::parking::{ParkReason, Parking};
@@ -23,6 +24,29 @@ pub struct Raw<'a> {
     pub value: Option<&'a [u8]>,
     /// Its headers.
     pub headers: &'a [Header],
+}
+
+impl<'a> Raw<'a> {
+    /// A record that was kept, as it came.
+    pub fn of(record: &'a KeptRecord, key: &'a str) -> Self {
+        Self {
+            offset: record.offset,
+            appended_at: record.appended_at,
+            key: Some(key.as_bytes()),
+            value: Some(&record.value),
+            headers: &record.headers,
+        }
+    }
+
+    /// The record, to be kept beyond this moment.
+    pub fn keep(&self) -> KeptRecord {
+        KeptRecord {
+            offset: self.offset,
+            appended_at: self.appended_at,
+            headers: self.headers.to_vec(),
+            value: self.value.unwrap_or_default().to_vec(),
+        }
+    }
 }
 
 /// Keys and bodies name people, hence only the position is shown.
@@ -46,6 +70,8 @@ pub struct Envelope<'a> {
     pub id: &'a str,
     /// What the producer says about it.
     pub headers: RawHeaders,
+    /// Where it comes from, if it is a re-keyed copy.
+    pub origin: Option<RekeyedHeaders>,
     /// The bytes received.
     pub body: &'a [u8],
 }
@@ -67,6 +93,16 @@ impl Envelope<'_> {
         let name = self.source.provider.name();
         let rest = self.headers.event_type.strip_prefix(name);
         rest.and_then(|rest| rest.strip_prefix('.')).unwrap_or(&self.headers.event_type)
+    }
+
+    /// How far it has come; `None` for an original.
+    pub fn stage(&self) -> Option<Stage> {
+        self.origin.as_ref().map(|origin| origin.stage)
+    }
+
+    /// Whether it names nothing at all, so that no link can ever find its subscriber.
+    pub fn names_nothing(&self) -> bool {
+        self.id == NOTHING
     }
 }
 
@@ -107,13 +143,15 @@ pub fn judge<'a>(raw: &Raw<'a>, sources: &'a Sources) -> Judged<'a> {
 fn open<'a>(raw: &Raw<'a>, sources: &'a Sources) -> Result<Envelope<'a>, Parking> {
     let key = raw.key.filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| Parking::new(ParkReason::MissingKey, "the record has no key"))?;
-    let headers = RawHeaders::from_headers(raw.headers).map_err(|error| {
+    let broken = |error: HeaderError| {
         let reason = match error {
             HeaderError::Missing(_) => ParkReason::MissingHeader,
             HeaderError::Malformed(_) => ParkReason::MalformedHeader,
         };
         Parking::new(reason, error.to_string())
-    })?;
+    };
+    let headers = RawHeaders::from_headers(raw.headers).map_err(broken)?;
+    let origin = RekeyedHeaders::from_headers(raw.headers).map_err(broken)?;
     let source = sources.get(&headers.source).ok_or_else(|| {
         let message = "ce_source is not among the configured sources";
         Parking::new(ParkReason::UnknownSource, message)
@@ -128,7 +166,7 @@ fn open<'a>(raw: &Raw<'a>, sources: &'a Sources) -> Result<Envelope<'a>, Parking
     let body = raw.value.filter(|body| !body.is_empty());
     let body =
         body.ok_or_else(|| Parking::new(ParkReason::MissingBody, "the record has no value"))?;
-    Ok(Envelope { source, key, id, headers, body })
+    Ok(Envelope { source, key, id, headers, origin, body })
 }
 
 fn is_orphan(provider: Provider, id: &str) -> bool {

@@ -13,24 +13,19 @@
 use std::time::Duration;
 
 use schemas::Timestamp;
+pub use schemas::state::Role;
 use sha2::{Digest, Sha256};
 
 const HASH: usize = 8;
 const ENTRY: usize = HASH + 4;
 
-/// In which role a subscriber meets a provider event. A transfer is one event that two people accept,
-/// and they may be the same person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It is about the subscriber.
-    Own,
-}
-
-impl Role {
-    const fn tag(self) -> u8 {
-        match self {
-            Self::Own => 0,
-        }
+/// What stands before an id when it is hashed: one event in two roles is two events.
+const fn tag(role: Role) -> u8 {
+    match role {
+        Role::Own => 0,
+        Role::Sender => 1,
+        Role::Receiver => 2,
+        Role::Forward => 3,
     }
 }
 
@@ -93,7 +88,7 @@ fn seconds(at: Timestamp) -> u32 {
 }
 
 fn hash(id: &str, role: Role) -> [u8; HASH] {
-    let digest = Sha256::new().chain_update([role.tag()]).chain_update(id).finalize();
+    let digest = Sha256::new().chain_update([tag(role)]).chain_update(id).finalize();
     let mut hash = [0; HASH];
     hash.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
     hash
@@ -139,6 +134,18 @@ mod tests {
         let mut packed = vec![0; ENTRY + 5];
         SeenIds::of(&mut packed, MEMORY).remember("evt_1", Role::Own, at(0));
         assert_eq!(packed.len(), 2 * ENTRY);
+    }
+
+    #[test]
+    fn each_role_of_an_event_is_remembered_by_itself() {
+        let mut packed = Vec::new();
+        let mut seen = SeenIds::of(&mut packed, MEMORY);
+        let roles = [Role::Own, Role::Sender, Role::Receiver, Role::Forward];
+        for (at_second, role) in (0..).zip(roles) {
+            assert!(!seen.contains("X", role, at(at_second)), "{role:?}");
+            seen.remember("X", role, at(at_second));
+            assert!(seen.contains("X", role, at(at_second)));
+        }
     }
 
     proptest! {

@@ -28,6 +28,18 @@ pub struct Tally {
     pub ids_forgotten: u64,
     /// Events from the future, which were given the time of their reception.
     pub clock_corrected: u64,
+    /// Records that began to wait for a link.
+    pub waited: u64,
+    /// Copies written to raw under another key.
+    pub rekeyed: u64,
+    /// Links announced.
+    pub links: u64,
+    /// Transfers that moved nothing, because the sender was unknown to the end.
+    pub transfers_of_nothing: u64,
+    /// Originals that a replay left to their copies.
+    pub left_to_copies: u64,
+    /// Subscriptions forgotten because a subscriber had too many.
+    pub subscriptions_forgotten: u64,
     /// Records parked, by reason.
     pub parked: BTreeMap<ParkReason, u64>,
     /// Records without an event, by source and reason.

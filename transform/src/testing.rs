@@ -73,7 +73,7 @@ impl Mapper for Plain {
         if events.is_empty() {
             return Decision::ignored("nothing_new", after);
         }
-        Decision { events, subscription: after, ignored: None }
+        Decision { events, subscription: after, ..Decision::default() }
     }
 }
 
@@ -122,6 +122,7 @@ pub(crate) fn facts(id: &str, occurred: i64) -> Facts {
         reason: None,
         details: std::collections::BTreeMap::new(),
         traceparent: None,
+        hand_over: None,
     }
 }
 
@@ -145,5 +146,6 @@ pub(crate) fn subscription(id: &str, status: Status) -> SubscriptionState {
         pending_product: None,
         told: std::collections::BTreeMap::new(),
         facts_at: Timestamp::from_millis(0),
+        owned_since: Timestamp::from_millis(0),
     }
 }

@@ -1,12 +1,22 @@
 //! Who a subscriber is, learned bit by bit: every event may tell something, none tells all.
 
-use schemas::state::Identity;
+use schemas::state::{Facts, Identity, SubscriberState};
+
+use super::Timing;
 
 /// Most aliases and attributes that are kept. Both travel in every event and are kept for ever.
 const MOST: usize = 64;
 
+/// Takes what the facts say about the person.
+pub(super) fn take(state: &mut SubscriberState, facts: &Facts, timing: Timing) {
+    match timing {
+        Timing::InOrder => learn(&mut state.identity, &facts.person),
+        Timing::Late => fill_gaps(&mut state.identity, &facts.person),
+    }
+}
+
 /// Takes what a payload in order says: the newest wins.
-pub(super) fn learn(known: &mut Identity, told: &Identity) {
+fn learn(known: &mut Identity, told: &Identity) {
     begin(known, told);
     for (field, news) in [(&mut known.user_id, &told.user_id), (&mut known.email, &told.email)] {
         if news.is_some() {
@@ -21,7 +31,7 @@ pub(super) fn learn(known: &mut Identity, told: &Identity) {
 }
 
 /// Takes what a late payload says: only where nothing is known yet.
-pub(super) fn fill_gaps(known: &mut Identity, told: &Identity) {
+fn fill_gaps(known: &mut Identity, told: &Identity) {
     begin(known, told);
     for (field, news) in [(&mut known.user_id, &told.user_id), (&mut known.email, &told.email)] {
         if field.is_none() {

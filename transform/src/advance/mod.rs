@@ -1,7 +1,7 @@
 //! One step of a subscriber's story: facts and what was known give events and what is known now.
 //!
 //! Pure and total. The only place that hands out sequences and distinct seconds, merges identities and
-//! sums, and moves the status of a subscription.
+//! sums, moves the status of a subscription, and a subscription from one person to another.
 //!
 //! *Late* facts sort before something already emitted. They are emitted in sequence and flagged, are
 //! judged by their own content, add to sums and fill gaps in what is known of the person, but move no
@@ -13,12 +13,16 @@ mod identity;
 mod second;
 mod summary;
 mod totals;
+mod transfer;
+
+use std::collections::BTreeMap;
 
 use schemas::event::{Subscriber, Subscription};
 use schemas::state::{Facts, SubscriberState, SubscriptionState};
 use schemas::{EventType, LifecycleEvent};
 
 use self::event_id::event_id;
+pub use self::transfer::{PassedOn, receive, send};
 use crate::order::{is_late, key_of};
 use crate::sources::{Decision, Draft, Known, Source};
 
@@ -29,7 +33,12 @@ pub struct Advanced {
     pub events: Vec<LifecycleEvent>,
     /// Why there are none.
     pub ignored: Option<&'static str>,
+    /// Subscriptions that go on to somebody else.
+    pub passed_on: Option<PassedOn>,
 }
+
+/// Most facts about a subscriber that are remembered as told.
+const MOST_TOLD: usize = 512;
 
 /// How the facts stand to what was emitted before.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,13 +49,11 @@ enum Timing {
 
 /// Takes the facts of one provider event into the subscriber's state.
 pub fn advance(state: &mut SubscriberState, facts: &Facts, key: &str, source: &Source) -> Advanced {
-    let timing = if is_late(facts, state.emitted_up_to.as_ref()) {
-        Timing::Late
-    } else {
-        state.emitted_up_to = Some(key_of(facts));
-        Timing::InOrder
-    };
     let before = known_subscription(state, facts);
+    // What left is somebody else's: facts from before are told, and create nothing.
+    let has_left = before.is_none() && transfer::has_left(state, facts);
+    let placed = place(state, facts);
+    let timing = if has_left { Timing::Late } else { placed };
     let is_newest = timing == Timing::InOrder
         || before.as_ref().is_none_or(|before| before.facts_at < facts.occurred_at);
     let known = Known {
@@ -55,21 +62,43 @@ pub fn advance(state: &mut SubscriberState, facts: &Facts, key: &str, source: &S
         settings: &source.settings,
     };
     let decision = source.mapper.decide(facts, &known);
-    let Decision { events: drafts, subscription: after, ignored } = decision;
-    match timing {
-        Timing::InOrder => identity::learn(&mut state.identity, &facts.person),
-        Timing::Late => identity::fill_gaps(&mut state.identity, &facts.person),
-    }
+    let Decision { events: drafts, subscription: after, ignored, told } = decision;
+    identity::take(state, facts, timing);
+    remember_told(state, told);
     // One-time purchases speak of a product and have no subscription to keep.
     let spoken_of = facts.subscription.as_ref().map(|told| told.shown.clone());
-    let shown = after.as_ref().map(|after| show(after, before.as_ref(), is_newest)).or(spoken_of);
-    if let Some(after) = after {
-        store(state, after, is_newest);
-    }
+    let shown = match after {
+        Some(after) if has_left => Some(transfer::as_left(&after)),
+        Some(after) => {
+            let shown = show(&after, before.as_ref(), is_newest);
+            store(state, after, is_newest);
+            Some(shown)
+        }
+        None => spoken_of,
+    };
     let origin = Origin { facts, key, source, timing, subscription: shown.as_ref() };
     let events =
         (0..).zip(drafts).map(|(ordinal, draft)| emit(state, &origin, ordinal, draft)).collect();
-    Advanced { events, ignored }
+    Advanced { events, ignored, passed_on: None }
+}
+
+/// Gives the facts their place in the subscriber's order.
+fn place(state: &mut SubscriberState, facts: &Facts) -> Timing {
+    if is_late(facts, state.emitted_up_to.as_ref()) {
+        Timing::Late
+    } else {
+        state.emitted_up_to = Some(key_of(facts));
+        Timing::InOrder
+    }
+}
+
+/// Takes note of what has been told about the subscriber, as long as there is room.
+fn remember_told(state: &mut SubscriberState, told: BTreeMap<String, String>) {
+    for (what, value) in told {
+        if state.told.len() < MOST_TOLD || state.told.contains_key(&what) {
+            state.told.insert(what, value);
+        }
+    }
 }
 
 /// What all events of one provider event have in common.
@@ -173,7 +202,10 @@ fn store(state: &mut SubscriberState, mut after: SubscriptionState, is_newest: b
     after.current.previous_status = None;
     after.current.previous_product_id = None;
     match known {
-        Some(known) if is_newest => *known = after,
+        Some(known) if is_newest => {
+            after.owned_since = known.owned_since;
+            *known = after;
+        }
         // What has been told by now must not be told again, in whatever order it came.
         Some(known) => {
             for (what, value) in after.told {

@@ -8,15 +8,19 @@ pub(super) fn status(
     subscriptions: &[SubscriptionState],
     environment: Environment,
 ) -> Option<Status> {
-    subscriptions
-        .iter()
-        .filter(|subscription| subscription.environment == environment)
-        .filter_map(|subscription| {
-            let status = subscription.current.status?;
-            Some((rank(status), lasts_until(subscription), status))
-        })
-        .max_by_key(|(rank, until, _)| (*rank, *until))
-        .map(|(_, _, status)| status)
+    let shown = subscriptions.iter().filter(|subscription| {
+        subscription.environment == environment && subscription.current.status.is_some()
+    });
+    best(shown)?.current.status
+}
+
+/// The subscription that says most about a person.
+pub(super) fn best<'a>(
+    subscriptions: impl IntoIterator<Item = &'a SubscriptionState>,
+) -> Option<&'a SubscriptionState> {
+    subscriptions.into_iter().max_by_key(|subscription| {
+        (subscription.current.status.map(rank), lasts_until(subscription))
+    })
 }
 
 /// Between equals the one that expires last wins; one without an end lasts longest.

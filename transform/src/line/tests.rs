@@ -3,15 +3,24 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use schemas::headers::{Header, tick};
 
+use super::accept::CLOCK_TOLERANCE_MILLIS;
 use super::*;
+use crate::parking::ParkReason;
+use crate::rules::Times;
 use crate::state::MemoryStore;
 use crate::testing::{raw_headers, sources};
 
 const NO_TIME: Duration = Duration::ZERO;
 
+const PARTITION: i32 = 3;
+
 fn rules(window_millis: u64) -> Rules {
-    let dedup_window = Duration::from_hours(35 * 24);
-    Rules::new(sources(), Duration::from_millis(window_millis), dedup_window, 1 << 20).unwrap()
+    let times = Times {
+        reorder_window: Duration::from_millis(window_millis),
+        dedup_window: Duration::from_hours(35 * 24),
+        link_timeout: Duration::from_hours(1),
+    };
+    Rules::new(sources(), times, 1 << 20).unwrap()
 }
 
 /// A record as it lies in the log.
@@ -44,7 +53,7 @@ fn take(line: &mut Line<MemoryStore>, offset: usize, entry: &Entry, rules: &Rule
 }
 
 fn fresh(rules: &Rules) -> Line<MemoryStore> {
-    Line::restored(MemoryStore::default(), 0, NO_TIME, rules).unwrap()
+    Line::restored(MemoryStore::default(), PARTITION, 0, NO_TIME, rules).unwrap()
 }
 
 /// What a log gives: subscriber, event id of the provider, lateness, in the order of emission.
@@ -192,7 +201,7 @@ fn what_a_removed_source_left_waits_for_its_return() {
     assert!(first.events.is_empty());
     assert!(take(&mut line, 1, &tick_at(9), &without).events.is_empty());
     commit(&mut line, 1, &with);
-    let mut line = Line::restored(line.into_store(), 2, NO_TIME, &with).unwrap();
+    let mut line = Line::restored(line.into_store(), PARTITION, 2, NO_TIME, &with).unwrap();
     assert_eq!(take(&mut line, 2, &tick_at(10), &with).events.len(), 1);
 }
 
@@ -205,7 +214,7 @@ fn a_restored_line_wants_a_tick_a_full_window_after_it_was_restored() {
     assert_eq!(line.until_tick(NO_TIME), Some(Duration::from_secs(2)));
     commit(&mut line, 1, &rules);
     let later = Duration::from_mins(1);
-    let line = Line::restored(line.into_store(), 1, later, &rules).unwrap();
+    let line = Line::restored(line.into_store(), PARTITION, 1, later, &rules).unwrap();
     assert_eq!(line.until_tick(later), Some(Duration::from_secs(2)));
     assert_eq!(line.until_tick(later + Duration::from_secs(2)), Some(NO_TIME));
 }
@@ -366,7 +375,7 @@ proptest! {
                     open.clear();
                     offset = restart_at;
                     let next = i64::try_from(restart_at).unwrap();
-                    line = Line::restored(changelog.clone(), next, NO_TIME, &rules).unwrap();
+                    line = Line::restored(changelog.clone(), PARTITION, next, NO_TIME, &rules).unwrap();
                 }
             }
         }

@@ -21,7 +21,7 @@ pub(crate) fn told(
     otherwise: &'static str,
 ) -> Decision {
     let ignored = events.is_empty().then_some(otherwise);
-    Decision { events, subscription, ignored }
+    Decision { events, subscription, ignored, ..Decision::default() }
 }
 
 /// An event of this type, with the kind of offer that the type itself names.

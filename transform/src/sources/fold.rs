@@ -5,7 +5,7 @@
 //! environment and id, its new state put back unless the event was late.
 
 use schemas::Timestamp;
-use schemas::state::{Facts, SubscriberState, SubscriptionState};
+use schemas::state::{Facts, Role, SubscriberState, SubscriptionState};
 use serde_json::Value;
 
 use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings};
@@ -50,6 +50,7 @@ impl Story {
                 subscriber_id: self.subscriber_id,
                 received_at: Timestamp::from_millis(1_790_000_000_000),
                 traceparent: None,
+                role: Role::Sender,
             },
             &self.settings,
         )

@@ -21,9 +21,11 @@ mod registry;
 pub mod revenuecat;
 pub mod stripe;
 
+use std::collections::BTreeMap;
+
 pub use registry::{Source, Sources, mapper_of};
 use schemas::event::{Offer, Transfer};
-use schemas::state::{Facts, SubscriberState, SubscriptionState};
+use schemas::state::{Facts, Role, SubscriberState, SubscriptionState};
 use schemas::{Environment, EventType, Money, Provider, Timestamp};
 
 /// A raw record, as `read` sees it.
@@ -41,6 +43,9 @@ pub struct RawView<'a> {
     pub received_at: Timestamp,
     /// W3C trace context, if any.
     pub traceparent: Option<&'a str>,
+    /// Which side of a transfer the subscriber is on, should the record be one: the sender, unless it
+    /// is a copy for a receiver.
+    pub role: Role,
 }
 
 /// What the configuration says about a source, as far as mapping needs it.
@@ -102,7 +107,7 @@ impl Draft {
 }
 
 /// What a provider event means, given what was known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     /// The events, in order; their ordinals count from 0.
     pub events: Vec<Draft>,
@@ -110,12 +115,15 @@ pub struct Decision {
     pub subscription: Option<SubscriptionState>,
     /// Why it gives no event; `Some` exactly when `events` is empty.
     pub ignored: Option<&'static str>,
+    /// Facts about the subscriber that have been told by now and must not be told again, added to those
+    /// known (`Known::subscriber.told`).
+    pub told: BTreeMap<String, String>,
 }
 
 impl Decision {
     /// Nothing happened, for `reason`; what is known of the subscription may still have moved.
     pub fn ignored(reason: &'static str, subscription: Option<SubscriptionState>) -> Self {
-        Self { events: Vec::new(), subscription, ignored: Some(reason) }
+        Self { subscription, ignored: Some(reason), ..Self::default() }
     }
 }
 
@@ -129,6 +137,16 @@ pub struct Known<'a> {
     pub subscriber: &'a SubscriberState,
     /// Settings of the source.
     pub settings: &'a SourceSettings,
+}
+
+/// What a record of a known subscriber teaches about others that will not name one. All of it is the
+/// part of their key after the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Things that are the subscriber's: announced by every record that names them.
+    pub things: Vec<String>,
+    /// Other ids of the same person, kept in the identity: announced when new, and now and then again.
+    pub aliases: Vec<String>,
 }
 
 /// How a provider's event type is treated.
@@ -154,4 +172,15 @@ pub trait Mapper: Sync {
 
     /// Says what the facts mean. Total: any facts with any state give an answer.
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision;
+
+    /// Which keys of other records the record teaches, whatever was read from it.
+    fn links(&self, _raw: &RawView<'_>, _reading: &Reading) -> Links {
+        Links::default()
+    }
+
+    /// The provider's id of the person to whom all subscriptions go, when the facts are a transfer of
+    /// which the provider tells one of the two people only. `decide` is not asked about such facts.
+    fn receiver<'a>(&self, _facts: &'a Facts) -> Option<&'a str> {
+        None
+    }
 }

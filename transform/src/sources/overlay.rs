@@ -30,6 +30,7 @@ pub(crate) fn continued(
         pending_product: None,
         told: std::collections::BTreeMap::new(),
         facts_at: facts.occurred_at,
+        owned_since: facts.occurred_at,
     });
     state.facts_at = state.facts_at.max(facts.occurred_at);
     state

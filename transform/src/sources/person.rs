@@ -74,6 +74,7 @@ fn plain(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
     use schemas::Timestamp;
+    use schemas::state::Role;
     use serde_json::json;
 
     fn raw() -> RawView<'static> {
@@ -84,6 +85,7 @@ mod tests {
             subscriber_id: "cus_1",
             received_at: Timestamp::from_millis(0),
             traceparent: None,
+            role: Role::Sender,
         }
     }
 

@@ -2,23 +2,27 @@
 //!
 //! The changelog is the truth; a store is a cache of it that says up to where it has followed. It is
 //! written only after the transaction that produced a batch has committed, whole batch and position as
-//! one, so that it can be older than the truth and never newer.
+//! one, so that it can be older than the truth and never newer. Beside the states a store keeps the
+//! links of its partition, with a position of their own.
 
 mod memory;
+mod opening;
 mod overlay;
 mod restore;
 
 use std::borrow::Cow;
 
 pub use memory::MemoryStore;
+pub use opening::{Bounds, Cause, Followed, Opening, Refusal, Step, Stored};
 pub use overlay::{Open, Overlay, StateError};
 pub use restore::{Disagreement, Standing, compare};
+use schemas::Timestamp;
 
 /// The key of the partition's own record. Not text, so that it can be no subscriber's.
 pub const PARTITION_KEY: &[u8] = b"\xFFpartition";
 
 /// Format of the state records that this version writes.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 
 /// A key's new value, as the changelog has it: absolute, never a difference.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +31,9 @@ pub struct Change {
     pub key: Vec<u8>,
     /// The encoded value; none where the key is gone.
     pub value: Option<Vec<u8>>,
+    /// Whether something in the value waits, for its time or for a link, and has to be found again when
+    /// the partition is taken over.
+    pub waits: bool,
 }
 
 /// Keys and states name people, hence only sizes are shown.
@@ -35,6 +42,7 @@ impl std::fmt::Debug for Change {
         formatter
             .debug_struct("Change")
             .field("bytes", &self.value.as_ref().map(Vec::len))
+            .field("waits", &self.waits)
             .finish_non_exhaustive()
     }
 }
@@ -48,6 +56,27 @@ pub struct Batch {
     pub checkpoint: i64,
 }
 
+/// Whose a thing is: a record of `subscriptions.links`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// The key of the records that need it.
+    pub key: Vec<u8>,
+    /// The key of the subscriber they belong to.
+    pub subscriber: String,
+    /// When it was appended, by the broker's clock.
+    pub appended_at: Timestamp,
+}
+
+/// Both keys name people, hence only the time is shown.
+impl std::fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("appended_at", &self.appended_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A store that cannot be read or written any more; the partition has to be rebuilt.
 #[derive(Debug, thiserror::Error)]
 #[error("the store of partition {partition} cannot be used: {problem}")]
@@ -59,16 +88,31 @@ pub struct StoreError {
 }
 
 /// The store of one partition. It has one writer.
+///
+/// An error means that nothing in it is to be believed any more: whoever meets one clears the store and
+/// fills it again from the topics.
 pub trait Store {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, StoreError>;
 
-    /// Takes in a committed batch, whole or not at all.
+    /// Takes in a committed batch with its checkpoint, whole or not at all.
     fn apply(&mut self, batch: Batch) -> Result<(), StoreError>;
 
     /// Offset of the changelog up to which the store has followed; 0 when it is empty.
     fn checkpoint(&self) -> i64;
 
-    /// Shows every entry, in no particular order.
-    fn scan(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
+    /// Shows every entry whose latest change said that something in it waits, in no particular order.
+    fn waiting(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
+
+    /// The link of a key, however old.
+    fn link(&self, key: &[u8]) -> Result<Option<Link>, StoreError>;
+
+    /// Takes in links, and the offset of the links topic after the last of them, as one.
+    fn learn(&mut self, links: Vec<Link>, position: i64) -> Result<(), StoreError>;
+
+    /// Offset of the links topic up to which the store has followed; 0 when it is empty.
+    fn links_position(&self) -> i64;
+
+    /// Forgets everything: states, links, and both positions.
+    fn clear(&mut self) -> Result<(), StoreError>;
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use schemas::codec::{Codec, CodecError};
 use schemas::state::SubscriberState;
 
-use super::{Batch, Change, PARTITION_KEY, Store, StoreError};
+use super::{Batch, Change, Link, PARTITION_KEY, Store, StoreError};
 
 /// Why a state cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,7 @@ pub struct Open {
     /// The state, as the transaction leaves it.
     pub state: SubscriberState,
     changed: bool,
+    stored: bool,
 }
 
 impl Open {
@@ -60,20 +61,22 @@ impl<S: Store> Overlay<S> {
     ) -> Result<&mut Open, StateError> {
         if !self.open.contains_key(key) {
             let stored = self.store.get(key.as_bytes())?;
-            let state = stored.map(|bytes| codec.decode(&bytes)).transpose()?.unwrap_or_default();
-            self.open.insert(Arc::clone(key), Open { state, changed: false });
+            let found = stored.map(|bytes| codec.decode(&bytes)).transpose()?;
+            let stored = found.is_some();
+            let state = found.unwrap_or_default();
+            self.open.insert(Arc::clone(key), Open { state, changed: false, stored });
         }
         Ok(self.open.entry(Arc::clone(key)).or_default())
     }
 
-    /// Shows every committed state.
-    pub fn scan(
+    /// Shows every committed state in which something waits.
+    pub fn waiting(
         &self,
         codec: &Codec<SubscriberState>,
         each: &mut dyn FnMut(&str, &SubscriberState),
     ) -> Result<(), StateError> {
         let mut broken = None;
-        self.store.scan(&mut |key, value| {
+        self.store.waiting(&mut |key, value| {
             let Ok(key) = std::str::from_utf8(key) else {
                 // Only the partition's own record has a key that is no text.
                 debug_assert_eq!(key, PARTITION_KEY);
@@ -87,13 +90,32 @@ impl<S: Store> Overlay<S> {
         broken.map_or(Ok(()), |cause| Err(cause.into()))
     }
 
-    /// Every changed state, encoded, in the order of the keys.
+    /// The link of a key, however old.
+    pub fn link(&self, key: &str) -> Result<Option<Link>, StateError> {
+        Ok(self.store.link(key.as_bytes())?)
+    }
+
+    /// The store takes in links; `position` is the offset of their topic after the last of them. They
+    /// hold whatever becomes of the open transaction.
+    pub fn learn(&mut self, links: Vec<Link>, position: i64) -> Result<(), StateError> {
+        Ok(self.store.learn(links, position)?)
+    }
+
+    /// Every changed state, encoded, in the order of the keys. One in which nothing is left is gone.
     pub fn changes(&self, codec: &Codec<SubscriberState>) -> Result<Vec<Change>, StateError> {
         let mut changes = Vec::new();
         for (key, open) in self.open.iter().filter(|(_, open)| open.changed) {
+            let key = key.as_bytes().to_vec();
+            if open.state == SubscriberState::default() {
+                if open.stored {
+                    changes.push(Change { key, value: None, waits: false });
+                }
+                continue;
+            }
             let mut bytes = Vec::new();
             codec.encode(&open.state, &mut bytes)?;
-            changes.push(Change { key: key.as_bytes().to_vec(), value: Some(bytes) });
+            let waits = !open.state.held.is_empty() || !open.state.waiting.is_empty();
+            changes.push(Change { key, value: Some(bytes), waits });
         }
         changes.sort();
         Ok(changes)
@@ -117,7 +139,14 @@ impl<S> Overlay<S> {
 mod tests {
     use super::*;
     use crate::state::MemoryStore;
+    use crate::testing::facts;
+    use schemas::Timestamp;
     use schemas::codec::Framing;
+    use schemas::state::Held;
+
+    fn held() -> Held {
+        Held { facts: facts("evt_1", 1), appended_at: Timestamp::from_millis(2) }
+    }
 
     fn committed(overlay: &mut Overlay<MemoryStore>, codec: &Codec<SubscriberState>) {
         let changes = overlay.changes(codec).unwrap();
@@ -130,25 +159,44 @@ mod tests {
         let mut overlay = Overlay::over(MemoryStore::default());
         let key = Arc::from("shop/a");
         overlay.open(&key, &codec).unwrap().change().sequence = 1;
-        overlay.open(&key, &codec).unwrap().change().sequence += 1;
+        let open = overlay.open(&key, &codec).unwrap().change();
+        open.sequence += 1;
+        open.held.push(held());
         committed(&mut overlay, &codec);
         assert_eq!(overlay.open(&key, &codec).unwrap().state.sequence, 2);
         assert!(overlay.changes(&codec).unwrap().is_empty(), "looking is no change");
         let mut seen = Vec::new();
         overlay
-            .scan(&codec, &mut |key, state| seen.push((key.to_owned(), state.sequence)))
+            .waiting(&codec, &mut |key, state| seen.push((key.to_owned(), state.sequence)))
             .unwrap();
         assert_eq!(seen, [("shop/a".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_state_in_which_nothing_is_left_is_gone_and_was_never_there_if_it_never_was_stored() {
+        let codec = Codec::new(Framing::SingleObject).unwrap();
+        let mut overlay = Overlay::over(MemoryStore::default());
+        let key = Arc::from("shop/charge/ch_1");
+        overlay.open(&key, &codec).unwrap().change().seconds.push(1);
+        overlay.open(&key, &codec).unwrap().change().seconds.clear();
+        assert!(overlay.changes(&codec).unwrap().is_empty());
+        let waiting = &mut overlay.open(&key, &codec).unwrap().change().held;
+        waiting.push(held());
+        committed(&mut overlay, &codec);
+        overlay.open(&key, &codec).unwrap().change().held.clear();
+        let gone = Change { key: key.as_bytes().to_vec(), value: None, waits: false };
+        assert_eq!(overlay.changes(&codec).unwrap(), [gone]);
     }
 
     #[test]
     fn a_state_that_cannot_be_read_is_an_error_and_never_an_empty_state() {
         let codec = Codec::new(Framing::SingleObject).unwrap();
         let mut store = MemoryStore::default();
-        let changes = vec![Change { key: b"shop/a".to_vec(), value: Some(b"damaged".to_vec()) }];
+        let value = Some(b"damaged".to_vec());
+        let changes = vec![Change { key: b"shop/a".to_vec(), value, waits: true }];
         store.apply(Batch { changes, checkpoint: 1 }).unwrap();
         let mut overlay = Overlay::over(store);
         assert!(overlay.open(&Arc::from("shop/a"), &codec).is_err());
-        assert!(overlay.scan(&codec, &mut |_, _| ()).is_err());
+        assert!(overlay.waiting(&codec, &mut |_, _| ()).is_err());
     }
 }

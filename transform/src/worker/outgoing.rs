@@ -2,7 +2,7 @@
 
 use schemas::LifecycleEvent;
 use schemas::codec::{Codec, CodecError, Framing};
-use schemas::headers::{EventHeaders, ParkedHeaders, tick};
+use schemas::headers::{EventHeaders, ParkedHeaders, tick, waits};
 use schemas::state::PartitionRecord;
 use schemas::topics::Topic;
 use stream::{Received, Record};
@@ -119,7 +119,7 @@ impl Outgoing {
             partition: Some(partition),
             key: change.key.clone(),
             value: change.value.clone(),
-            headers: Vec::new(),
+            headers: if change.waits { waits() } else { Vec::new() },
         }
     }
 
@@ -127,7 +127,7 @@ impl Outgoing {
     pub fn partition_record(&self, record: &PartitionRecord) -> Result<Change, CodecError> {
         let mut value = Vec::new();
         self.partitions.encode(record, &mut value)?;
-        Ok(Change { key: PARTITION_KEY.to_vec(), value: Some(value) })
+        Ok(Change { key: PARTITION_KEY.to_vec(), value: Some(value), waits: false })
     }
 
     /// Reads a partition's own record.

@@ -9,6 +9,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use schemas::headers::is_waiting;
 use schemas::state::PartitionRecord;
 use stream::{Group, Reader, TopicPartition};
 
@@ -98,7 +99,8 @@ impl Restorer<'_> {
         self.reader.read_to(topic, partition, (from, high), |received| {
             batch.checkpoint = received.offset + 1;
             let key = received.key.unwrap_or_default();
-            batch.changes.push(Change { key, value: received.value });
+            let waits = is_waiting(&received.headers);
+            batch.changes.push(Change { key, value: received.value, waits });
             if batch.changes.len() >= SLICE {
                 let next = Batch { changes: Vec::new(), checkpoint: batch.checkpoint };
                 if let Err(error) = store.apply(std::mem::replace(&mut batch, next)) {

@@ -116,7 +116,7 @@ impl<'a> Tenure<'a> {
             let TakenOver { store, record, tenure } = restorer.take_over(at)?;
             let now = self.now();
             let offset = record.next_raw_offset;
-            let line = Line::restored(store, offset, now, &self.worker.rules)?;
+            let line = Line::restored(store, at.partition, offset, now, &self.worker.rules)?;
             self.worker.shared.metrics.restored(now.saturating_sub(began));
             positions.push((at.clone(), offset));
             if tenure == Ownership::First {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{EventType, Provider};
+use schemas::EventType;
 use strum::IntoEnumIterator;
 use transform::sources::{Treatment, mapper_of};
 
@@ -11,12 +11,6 @@ use crate::outcome::tell;
 
 /// Why a type that no catalogue lists is let be.
 const UNLISTED: [&str; 3] = ["unknown_event_type", "thin_event", "unsupported_api_version"];
-
-/// Stories whose last delivery waits for what is not built yet: the state does not move between
-/// subscribers.
-const WAITING: [&str; 1] = ["transfer"];
-/// The types they are about.
-const WAITED_FOR: [&str; 1] = ["TRANSFER"];
 
 #[test]
 fn every_mapped_type_is_told_in_a_story_and_every_type_of_a_story_is_known() {
@@ -34,16 +28,13 @@ fn every_mapped_type_is_told_in_a_story_and_every_type_of_a_story_is_known() {
                 let excused =
                     group.ignored.iter().filter(|reason| UNLISTED.contains(reason)).count();
                 assert_eq!(unlisted.count(), excused, "{provider}/{}", story.name);
-                if !WAITING.contains(&story.name.as_str()) {
-                    assert_eq!(group.parked, [""; 0], "{provider}/{}", story.name);
-                }
+                assert_eq!(group.parked, [""; 0], "{provider}/{}", story.name);
             }
         }
         let mapped = treatments.iter().filter(|(_, treatment)| **treatment == Treatment::Mapped);
         let missing: Vec<_> =
             mapped.map(|(name, _)| *name).filter(|name| !shown.contains(*name)).collect();
-        let waited_for: &[&str] = if provider == Provider::Revenuecat { &WAITED_FOR } else { &[] };
-        assert_eq!(missing, waited_for, "{provider} tells of these, and no story shows it");
+        assert_eq!(missing, [""; 0], "{provider} tells of these, and no story shows it");
     }
 }
 

@@ -7,11 +7,11 @@ use schemas::codec::{Codec, Framing};
 use schemas::headers::{Header, tick};
 use schemas::state::SubscriberState;
 use schemas::{LifecycleEvent, Timestamp};
-use transform::line::Line;
+use transform::line::{Line, LinkAnnouncement, Taken};
 use transform::record::Raw;
 use transform::rules::Rules;
 use transform::sources::Sources;
-use transform::state::{Batch, MemoryStore};
+use transform::state::{Batch, Link, MemoryStore};
 use transform::tally::Tally;
 
 /// How long events wait for earlier ones, as configured by default.
@@ -36,10 +36,21 @@ pub(crate) struct Came {
     pub(crate) tally: Tally,
 }
 
+impl Came {
+    fn add(&mut self, other: Self) {
+        self.events.extend(other.events);
+        self.parked = self.parked.take().or(other.parked);
+        self.tally.duplicates += other.tally.duplicates;
+        for (reason, count) in other.tally.ignored {
+            *self.tally.ignored.entry(reason).or_default() += count;
+        }
+    }
+}
+
 impl Teller {
     pub(crate) fn new(sources: Sources, window: Duration) -> Self {
         let rules = Rules::new(sources, window, MEMORY, LARGEST_MESSAGE).unwrap();
-        let line = Line::restored(MemoryStore::default(), 0, Duration::ZERO, &rules).unwrap();
+        let line = Line::restored(MemoryStore::default(), 0, 0, Duration::ZERO, &rules).unwrap();
         Self { rules, line, log: std::collections::BTreeMap::new(), offset: 0 }
     }
 
@@ -62,17 +73,41 @@ impl Teller {
     ) -> Came {
         let raw = Raw { offset: self.offset, appended_at, key, value, headers };
         self.offset += 1;
-        let taken = self.line.take(&raw, Duration::ZERO, &self.rules).unwrap();
+        let mut taken = self.line.take(&raw, Duration::ZERO, &self.rules).unwrap();
+        self.announce(&mut taken, appended_at);
         let changes = self.line.changes(&self.rules).unwrap();
         for change in &changes {
-            self.log.insert(change.key.clone(), change.value.clone().unwrap());
+            match &change.value {
+                Some(value) => self.log.insert(change.key.clone(), value.clone()),
+                None => self.log.remove(&change.key),
+            };
         }
         let tally = self.line.committed(Batch { changes, checkpoint: self.offset }).unwrap();
-        Came {
+        let mut came = Came {
             events: taken.events.into_iter().map(|emission| emission.event).collect(),
             parked: taken.parked.map(|parking| parking.message),
             tally,
+        };
+        // What goes on under another key comes back in the log, here of one partition.
+        for copy in taken.copies {
+            let key = copy.key.as_bytes();
+            came.add(self.take_raw(Some(key), Some(&copy.value), &copy.headers, appended_at));
         }
+        came
+    }
+
+    /// Lets the line learn the links that it announces.
+    fn announce(&mut self, taken: &mut Taken, appended_at: Timestamp) {
+        let links = std::mem::take(&mut taken.links);
+        let link = |link: LinkAnnouncement| Link {
+            key: link.key.into_bytes(),
+            subscriber: link.subscriber,
+            appended_at,
+        };
+        let links = links.into_iter().map(link).collect();
+        let learned = self.line.learn(links, self.offset, &self.rules).unwrap();
+        taken.copies.extend(learned.copies);
+        taken.events.extend(learned.events);
     }
 
     /// What is known of everybody.

@@ -50,6 +50,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         reason: None,
         details: BTreeMap::new(),
         traceparent: raw.traceparent.map(str::to_owned),
+        hand_over: None,
     };
     if catalogue::treatment(raw.event_type) == Some(Treatment::Mapped) {
         by_family(&data, &mut facts)?;

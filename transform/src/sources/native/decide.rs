@@ -29,7 +29,7 @@ pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
         reason: facts.reason.clone(),
         ..Draft::new(event_type)
     };
-    Decision { events: vec![draft], subscription: next, ignored: None }
+    Decision { events: vec![draft], subscription: next, ..Decision::default() }
 }
 
 /// The subscription after the event: what the type does to it, and over that what the event says.

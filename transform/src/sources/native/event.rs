@@ -89,6 +89,7 @@ fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name:
         reason: event.reason,
         details: BTreeMap::from([(detail::TYPE.to_owned(), meaning.name().to_owned())]),
         traceparent: raw.traceparent.map(str::to_owned),
+        hand_over: None,
     }
 }
 

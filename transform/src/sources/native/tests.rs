@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use schemas::codec::{Codec, Framing};
+use schemas::state::Role;
 use schemas::vocabulary::{OfferKind, Store};
 use schemas::{Environment, EventType, Money, Timestamp};
 use serde_json::{Value, json};
@@ -180,6 +181,7 @@ fn an_avro_event_says_the_same_as_its_json() {
         subscriber_id: SUBSCRIBER,
         received_at: Timestamp::from_millis(1_790_000_000_000),
         traceparent: None,
+        role: Role::Sender,
     };
     let event = super::json::event(&raw, &SourceSettings::default()).unwrap();
     let codec = Codec::new(Framing::SingleObject).unwrap();

@@ -138,5 +138,9 @@ fn told(
         transfer: facts.transfer.clone(),
         ..Draft::new(event_type)
     };
-    Decision { events: events.into_iter().map(draft).collect(), subscription, ignored: None }
+    Decision {
+        events: events.into_iter().map(draft).collect(),
+        subscription,
+        ..Decision::default()
+    }
 }

@@ -87,6 +87,7 @@ fn facts(
         reason: None,
         details,
         traceparent: raw.traceparent.map(str::to_owned),
+        hand_over: None,
     })
 }
 

@@ -359,7 +359,7 @@ pub(super) fn events_with(
         });
     }
     let ignored = drafts.is_empty().then_some("no_lifecycle_change");
-    Decision { events: drafts, subscription, ignored }
+    Decision { events: drafts, subscription, ignored, ..Decision::default() }
 }
 
 /// The offer an event speaks of: a conversion speaks of the one that ends, which the period no longer

@@ -14,11 +14,12 @@ mod read;
 mod refund;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use schemas::Provider;
 use schemas::state::Facts;
 
-use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings, Treatment};
+use super::{Decision, Known, Links, Mapper, RawView, Reading, SourceSettings, Treatment};
 
 /// The mapping of RevenueCat's events.
 #[derive(Clone, Copy, Debug)]
@@ -80,5 +81,20 @@ impl Mapper for RevenueCat {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn links(&self, _: &RawView<'_>, reading: &Reading) -> Links {
+        match reading {
+            Reading::Facts(facts) if self.receiver(facts).is_none() => {
+                Links { things: Vec::new(), aliases: facts.person.aliases.clone() }
+            }
+            Reading::Facts(_) | Reading::Ignored(_) | Reading::Parked(_) | Reading::KeyMismatch => {
+                Links::default()
+            }
+        }
+    }
+
+    fn receiver<'a>(&self, facts: &'a Facts) -> Option<&'a str> {
+        transfer::receiver(facts)
     }
 }

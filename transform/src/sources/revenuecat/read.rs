@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::{Offer, Subscription};
+use schemas::event::{Offer, Subscription, Transfer};
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money};
 
 use super::super::json::{Fields, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
-use super::{TREATMENTS, detail, rank};
+use super::{TREATMENTS, detail, rank, transfer};
 
 /// What RevenueCat puts before an id that it made up for somebody not logged in.
-const ANONYMOUS: &str = "$RCAnonymousID:";
+pub(super) const ANONYMOUS: &str = "$RCAnonymousID:";
 /// Most members of a list that are believed.
-const MOST_LISTED: usize = 1000;
+pub(super) const MOST_LISTED: usize = 1000;
 /// Most ids of one person that are kept.
 const MOST_ALIASES: usize = 32;
 /// Most entitlements of one subscription that are kept.
@@ -43,10 +43,6 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
     let event = payload
         .object("/event")
         .ok_or_else(|| payload.problem("/event", "missing or not an object"))?;
-    if raw.event_type == "TRANSFER" {
-        // It names two subscribers, and only one of them owns this record.
-        return Err(event.problem("/transferred_from", "transfers are not handled yet"));
-    }
     let occurred_at = event.require("/event_timestamp_ms", event.millis("/event_timestamp_ms"))?;
     let environment = match event.word("/environment")? {
         Some("PRODUCTION") => Environment::Production,
@@ -57,6 +53,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
     let reason =
         if raw.event_type == "EXPIRATION" { "/expiration_reason" } else { "/cancel_reason" };
     let reason = event.word(reason)?;
+    let transfer = transfer::read(&event, raw.event_type)?;
     let subscription = subscription(&event, raw.event_type)?;
     let period_type = subscription.as_ref().and_then(|told| told.shown.period_type);
     Ok(Facts {
@@ -66,15 +63,16 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         received_at: raw.received_at,
         rank: rank::rank(raw.event_type),
         environment,
-        person: who(raw, &payload, &event, settings)?,
+        person: who(raw, &payload, &event, transfer.as_ref(), settings)?,
         subscription,
         before: None,
         money: money(&event)?,
         offer: offer(&event, period_type),
-        transfer: None,
+        transfer,
         reason: reason.map(str::to_owned),
         details: details(&event, raw.event_type)?,
         traceparent: raw.traceparent.map(str::to_owned),
+        hand_over: None,
     })
 }
 
@@ -92,6 +90,7 @@ fn subscription(
     let Some(id) = id else {
         return match event_type {
             "SUBSCRIBER_ALIAS"
+            | "TRANSFER"
             | "PRICE_INCREASE_CONSENT_REQUIRED"
             | "PRICE_INCREASE_CONSENT_APPROVED"
             | "NON_RENEWING_PURCHASE" => Ok(None),
@@ -99,7 +98,7 @@ fn subscription(
             _ => Err(event.problem("/original_transaction_id", "missing, and no product either")),
         };
     };
-    if event_type == "SUBSCRIBER_ALIAS" || !is_mapped(event_type) {
+    if matches!(event_type, "SUBSCRIBER_ALIAS" | "TRANSFER") || !is_mapped(event_type) {
         return Ok(None);
     }
     let purchase = matches!(event_type, "INITIAL_PURCHASE" | "RENEWAL" | "NON_RENEWING_PURCHASE");
@@ -228,11 +227,12 @@ fn details(event: &Fields<'_>, event_type: &str) -> Result<BTreeMap<String, Stri
 }
 
 /// The person. Everybody is looked for by all their ids, and the first that RevenueCat did not make up
-/// is the app's own.
+/// is the app's own. Of a transfer, the ids of one list are one person's.
 fn who(
     raw: &RawView<'_>,
     payload: &Fields<'_>,
     event: &Fields<'_>,
+    transfer: Option<&Transfer>,
     settings: &SourceSettings,
 ) -> Result<Identity, Unreadable> {
     let mut identity = person::learn(raw, payload, settings);
@@ -241,6 +241,7 @@ fn who(
         .into_iter()
         .filter_map(|pointer| event.text(pointer))
         .chain(listed.iter().filter_map(|alias| alias.text("")))
+        .chain(transfer.into_iter().flat_map(|both| transfer::side(both, raw.role)))
         .collect();
     let named = ids.iter().find(|id| !id.starts_with(ANONYMOUS));
     identity.user_id = identity.user_id.or_else(|| named.map(|id| (*id).to_owned()));

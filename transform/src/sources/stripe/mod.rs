@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod decide;
+mod links;
 mod rank;
 mod read;
 mod status;
@@ -18,7 +19,7 @@ mod tests;
 use schemas::Provider;
 use schemas::state::Facts;
 
-use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings, Treatment};
+use super::{Decision, Known, Links, Mapper, RawView, Reading, SourceSettings, Treatment};
 
 /// The mapping of Stripe's events.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,12 @@ mod detail {
     pub(super) const BILLING_REASON: &str = "billing_reason";
     /// A checkout session was a purchase of its own, paid and without an invoice.
     pub(super) const ONE_TIME: &str = "one_time";
+    /// The charge that a refund is of.
+    pub(super) const CHARGE: &str = "charge";
+    /// All that was refunded of the charge, in minor units.
+    pub(super) const REFUNDED: &str = "refunded";
+    /// The payload does not say how much of that is new.
+    pub(super) const WHOLE_TOTAL: &str = "whole_total";
     /// The status of a dispute.
     pub(super) const VERDICT: &str = "verdict";
     /// The update changed what we tell of a customer.
@@ -104,5 +111,9 @@ impl Mapper for Stripe {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn links(&self, raw: &RawView<'_>, _: &Reading) -> Links {
+        links::links(raw.event_type, raw.body)
     }
 }

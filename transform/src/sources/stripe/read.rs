@@ -66,6 +66,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Option<Facts>, 
         reason: None,
         details: BTreeMap::new(),
         traceparent: raw.traceparent.map(str::to_owned),
+        hand_over: None,
     };
     match family {
         Family::Subscription => subscription::read(&object, previous.as_ref(), &mut facts)?,

@@ -42,6 +42,9 @@ pub(super) fn refund(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreada
 pub(super) fn dispute(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     let currency = data.require("/currency", data.currency("/currency"))?;
     facts.money = Some(data.require("/amount", data.magnitude("/amount", currency))?);
+    if let Some(dispute) = data.word("/dispute_id")? {
+        facts.details.insert(detail::DISPUTE.to_owned(), dispute.to_owned());
+    }
     facts.reason = data.text("/reason").map(str::to_owned);
     Ok(())
 }

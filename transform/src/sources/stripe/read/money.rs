@@ -46,7 +46,8 @@ pub(super) fn checkout(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unr
 }
 
 /// A refunded charge: what this refund added to the total. Newer payloads say what the total was;
-/// older ones list their refunds, the latest first.
+/// older ones list their refunds, the latest first. Where neither is there, only what was told before
+/// says what is new.
 pub(super) fn charge_refund(
     object: &Fields<'_>,
     previous: Option<&Fields<'_>>,
@@ -60,11 +61,18 @@ pub(super) fn charge_refund(
     };
     let listed = object.list("/refunds/data", MOST_REFUNDS)?;
     let latest = listed.first();
-    let returned = match (before, latest) {
+    let returned = match (&before, latest) {
         (Some(before), _) => total.amount.saturating_sub(before.amount),
         (None, Some(latest)) => required_money(latest, "/amount")?.amount,
         (None, None) => total.amount,
     };
+    if before.is_none() && latest.is_none() {
+        facts.details.insert(detail::WHOLE_TOTAL.to_owned(), String::new());
+    }
+    facts.details.insert(detail::REFUNDED.to_owned(), total.amount.to_string());
+    if let Some(charge) = object.word("/id")? {
+        facts.details.insert(detail::CHARGE.to_owned(), charge.to_owned());
+    }
     facts.money = Some(Money::minor(returned, currency).negated());
     facts.reason = latest.and_then(|refund| refund.text("/reason").map(str::to_owned));
     Ok(())
@@ -74,6 +82,9 @@ pub(super) fn charge_refund(
 pub(super) fn refund(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     facts.money = Some(required_money(object, "/amount")?);
     facts.reason = object.text("/failure_reason").map(str::to_owned);
+    if let Some(charge) = object.reference("/charge")? {
+        facts.details.insert(detail::CHARGE.to_owned(), charge.to_owned());
+    }
     Ok(())
 }
 

@@ -1,0 +1,102 @@
+//! How long the records that wait for a link have waited.
+//!
+//! Counted by this machine's stopwatch from the moment a record was read or its partition restored,
+//! never by the stream's time: after an outage the stream's time runs through hours in seconds, and the
+//! record that would teach the link may still lie unread in another partition.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which records of one partition wait, and since when.
+#[derive(Debug, Default)]
+pub struct Patience {
+    in_order: BTreeSet<(Duration, Arc<str>, i64)>,
+    of_key: HashMap<Arc<str>, BTreeMap<i64, Duration>>,
+}
+
+impl Patience {
+    /// A record of `key` waits from now on.
+    pub fn begin(&mut self, key: &Arc<str>, offset: i64, local: Duration) {
+        self.of_key.entry(Arc::clone(key)).or_default().insert(offset, local);
+        self.in_order.insert((local, Arc::clone(key), offset));
+    }
+
+    /// A record waits no longer.
+    pub fn end(&mut self, key: &str, offset: i64) {
+        let Some((shared, _)) = self.of_key.get_key_value(key) else { return };
+        let shared = Arc::clone(shared);
+        if let Some(offsets) = self.of_key.get_mut(&shared) {
+            if let Some(since) = offsets.remove(&offset) {
+                self.in_order.remove(&(since, Arc::clone(&shared), offset));
+            }
+            if offsets.is_empty() {
+                self.of_key.remove(&shared);
+            }
+        }
+    }
+
+    /// The key under which something waits, shared.
+    pub fn waits_under(&self, key: &str) -> Option<Arc<str>> {
+        self.of_key.get_key_value(key).map(|(shared, _)| Arc::clone(shared))
+    }
+
+    /// Every key under which something waits, in order.
+    pub fn keys(&self) -> Vec<Arc<str>> {
+        let mut keys: Vec<_> = self.of_key.keys().map(Arc::clone).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The records that have waited for `timeout`, the longest waiting first.
+    pub fn exhausted(&self, timeout: Duration, local: Duration) -> Vec<(Arc<str>, i64)> {
+        let over = self.in_order.iter().take_while(|(since, _, _)| *since + timeout <= local);
+        over.map(|(_, key, offset)| (Arc::clone(key), *offset)).collect()
+    }
+
+    /// How long from `local` on until the first has waited for `timeout`; `None` when nothing waits.
+    pub fn until_exhausted(&self, timeout: Duration, local: Duration) -> Option<Duration> {
+        self.in_order.first().map(|(since, _, _)| (*since + timeout).saturating_sub(local))
+    }
+
+    /// How many records wait.
+    pub fn len(&self) -> usize {
+        self.in_order.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.in_order.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(number: u64) -> Duration {
+        Duration::from_secs(number)
+    }
+
+    #[test]
+    fn each_record_has_its_own_time() {
+        let mut patience = Patience::default();
+        let (a, b): (Arc<str>, Arc<str>) = (Arc::from("a"), Arc::from("b"));
+        assert_eq!(patience.until_exhausted(seconds(10), seconds(0)), None);
+        patience.begin(&a, 5, seconds(3));
+        patience.begin(&b, 6, seconds(1));
+        patience.begin(&a, 7, seconds(4));
+        assert_eq!(patience.until_exhausted(seconds(10), seconds(5)), Some(seconds(6)));
+        assert!(patience.exhausted(seconds(10), seconds(10)).is_empty());
+        assert_eq!(
+            patience.exhausted(seconds(10), seconds(13)),
+            [(Arc::clone(&b), 6), (Arc::clone(&a), 5)]
+        );
+        patience.end("b", 6);
+        patience.end("a", 5);
+        patience.end("a", 99);
+        assert_eq!((patience.len(), patience.keys()), (1, vec![a]));
+        patience.end("a", 7);
+        assert!(patience.is_empty() && patience.waits_under("a").is_none());
+    }
+}
