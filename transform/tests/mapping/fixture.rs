@@ -10,6 +10,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use ingest::envelope::{RawRecord, Reception, seal};
 use ingest::sources::{Subscriber, adapter};
 use schemas::headers::RawHeaders;
+use schemas::state::Role;
 use schemas::{Provider, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -178,6 +179,7 @@ pub(crate) fn read(record: &RawRecord, sources: &Sources) -> Reading {
         subscriber_id: key.split_once('/').unwrap().1,
         received_at: Timestamp::from_millis(0),
         traceparent: None,
+        role: Role::Own,
     };
     source.mapper.read(&view, &source.settings)
 }

@@ -128,10 +128,10 @@ impl Books {
                 )
             }
             Provider::Purchasely => return self.purchasely(amount, what),
-            _ => {
+            Provider::Revenuecat | Provider::Native | Provider::Unknown => {
                 let event_type = if what == "once" { "NON_RENEWING_PURCHASE" } else { "RENEWAL" };
                 let product = if what == "upgrade" { "pro" } else { "basic" };
-                (event_type, self.revenuecat(amount, json!({"product_id": product})))
+                (event_type, self.revenuecat(amount, &json!({"product_id": product})))
             }
         };
         self.tell(event_type, body);
@@ -163,9 +163,9 @@ impl Books {
                 ("refund.succeeded", json!({"currency": self.currency, "amount": part}))
             }
             Provider::Purchasely => return self.purchasely(-part, "SUBSCRIPTION_REFUNDED_REVOKED"),
-            _ => {
+            Provider::Revenuecat | Provider::Native | Provider::Unknown => {
                 let reason = json!({"cancel_reason": "CUSTOMER_SUPPORT"});
-                ("CANCELLATION", self.revenuecat(-part, reason))
+                ("CANCELLATION", self.revenuecat(-part, &reason))
             }
         };
         self.tell(event_type, body);
@@ -175,7 +175,8 @@ impl Books {
         let takes_back = match self.provider {
             // Only a total that says what it was before can be told in any order around a return.
             Provider::Stripe => self.says_before,
-            provider => provider == Provider::Revenuecat,
+            Provider::Revenuecat => true,
+            Provider::Dodo | Provider::Purchasely | Provider::Native | Provider::Unknown => false,
         };
         if !takes_back {
             return;
@@ -191,7 +192,7 @@ impl Books {
                 "amount": amount, "currency": self.currency, "status": "failed"});
             self.tell("refund.failed", body);
         } else {
-            let body = self.revenuecat(amount, json!({}));
+            let body = self.revenuecat(amount, &json!({}));
             self.tell("REFUND_REVERSED", body);
         }
     }
@@ -219,13 +220,13 @@ impl Books {
                 if verdict == "lost" {
                     self.moved -= amount;
                 }
-                if verdict == "lost" && self.number % 2 == 0 {
+                if verdict == "lost" && self.number.is_multiple_of(2) {
                     self.tell("dispute.accepted", body.clone());
                 }
                 self.tell(&format!("dispute.{verdict}"), body);
             }
             // The stores keep disputes to themselves.
-            _ => {}
+            Provider::Revenuecat | Provider::Purchasely | Provider::Native | Provider::Unknown => {}
         }
     }
 
@@ -241,7 +242,7 @@ impl Books {
         self.tell("TRANSACTION_PROCESSED", body);
     }
 
-    fn revenuecat(&self, amount: i64, more: Value) -> Value {
+    fn revenuecat(&self, amount: i64, more: &Value) -> Value {
         let mut event = json!({"product_id": "basic", "original_transaction_id": "1",
             "currency": self.currency, "price_in_purchased_currency": major(amount, self.currency),
             "store": "APP_STORE", "period_type": "NORMAL",
@@ -283,7 +284,7 @@ impl Books {
                 body["event_created_at_ms"] = json!(self.at * 1000);
                 Delivery::linked_to("cus_1", body)
             }
-            _ => {
+            Provider::Revenuecat | Provider::Native | Provider::Unknown => {
                 body["type"] = json!(event_type);
                 body["id"] = json!(id);
                 body["app_user_id"] = json!("cus_1");

@@ -9,7 +9,7 @@ use schemas::state::SubscriberState;
 use schemas::{LifecycleEvent, Timestamp};
 use transform::line::{Line, LinkAnnouncement, Taken};
 use transform::record::Raw;
-use transform::rules::Rules;
+use transform::rules::{Rules, Times};
 use transform::sources::Sources;
 use transform::state::{Batch, Link, MemoryStore};
 use transform::tally::Tally;
@@ -17,6 +17,7 @@ use transform::tally::Tally;
 /// How long events wait for earlier ones, as configured by default.
 pub(crate) const WINDOW: Duration = Duration::from_secs(2);
 const MEMORY: Duration = Duration::from_hours(35 * 24);
+const PATIENCE: Duration = Duration::from_mins(10);
 const LARGEST_MESSAGE: usize = (1 << 20) + (64 << 10);
 
 /// A line with its own clock.
@@ -49,7 +50,8 @@ impl Came {
 
 impl Teller {
     pub(crate) fn new(sources: Sources, window: Duration) -> Self {
-        let rules = Rules::new(sources, window, MEMORY, LARGEST_MESSAGE).unwrap();
+        let times = Times { reorder_window: window, dedup_window: MEMORY, link_timeout: PATIENCE };
+        let rules = Rules::new(sources, times, LARGEST_MESSAGE).unwrap();
         let line = Line::restored(MemoryStore::default(), 0, 0, Duration::ZERO, &rules).unwrap();
         Self { rules, line, log: std::collections::BTreeMap::new(), offset: 0 }
     }

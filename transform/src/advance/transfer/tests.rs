@@ -39,8 +39,8 @@ fn ids(subscriptions: &[SubscriptionState]) -> Vec<&str> {
 
 #[test]
 fn what_came_is_owned_since_the_transfer_and_newer_facts_stay() {
-    let mut state = SubscriberState::default();
-    state.subscriptions = vec![known("both", 7, 6), known("mine", 1, 1)];
+    let subscriptions = vec![known("both", 7, 6), known("mine", 1, 1)];
+    let mut state = SubscriberState { subscriptions, ..SubscriberState::default() };
     let came = vec![known("both", 2, 1), known("new", 3, 2)];
     let advanced = take(&mut state, &transfer("X", 5), came);
     assert_eq!(owned(&state), [("mine", 1, 1), ("both", 7, 6), ("new", 3, 5)]);

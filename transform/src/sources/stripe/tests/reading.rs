@@ -174,6 +174,16 @@ fn what_a_row_hangs_on_must_be_there() {
             json!(null),
             "/data/object/amount: missing",
         ),
+    ] {
+        let mut body = event(fixture, &json!({}));
+        *body.pointer_mut(pointer).unwrap() = value;
+        assert_eq!(story().tell(event_type, &body), format!("parked: {answer}"));
+    }
+}
+
+#[test]
+fn what_is_absurd_is_parked_with_its_place() {
+    for (event_type, fixture, pointer, value, answer) in [
         (
             "invoice.paid",
             INVOICE,
