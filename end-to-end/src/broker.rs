@@ -10,6 +10,7 @@ mod maven;
 mod readiness;
 mod settings;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub enum BrokerError {
 #[derive(Debug)]
 pub struct Broker {
     address: String,
+    behind_proxy: Option<SocketAddr>,
     started: Option<Started>,
 }
 
@@ -69,12 +71,27 @@ impl Broker {
         match std::env::var("KAFKA_BROKERS") {
             Ok(address) if !address.is_empty() => {
                 narrate(&format!("using the Kafka at {address} (KAFKA_BROKERS)"));
-                let broker = Self { address, started: None };
+                let broker = Self { address, behind_proxy: None, started: None };
                 broker.wait_until_ready(&mut None)?;
                 Ok(broker)
             }
-            _ => Self::start_own(folder, narrate),
+            _ => Self::start_own(folder, None, narrate),
         }
+    }
+
+    /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: whoever connects to
+    /// [`Broker::behind_proxy`] is told that it is to be found at `proxy_port` of this machine.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_behind(
+        proxy_port: u16,
+        folder: &Path,
+        narrate: Narrate<'_>,
+    ) -> Result<Self, BrokerError> {
+        let port = ports::free().map_err(io("choosing a port"))?;
+        let proxied = settings::Proxied { port, advertised: proxy_port };
+        Self::start_own(folder, Some(proxied), narrate)
     }
 
     /// The one broker that all tests of this process share, started by the first that asks.
@@ -92,14 +109,18 @@ impl Broker {
         shared.as_ref().map_err(Clone::clone)
     }
 
-    fn start_own(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
+    fn start_own(
+        folder: &Path,
+        proxied: Option<settings::Proxied>,
+        narrate: Narrate<'_>,
+    ) -> Result<Self, BrokerError> {
         let port = ports::free_or(USUAL_PORT).map_err(io("choosing a port"))?;
         let controller_port = ports::free().map_err(io("choosing a port"))?;
         let data = tempfile::Builder::new()
             .prefix("tributary-kafka-")
             .tempdir()
             .map_err(io("creating the broker's data folder"))?;
-        let node = settings::Node { port, controller_port };
+        let node = settings::Node { port, controller_port, proxied };
         let log = folder.join("kafka.log");
         let (program, container) = if container::daemon_answers() {
             let (program, container) = container::prepare(node, &log, narrate)?;
@@ -110,6 +131,7 @@ impl Broker {
         narrate(&format!("starting Apache Kafka {KAFKA_VERSION} on port {port}"));
         let mut broker = Self {
             address: format!("127.0.0.1:{port}"),
+            behind_proxy: proxied.map(|it| SocketAddr::from((Ipv4Addr::LOCALHOST, it.port))),
             started: Some(Started { program, container, running: None, _data: data }),
         };
         broker.start_again()?;
@@ -119,6 +141,11 @@ impl Broker {
     /// `host:port`, as clients want it.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where a proxy finds it, if it was started behind one.
+    pub fn behind_proxy(&self) -> Option<SocketAddr> {
+        self.behind_proxy
     }
 
     /// Starts it again after [`Broker::stop`] or [`Broker::kill`], on the same port with the same data.

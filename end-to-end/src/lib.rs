@@ -6,6 +6,7 @@
 //! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
 //! * [`broker`] obtains and starts a real Apache Kafka, [`registry`] a real schema registry; both are released
 //!   [`java`] programs.
+//! * [`proxy`] stands between a client and the broker and makes outcomes ambiguous.
 //! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`; [`pipeline`] runs all three
 //!   with the emulators behind them, [`configuration`] is what they read.
 //! * [`journeys`] invents subscribers and what their providers would say about them, [`schedule`] duplicates and
@@ -28,6 +29,7 @@ pub mod pipeline;
 pub mod ports;
 pub mod preflight;
 pub mod processes;
+pub mod proxy;
 pub mod registry;
 pub mod schedule;
 pub mod sender;

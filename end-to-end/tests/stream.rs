@@ -17,7 +17,7 @@ use end_to_end::broker::Broker;
 use schemas::headers::Header;
 use schemas::topics::{Installation, Topic, TopicSpec, catalogue};
 use stream::{
-    Cluster, Group, GroupError, Membership, Polled, Progress, Reader, Received, Record,
+    Cluster, Follower, Group, GroupError, Membership, Polled, Progress, Reader, Received, Record,
     TopicPartition, TransactionError, Transactions, admin,
 };
 
@@ -130,6 +130,21 @@ fn progress_and_records_become_visible_together_and_to_the_next_owner() {
     let partitions = assigned(&mut successor);
     let committed = successor.committed(&partitions).unwrap();
     assert_eq!((committed[0].next_offset, committed[0].metadata.as_str()), (Some(1), "second"));
+
+    // The same can be asked without joining, and partitions followed beside the group.
+    let reader = Reader::open(&cluster, "together.transform").unwrap();
+    assert_eq!(reader.committed(&raw, 0).unwrap(), Some(1));
+    assert_eq!(reader.committed(&events, 0).unwrap(), None, "never committed");
+    let mut follower = Follower::open(&cluster, "together.transform").unwrap();
+    follower.follow(&[(at(&events), 0)]).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let received = loop {
+        if let Some(received) = follower.poll(Duration::from_millis(50)).unwrap() {
+            break received;
+        }
+        assert!(Instant::now() < deadline, "nothing came");
+    };
+    assert_eq!((received.offset, received.value.as_deref()), (0, Some(b"out".as_slice())));
 }
 
 #[test]
@@ -276,4 +291,46 @@ fn says_which_topic_is_missing_or_not_co_partitioned_and_what_to_do() {
     assert_eq!(findings.len(), 2, "{texts:?}");
     assert!(texts.iter().any(|text| text.starts_with(&dead.name) && text.contains("is missing")));
     assert!(texts.iter().any(|text| text.contains("has 3 partitions") && text.contains("has 2")));
+}
+
+#[test]
+fn assigned_partitions_start_one_after_the_other() {
+    let cluster = cluster();
+    create(&cluster, "piecemeal.", 2);
+    let raw = Topic::Raw.name("piecemeal.");
+    let partition = |partition| TopicPartition { topic: Arc::from(raw.as_str()), partition };
+    let mut group =
+        Group::join(&cluster, "piecemeal.transform", &[&raw], &Membership::default()).unwrap();
+    let mut transactions = Transactions::open(&cluster, "piecemeal.transform-1").unwrap();
+    assert_eq!(assigned(&mut group).len(), 2);
+    // Nothing is started, and yet the group goes on with this member.
+    group.start(&[]).unwrap();
+    transactions.begin().unwrap();
+    for (number, value) in [(0, "a"), (0, "b"), (1, "c"), (1, "d")] {
+        let record = Record { partition: Some(number), ..record(&raw, "k", value) };
+        transactions.send(&record).unwrap();
+    }
+    transactions.commit(&progress(&raw, 0, ""), &group.member().unwrap()).unwrap();
+    assert!(matches!(group.poll(Duration::from_millis(300)).unwrap(), Polled::Idle));
+
+    let mut read = Vec::new();
+    let mut read_until = |group: &mut Group, count: usize| {
+        while read.len() < count {
+            match next(group).unwrap() {
+                Polled::Record(received) => read.push(received.value.unwrap()),
+                polled @ (Polled::Idle
+                | Polled::Assigned(_)
+                | Polled::Revoked(_)
+                | Polled::Lost(_)) => panic!("expected records, got {polled:?}"),
+            }
+        }
+        read.clone()
+    };
+    group.start(&[(partition(0), 0)]).unwrap();
+    assert_eq!(read_until(&mut group, 1), [b"a"]);
+    group.start(&[(partition(0), 1), (partition(1), 0)]).unwrap();
+    let mut all = read_until(&mut group, 4);
+    assert!(matches!(group.poll(Duration::from_millis(300)).unwrap(), Polled::Idle), "none twice");
+    all.sort();
+    assert_eq!(all, [b"a", b"b", b"c", b"d"]);
 }

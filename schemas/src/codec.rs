@@ -227,6 +227,32 @@ mod tests {
     use apache_avro::types::Value;
     use proptest::prelude::*;
 
+    fn full_facts(
+        event: &LifecycleEvent,
+        person: &Identity,
+        shown: SubscriptionFacts,
+        record: KeptRecord,
+    ) -> Facts {
+        Facts {
+            provider_event_id: "evt_8".to_owned(),
+            provider_event_type: "invoice.paid".to_owned(),
+            occurred_at: event.occurred_at,
+            received_at: event.received_at,
+            rank: 3,
+            environment: Environment::Sandbox,
+            person: person.clone(),
+            subscription: Some(shown.clone()),
+            before: Some(shown),
+            money: event.money.clone(),
+            offer: event.offer.clone(),
+            transfer: event.transfer.clone(),
+            reason: Some("why".to_owned()),
+            details: event.subscriber.attributes.clone(),
+            traceparent: Some("00-1-2-01".to_owned()),
+            hand_over: Some(HandOver { role: Role::Forward, record }),
+        }
+    }
+
     fn full_state() -> SubscriberState {
         let event = full_event();
         let subscription = event.subscription.clone().unwrap();
@@ -267,24 +293,7 @@ mod tests {
             headers: vec![Header::text("ce_id", "evt_8")],
             value: b"{}".to_vec(),
         };
-        let facts = Facts {
-            provider_event_id: "evt_8".to_owned(),
-            provider_event_type: "invoice.paid".to_owned(),
-            occurred_at: event.occurred_at,
-            received_at: event.received_at,
-            rank: 3,
-            environment: Environment::Sandbox,
-            person: identity.clone(),
-            subscription: Some(shown.clone()),
-            before: Some(shown),
-            money: event.money.clone(),
-            offer: event.offer.clone(),
-            transfer: event.transfer.clone(),
-            reason: Some("why".to_owned()),
-            details: event.subscriber.attributes.clone(),
-            traceparent: Some("00-1-2-01".to_owned()),
-            hand_over: Some(HandOver { role: Role::Forward, record: record.clone() }),
-        };
+        let facts = full_facts(&event, &identity, shown, record.clone());
         SubscriberState {
             sequence: 9,
             seen: vec![1, 2, 3],
@@ -390,6 +399,35 @@ mod tests {
         let read = codec.decode(&framed).unwrap();
         assert_eq!(read.event_type, crate::EventType::Unknown);
         assert_eq!(read.subscriber, full_event().subscriber);
+    }
+
+    /// The value as `schema` has it: without the fields it does not know.
+    fn as_written_with(schema: &Schema, value: Value) -> Vec<u8> {
+        let resolved = value.resolve(schema).unwrap();
+        let datum =
+            GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(resolved);
+        [&SINGLE_OBJECT[..], &fingerprint(schema), &datum.unwrap()].concat()
+    }
+
+    #[test]
+    fn a_state_of_the_first_version_is_read_with_nothing_waiting_and_everything_owned_for_ever() {
+        let codec = Codec::<SubscriberState>::new(Framing::SingleObject).unwrap();
+        let mut bytes = Vec::new();
+        codec.encode(&full_state(), &mut bytes).unwrap();
+        let (reader, mut datum) = codec.unframe(&bytes).unwrap();
+        let value = reader.read_value(&mut datum).unwrap();
+        let first = Schema::parse_str(SubscriberState::VERSIONS[0]).unwrap();
+        let read = codec.decode(&as_written_with(&first, value)).unwrap();
+        let mut wanted = full_state();
+        wanted.held[0].facts.hand_over = None;
+        wanted.subscriptions[0].owned_since = Timestamp::from_millis(0);
+        wanted.waiting.clear();
+        wanted.left.clear();
+        wanted.told.clear();
+        wanted.links_announced_at = None;
+        assert_eq!(read, wanted);
+        codec.encode(&read, &mut bytes).unwrap();
+        assert_eq!(codec.decode(&bytes).unwrap(), wanted, "and is written with the newest");
     }
 
     #[test]

@@ -156,6 +156,23 @@ pub async fn create_missing(
     Ok(created)
 }
 
+/// How long the topic keeps a tombstone at least; none where its configuration may not be read.
+pub async fn tombstones_kept(
+    cluster: &Cluster,
+    topic: &str,
+) -> Result<Option<Duration>, AdminError> {
+    let described = admin(cluster)?
+        .describe_configs(
+            &[ResourceSpecifier::Topic(topic)],
+            &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)),
+        )
+        .await
+        .map_err(|cause| unreachable(cluster, cause))?;
+    let configs = described.into_iter().flatten().find_map(read).map(|(_, configs)| configs);
+    let millis = configs.and_then(|configs| configs.get("delete.retention.ms")?.parse().ok());
+    Ok(millis.map(Duration::from_millis))
+}
+
 /// A topic is created before every broker tells of it.
 async fn wait_until_shown(cluster: &Cluster, specs: &[TopicSpec]) -> Result<(), AdminError> {
     let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;

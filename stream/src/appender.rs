@@ -75,20 +75,31 @@ impl Appender {
 
     /// Writes a record and waits until all in-sync replicas have it.
     pub async fn append(&self, record: Record) -> Result<Acknowledged, AppendError> {
+        self.enqueue(&record)?.await
+    }
+
+    /// Hands a record over to be written, and gives back its fate to wait for. Records handed over one
+    /// after the other lie in this order in their partition.
+    pub fn enqueue(
+        &self,
+        record: &Record,
+    ) -> Result<impl Future<Output = Result<Acknowledged, AppendError>> + use<>, AppendError> {
         let mut message = FutureRecord::<[u8], [u8]>::to(&record.topic)
             .key(&record.key)
             .headers(record.client_headers());
         message.partition = record.partition;
         message.payload = record.value.as_deref();
         let delivery = self.producer.send_result(message).map_err(|(error, _)| classify(&error))?;
-        match delivery.await {
-            Ok(Ok(delivered)) => {
-                Ok(Acknowledged { partition: delivered.partition, offset: delivered.offset })
+        Ok(async move {
+            match delivery.await {
+                Ok(Ok(delivered)) => {
+                    Ok(Acknowledged { partition: delivered.partition, offset: delivered.offset })
+                }
+                Ok(Err((error, _))) => Err(classify(&error)),
+                // The producer was dropped before the record's fate was known.
+                Err(_) => Err(AppendError::TimedOut),
             }
-            Ok(Err((error, _))) => Err(classify(&error)),
-            // The producer was dropped before the record's fate was known.
-            Err(_) => Err(AppendError::TimedOut),
-        }
+        })
     }
 
     /// Waits until everything written so far is acknowledged or has failed. Blocks.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, ClientContext};
 
 /// The cluster and what all clients of this installation agree on.
 #[derive(Clone)]
@@ -41,6 +42,17 @@ pub(crate) fn log_unless_end(error: &KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "the Kafka client is disturbed");
     }
 }
+
+/// For clients of which the end of a partition is asked, not complained.
+pub(crate) struct Discreet;
+
+impl ClientContext for Discreet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_unless_end(&error, reason);
+    }
+}
+
+impl ConsumerContext for Discreet {}
 
 impl Cluster {
     /// Settings of every client. The user's properties come first, ours win: the configuration has

@@ -222,8 +222,9 @@ impl Group {
         Received::take(message, known.unwrap_or_else(|| Arc::from(message.topic())))
     }
 
-    /// Answers [`Polled::Assigned`]: records flow from these offsets. Every assigned partition must
-    /// be named.
+    /// Answers [`Polled::Assigned`]: records flow from these offsets, and from no other partition. May be
+    /// called again with more of the assigned partitions; all that are to flow must be named each time,
+    /// with the offset of the next record to read. What was fetched ahead is thrown away.
     pub fn start(&mut self, positions: &[(TopicPartition, i64)]) -> Result<(), GroupError> {
         let failed = |cause| GroupError::Client { step: "take the assigned partitions", cause };
         let mut list = TopicPartitionList::with_capacity(positions.len());
@@ -302,7 +303,7 @@ fn to_list(partitions: &[TopicPartition]) -> TopicPartitionList {
     list
 }
 
-fn read_offsets(list: &TopicPartitionList) -> Result<Vec<Committed>, KafkaError> {
+pub(crate) fn read_offsets(list: &TopicPartitionList) -> Result<Vec<Committed>, KafkaError> {
     list.elements()
         .iter()
         .map(|element| {

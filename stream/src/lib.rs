@@ -8,6 +8,7 @@
 //! * [`Group`]: partitions are handed over only after their owner has finished with them, and nothing
 //!   flows before the owner has said from where;
 //! * [`Reader`]: a partition is read to an end that no open transaction can hide;
+//! * [`Follower`]: partitions are read on from positions that their owner keeps;
 //! * [`admin`]: the topics are there, and are what the catalogue says.
 //!
 //! Everything but the appender and `admin` blocks and is driven from one thread per worker.
@@ -15,6 +16,7 @@
 pub mod admin;
 mod appender;
 mod cluster;
+mod follower;
 mod group;
 mod reader;
 mod record;
@@ -22,6 +24,7 @@ mod transactions;
 
 pub use appender::{Acknowledged, AppendError, Appender};
 pub use cluster::Cluster;
+pub use follower::Follower;
 pub use group::{Committed, Group, GroupError, Membership, Polled};
 pub use reader::{ReadError, Reader};
 pub use record::{Received, Record, TopicPartition};

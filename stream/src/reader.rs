@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 use schemas::Timestamp;
 
-use crate::cluster::{Isolation, log_unless_end};
+use crate::cluster::{Discreet, Isolation};
+use crate::group::read_offsets;
 use crate::{Cluster, Received};
 
 /// One call to the cluster.
@@ -18,6 +19,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// An open transaction of a dead producer ends after its time-out and the coordinator's scan; longer
 /// than this it hangs and somebody must look.
 const STABLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long committed offsets are asked for before it is an error: as long, and the time of a call.
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(70);
 
 /// Pause between two looks at the last stable offset.
 const STABLE_INTERVAL: Duration = Duration::from_millis(20);
@@ -57,6 +61,17 @@ pub enum ReadError {
         /// Where reading should have ended.
         until: i64,
     },
+    /// The committed offset was not told in time.
+    #[error("the committed offset of {topic}[{partition}] was not told for {OFFSETS_TIMEOUT:?}")]
+    OffsetUnanswered {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
     /// Records stopped coming before the end.
     #[error("{topic}[{partition}] fell silent before its end")]
     Silent {
@@ -66,17 +81,6 @@ pub enum ReadError {
         partition: i32,
     },
 }
-
-/// The end of a partition is what a reader asks for, not an error to log.
-struct Discreet;
-
-impl ClientContext for Discreet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_unless_end(&error, reason);
-    }
-}
-
-impl ConsumerContext for Discreet {}
 
 /// Reads partitions by assignment. `low_and_high` sees everything, `read_to` only what is committed.
 pub struct Reader {
@@ -111,9 +115,47 @@ impl Reader {
     /// A `read_committed` client would be told the last stable offset instead (librdkafka#3428),
     /// behind which a transaction may already be decided.
     pub fn low_and_high(&self, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
-        self.uncommitted
-            .fetch_watermarks(topic, partition, CALL_TIMEOUT)
-            .map_err(|cause| client(topic, partition, cause))
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        loop {
+            match self.uncommitted.fetch_watermarks(topic, partition, CALL_TIMEOUT) {
+                Ok(bounds) => return Ok(bounds),
+                // A leader was just made or is being replaced.
+                Err(cause) if has_no_leader(&cause) && Instant::now() < deadline => {
+                    std::thread::sleep(STABLE_INTERVAL);
+                }
+                Err(cause) => return Err(client(topic, partition, cause)),
+            }
+        }
+    }
+
+    /// The offset that the group named at [`Reader::open`] has committed for a partition, once no open
+    /// transaction can change it any more; none where it never committed.
+    ///
+    /// The client asks for stable offsets because it reads what is committed (KIP-447), and is refused
+    /// while a transaction that may move them is open.
+    pub fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, ReadError> {
+        let deadline = Instant::now() + OFFSETS_TIMEOUT;
+        loop {
+            match self.ask_committed(topic, partition) {
+                Ok(offset) => return Ok(offset),
+                Err(cause) if Instant::now() >= deadline => {
+                    let topic = topic.to_owned();
+                    return Err(ReadError::OffsetUnanswered { topic, partition, cause });
+                }
+                Err(cause) => {
+                    tracing::debug!(error = %cause, "asking again for the committed offset");
+                    std::thread::sleep(STABLE_INTERVAL);
+                }
+            }
+        }
+    }
+
+    fn ask_committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        let answer = self.committed.committed_offsets(list, CALL_TIMEOUT)?;
+        let found = read_offsets(&answer)?;
+        Ok(found.into_iter().find_map(|found| found.next_offset))
     }
 
     /// How many partitions the topic has; 0 when it does not exist.
@@ -225,6 +267,13 @@ impl Reader {
             }
         }
     }
+}
+
+fn has_no_leader(cause: &KafkaError) -> bool {
+    matches!(
+        cause.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
 }
 
 fn client(topic: &str, partition: i32, cause: KafkaError) -> ReadError {

@@ -6,6 +6,11 @@
 //! the caller drops this producer and everything it remembers, opens another under the same id
 //! (`init_transactions` ends what was open and moves the epoch), and begins again from what is
 //! committed.
+//!
+//! The same holds for an `EndTxn` that was sent twice. The library repeats a request whose answer it misses, and
+//! reports success when the repetition is answered; the first copy may still be on its way, and would end a later
+//! transaction of the epoch in the middle. Nothing tells that a request was repeated but the time it took, so an end
+//! that took as long as a repetition needs counts as doubt too, although it is known to have succeeded.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +33,17 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(12);
 /// `init_transactions` waits for markers of the one before: its time-out and the coordinator's scan.
 const INIT_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Pause before the library repeats a request of which it heard nothing: long enough to tell a repeated one by.
+const REPEATS_AFTER: Duration = Duration::from_secs(1);
+
+/// An answer to `EndTxn` within this time is the answer to the only one: the pause is shortened by at most a fifth
+/// (librdkafka 2.12, `RD_KAFKA_RETRY_JITTER_PERCENT`), and the rest is margin.
+const ENDED_ONCE_WITHIN: Duration = Duration::from_millis(750);
+
+/// The same for the group's progress, for which the library pauses for 500 ms, whatever it is told
+/// (`rd_kafka_txn_handle_TxnOffsetCommit`). A late copy would set the progress back within a later transaction.
+const TOLD_ONCE_WITHIN: Duration = Duration::from_millis(450);
+
 /// Why a transaction did not surely commit. Whichever it is, only a new producer helps.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
@@ -49,6 +65,11 @@ pub enum TransactionError {
         #[source]
         cause: KafkaError,
     },
+    /// The transaction is committed, but another copy of one of its requests may still be on its way to the cluster.
+    #[error(
+        "the commit took {0:?}: a repeated request may be on its way, and end the next transaction"
+    )]
+    Repeated(Duration),
     /// Records did not get acknowledged in time.
     #[error("records of the transaction were not acknowledged within {0:?}")]
     Slow(Duration),
@@ -159,7 +180,9 @@ impl Transactions {
         let mut config = cluster.producer();
         config
             .set("transactional.id", transactional_id)
-            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string());
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
+            .set("retry.backoff.ms", REPEATS_AFTER.as_millis().to_string())
+            .set("retry.backoff.max.ms", REPEATS_AFTER.as_millis().to_string());
         if !cluster.properties.contains_key("linger.ms") {
             config.set("linger.ms", "0");
         }
@@ -215,12 +238,19 @@ impl Transactions {
     ) -> Result<Appended, TransactionError> {
         self.wait_for_acknowledgements()?;
         let offsets = to_list(progress)?;
+        let began = Instant::now();
         self.producer
             .send_offsets_to_transaction(&offsets, &member.0, CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("send the group's progress", cause))?;
+        let told = began.elapsed();
         self.producer
             .commit_transaction(CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("commit", cause))?;
+        let ended = began.elapsed().saturating_sub(told);
+        // Only now: a cluster that is always slow must still get on.
+        if told > TOLD_ONCE_WITHIN || ended > ENDED_ONCE_WITHIN {
+            return Err(TransactionError::Repeated(told + ended));
+        }
         Ok(std::mem::take(&mut self.reports().appended))
     }
 

@@ -160,10 +160,10 @@ fn pairs(map: &std::collections::BTreeMap<String, String>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::facts;
-    use schemas::Timestamp;
+    use crate::testing::{facts, subscription};
     use schemas::codec::{Codec, Framing};
-    use schemas::state::SubscriberState;
+    use schemas::state::{HandOver, Role};
+    use schemas::{Status, Timestamp};
 
     const MESSAGE: usize = 1024 * 1024 + 64 * 1024;
 
@@ -195,6 +195,44 @@ mod tests {
         let all = [held("a", 10), held("b", large), held("c", large), held("d", 3_000)];
         assert_eq!(budget.surplus(&all), 2);
         assert_eq!(budget.surplus(&[]), 0);
+    }
+
+    #[test]
+    fn the_longest_ended_subscriptions_are_forgotten_first_and_the_last_never() {
+        let budget = Budget { subscription_bytes: 1_000, ..Budget::of(MESSAGE) };
+        let known = |id: &str, facts_at: i64, ended: bool| SubscriptionState {
+            facts_at: Timestamp::from_millis(facts_at),
+            ended,
+            told: [("filler".to_owned(), "x".repeat(200))].into(),
+            ..subscription(id, Status::Active)
+        };
+        let all = vec![
+            known("running", 1, false),
+            known("ended", 5, true),
+            known("ended before", 3, true),
+            known("new", 9, false),
+        ];
+        let mut state = SubscriberState { subscriptions: all, ..Default::default() };
+        assert_eq!(budget.trim(&mut state), 2);
+        let left: Vec<_> =
+            state.subscriptions.iter().map(|known| known.current.id.as_str()).collect();
+        assert_eq!(left, ["running", "new"]);
+        let none = Budget { subscription_bytes: 0, ..budget };
+        assert_eq!((none.trim(&mut state), state.subscriptions.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_bytes_of_a_transfer_count_as_held() {
+        let budget = Budget::of(MESSAGE);
+        let record = KeptRecord {
+            offset: 0,
+            appended_at: Timestamp::from_millis(0),
+            headers: Vec::new(),
+            value: vec![0; budget.held_bytes],
+        };
+        let mut one = held("X", 10);
+        one.facts.hand_over = Some(HandOver { role: Role::Sender, record });
+        assert_eq!(budget.surplus(&[one]), 1);
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub fn rules(config: &Config) -> Result<Rules, CodecError> {
     Rules::new(sources(config), times, max_message_bytes(config))
 }
 
+/// The same, to tell the stream again.
+pub fn replay_rules(config: &Config) -> Result<Rules, CodecError> {
+    Ok(rules(config)?.for_replay())
+}
+
 /// The configured sources, each with its mapping.
 pub fn sources(config: &Config) -> Sources {
     let sources = config.sources.iter().filter_map(|(name, source)| {

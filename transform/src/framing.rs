@@ -43,6 +43,16 @@ pub async fn settle(
     shutdown.run_until_cancelled(asked).await.transpose()
 }
 
+/// The framing for a command that somebody waits for: a registry that is away is an error.
+pub async fn ask(config: &Config) -> Result<Framing, Failure> {
+    let Some(registry) = open(config)? else { return Ok(Framing::SingleObject) };
+    match next(registry.writer_id(&subject(config), newest()?).await) {
+        Next::Write(framing) => Ok(framing),
+        Next::Refuse(failure) => Err(failure),
+        Next::Ask(reason) => Err(Failure::failed(reason)),
+    }
+}
+
 async fn ask_until_answered(
     registry: &Registry,
     subject: &str,

@@ -2,8 +2,10 @@
 //!
 //! A record's way: [`record`] judges key and headers, [`sources`] read the body, [`seen`] recognises
 //! repetitions, [`rekey`] and [`patience`] find out whose it is when it does not say, [`order`] and
-//! [`window`] hold it until its turn, [`advance`] makes the lifecycle events, [`state`] remembers. [`line`] ties these together for one partition; none of them does IO or knows a
-//! clock. [`worker`] carries out what they decide, in Kafka transactions.
+//! [`window`] hold it until its turn, [`advance`] makes the lifecycle events, [`state`] remembers.
+//! [`line`] ties these together for one partition; none of them does IO beyond its store or knows a
+//! clock. [`worker`] carries out what they decide, in Kafka transactions; [`replay`] does the same
+//! beside the live events.
 
 pub mod advance;
 pub mod budget;
@@ -19,6 +21,7 @@ pub mod patience;
 pub mod preflight;
 pub mod record;
 pub mod rekey;
+pub mod replay;
 pub mod rules;
 pub mod run;
 pub mod seen;

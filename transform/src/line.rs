@@ -39,7 +39,7 @@ use crate::tally::Tally;
 use crate::window::{DueIndex, Quiet};
 
 /// The line of one partition, for one tenure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Line<S> {
     partition: i32,
     states: Overlay<S>,
@@ -70,7 +70,8 @@ impl<S: Store> Line<S> {
         rules: &Rules,
     ) -> Result<Self, StateError> {
         let states = Overlay::over(store);
-        let (mut due, mut patience) = (DueIndex::default(), Patience::default());
+        let mut due = DueIndex::default();
+        let mut patience = Patience::of(rules.link_timeout);
         let mut newest = None;
         states.waiting(&rules.states, &mut |key, state| {
             due.set(key, earliest_deadline(&state.held, rules.window));
@@ -87,6 +88,11 @@ impl<S: Store> Line<S> {
     /// Offset of the first record of raw that has not been taken.
     pub fn next_offset(&self) -> i64 {
         self.next_offset
+    }
+
+    /// Offset of the first link that has not been taken in.
+    pub fn links_position(&self) -> i64 {
+        self.states.links_position()
     }
 
     /// How many subscribers have something that waits for the window.

@@ -86,9 +86,25 @@ const RESTORE_SECONDS: Histogram<0> = Histogram {
     labels: [],
     buckets: SECONDS,
 };
+const RESTORE_REMAINING: Gauge<1> = Gauge {
+    name: "tributary_transform_restore_remaining_offsets",
+    help: "Offsets of the changelog still to read until a partition is taken over, while that takes \
+           longer than a few seconds.",
+    labels: ["partition"],
+};
+const STORE_DISCARDED: Counter<1> = Counter {
+    name: "tributary_transform_store_discarded_total",
+    help: "Local stores that were not believed and were rebuilt from the changelog, by cause.",
+    labels: ["cause"],
+};
 const WAITING: Gauge<1> = Gauge {
     name: "tributary_transform_waiting_subscribers",
     help: "Subscribers with events that wait for the reorder window, by partition.",
+    labels: ["partition"],
+};
+const WAITING_FOR_LINKS: Gauge<1> = Gauge {
+    name: "tributary_transform_waiting_for_links",
+    help: "Records that wait until it is known whose they are, by partition.",
     labels: ["partition"],
 };
 const LINE_STOPPED: Gauge<0> = Gauge {
@@ -114,7 +130,10 @@ pub struct Metrics {
     transactions: CounterFamily<1>,
     commit_seconds: HistogramFamily<0>,
     restore_seconds: HistogramFamily<0>,
+    restore_remaining: GaugeFamily<1>,
+    store_discarded: CounterFamily<1>,
     waiting: GaugeFamily<1>,
+    waiting_for_links: GaugeFamily<1>,
     line_stopped: GaugeFamily<0>,
 }
 
@@ -136,7 +155,10 @@ impl Metrics {
             transactions: registry.counter(&TRANSACTIONS)?,
             commit_seconds: registry.histogram(&COMMIT_SECONDS)?,
             restore_seconds: registry.histogram(&RESTORE_SECONDS)?,
+            restore_remaining: registry.gauge(&RESTORE_REMAINING)?,
+            store_discarded: registry.counter(&STORE_DISCARDED)?,
             waiting: registry.gauge(&WAITING)?,
+            waiting_for_links: registry.gauge(&WAITING_FOR_LINKS)?,
             line_stopped: registry.gauge(&LINE_STOPPED)?,
         };
         metrics.done(&Tally::default());
@@ -192,15 +214,37 @@ impl Metrics {
         self.restore_seconds.with([]).observe(took.as_secs_f64());
     }
 
-    /// So many subscribers of a partition wait for the window.
-    pub fn waiting(&self, partition: i32, subscribers: usize) {
-        let number = f64::from(u32::try_from(subscribers).unwrap_or(u32::MAX));
-        self.waiting.with([&partition.to_string()]).set(number);
+    /// So many offsets are still to be read until a partition is taken over; none when it is.
+    pub fn restoring(&self, partition: i32, remaining: Option<i64>) {
+        let partition = partition.to_string();
+        match remaining {
+            Some(offsets) => {
+                let number = f64::from(u32::try_from(offsets).unwrap_or(u32::MAX));
+                self.restore_remaining.with([&partition]).set(number);
+            }
+            None => self.restore_remaining.remove([&partition]),
+        }
+    }
+
+    /// A local store was not believed.
+    pub fn store_discarded(&self, cause: &'static str) {
+        self.store_discarded.with([cause]).inc();
+    }
+
+    /// So many subscribers of a partition wait for the window, and so many records for a link.
+    pub fn waiting(&self, partition: i32, subscribers: usize, records: usize) {
+        let partition = partition.to_string();
+        for (gauge, count) in [(&self.waiting, subscribers), (&self.waiting_for_links, records)] {
+            gauge.with([&partition]).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        }
     }
 
     /// A partition went elsewhere.
     pub fn released(&self, partition: i32) {
-        self.waiting.remove([&partition.to_string()]);
+        let partition = partition.to_string();
+        self.waiting.remove([&partition]);
+        self.waiting_for_links.remove([&partition]);
+        self.restore_remaining.remove([&partition]);
     }
 
     /// The line stopped.

@@ -9,13 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Which records of one partition wait, and since when.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Patience {
+    timeout: Duration,
     in_order: BTreeSet<(Duration, Arc<str>, i64)>,
     of_key: HashMap<Arc<str>, BTreeMap<i64, Duration>>,
 }
 
 impl Patience {
+    /// Nothing waits yet; what will may do so for `timeout`.
+    pub fn of(timeout: Duration) -> Self {
+        Self { timeout, in_order: BTreeSet::new(), of_key: HashMap::new() }
+    }
+
     /// A record of `key` waits from now on.
     pub fn begin(&mut self, key: &Arc<str>, offset: i64, local: Duration) {
         self.of_key.entry(Arc::clone(key)).or_default().insert(offset, local);
@@ -48,15 +54,16 @@ impl Patience {
         keys
     }
 
-    /// The records that have waited for `timeout`, the longest waiting first.
-    pub fn exhausted(&self, timeout: Duration, local: Duration) -> Vec<(Arc<str>, i64)> {
-        let over = self.in_order.iter().take_while(|(since, _, _)| *since + timeout <= local);
+    /// The records that have waited for as long as they may, the longest waiting first.
+    pub fn exhausted(&self, local: Duration) -> Vec<(Arc<str>, i64)> {
+        let over = self.in_order.iter().take_while(|(since, _, _)| *since + self.timeout <= local);
         over.map(|(_, key, offset)| (Arc::clone(key), *offset)).collect()
     }
 
-    /// How long from `local` on until the first has waited for `timeout`; `None` when nothing waits.
-    pub fn until_exhausted(&self, timeout: Duration, local: Duration) -> Option<Duration> {
-        self.in_order.first().map(|(since, _, _)| (*since + timeout).saturating_sub(local))
+    /// How long from `local` on until the first has waited for as long as it may; `None` when nothing
+    /// waits.
+    pub fn until_exhausted(&self, local: Duration) -> Option<Duration> {
+        self.in_order.first().map(|(since, _, _)| (*since + self.timeout).saturating_sub(local))
     }
 
     /// How many records wait.
@@ -80,18 +87,15 @@ mod tests {
 
     #[test]
     fn each_record_has_its_own_time() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::of(seconds(10));
         let (a, b): (Arc<str>, Arc<str>) = (Arc::from("a"), Arc::from("b"));
-        assert_eq!(patience.until_exhausted(seconds(10), seconds(0)), None);
+        assert_eq!(patience.until_exhausted(seconds(0)), None);
         patience.begin(&a, 5, seconds(3));
         patience.begin(&b, 6, seconds(1));
         patience.begin(&a, 7, seconds(4));
-        assert_eq!(patience.until_exhausted(seconds(10), seconds(5)), Some(seconds(6)));
-        assert!(patience.exhausted(seconds(10), seconds(10)).is_empty());
-        assert_eq!(
-            patience.exhausted(seconds(10), seconds(13)),
-            [(Arc::clone(&b), 6), (Arc::clone(&a), 5)]
-        );
+        assert_eq!(patience.until_exhausted(seconds(5)), Some(seconds(6)));
+        assert!(patience.exhausted(seconds(10)).is_empty());
+        assert_eq!(patience.exhausted(seconds(13)), [(Arc::clone(&b), 6), (Arc::clone(&a), 5)]);
         patience.end("b", 6);
         patience.end("a", 5);
         patience.end("a", 99);

@@ -2,11 +2,15 @@
 //!
 //! The same judgement serves `run`, which refuses to start, and `check`, which reports.
 
+use std::time::Duration;
+
 use registry::Standing;
+use schemas::topics::Topic;
 use service::cli::say;
 use service::config::Config;
 use service::exit::Failure;
 use stream::admin::{self, Finding, TopicsError};
+use stream::{Cluster, Reader};
 
 use crate::{configure, framing};
 
@@ -17,6 +21,22 @@ pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, Failure> {
         TopicsError::Wrong(findings) => Failure::Refused(findings),
         TopicsError::OutOfReach(error) => Failure::failed(error),
     })
+}
+
+/// How long the changelog keeps tombstones; Kafka's default where its configuration may not be read.
+pub async fn tombstones_kept(config: &Config, cluster: &Cluster) -> Result<Duration, Failure> {
+    let topic = Topic::State.name(&config.kafka.topic_prefix);
+    let kept = admin::tombstones_kept(cluster, &topic).await.map_err(Failure::failed)?;
+    Ok(kept.unwrap_or(Duration::from_hours(24)))
+}
+
+/// How many partitions the raw topic has.
+pub async fn partitions(config: &Config, cluster: &Cluster) -> Result<usize, Failure> {
+    let (topic, cluster) = (Topic::Raw.name(&config.kafka.topic_prefix), cluster.clone());
+    let asked =
+        tokio::task::spawn_blocking(move || Reader::open(&cluster, &topic)?.partitions(&topic));
+    let partitions = asked.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
+    Ok(usize::try_from(partitions).unwrap_or_default())
 }
 
 /// `transform check`: reports all that is wrong, and changes nothing.

@@ -15,6 +15,9 @@
 //! | `receiver_alias` | – | the key receives | the key receives |
 //! | `forward`, `forward_alias` | – | as for a receiver | as for a receiver |
 //!
+//! A transfer that has waited in vain goes to its own key once more, as the sender's: it takes nothing
+//! along, and is remembered there for what still comes.
+//!
 //! Each stage looks a key up once at most, and what a receiver had already passed on goes to the next
 //! one with a later effective time: no record is copied for ever.
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
+use clap::Subcommand;
 use schemas::codec::Framing;
 use service::admin::{Admin, Condition, Readiness, routes};
-use service::cli::{Command, Invocation, NoOwn};
+use service::cli::{Command, Invocation};
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::Registry;
-use stream::Transactions;
+use stream::{Cluster, Transactions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,23 +21,32 @@ use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
 use crate::parking::ParkLimit;
-use crate::preflight::{check, check_topics, setup};
+use crate::preflight::{self, check, check_topics, setup, tombstones_kept};
+use crate::replay;
+use crate::state::DiskStores;
 use crate::worker::failure::{Cure, WorkerError};
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::worker::{Shared, Worker};
 
+/// What only this binary can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Own {
+    /// Makes the events of the raw topic once more, beside the live ones, into topics of their own.
+    Replay(replay::Arguments),
+}
+
 /// Does what was asked for.
-pub async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
     let config = Arc::clone(&invocation.config);
     match invocation.command {
         Command::Run => run(invocation).await,
         Command::Check => check(&config).await,
         Command::Setup => setup(&config).await,
-        Command::Own(own) => match own {},
+        Command::Own(Own::Replay(arguments)) => replay::run(&config, arguments).await,
     }
 }
 
-async fn run(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+async fn run(invocation: Invocation<Own>) -> Result<(), Failure> {
     let Invocation { config, clock, shutdown, .. } = invocation;
     let cluster = configure::cluster(&config);
     for finding in check_topics(&config).await? {
@@ -47,16 +57,19 @@ async fn run(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
     let limit = ParkLimit::new(config.transform.park_limit.per_second());
     let switch = Arc::new(LineSwitch::new(limit, metrics.clone()));
     let readiness = Readiness::new();
+    // First of all the lock on state_dir: nobody else may have these stores and this name.
+    let identity = identity(&config)?;
     let shared = Shared {
-        cluster,
         names: Names::with_prefix(&config.kafka.topic_prefix),
         bounds: configure::bounds(&config),
+        stores: stores(&config, &cluster).await?,
+        tombstones_kept: tombstones_kept(&config, &cluster).await?,
+        cluster,
         clock,
         metrics,
         switch: Arc::clone(&switch),
         shutdown,
     };
-    let identity = identity(&config)?;
     let begun = readiness.register("start", "the workers have not begun");
     let admin = Admin::bind(&config.transform.admin).await.map_err(Failure::failed)?;
     let pages = routes(readiness.clone(), Arc::new(registry)).merge(resume(switch));
@@ -100,6 +113,14 @@ fn identity(config: &Config) -> Result<Identity, Failure> {
     let fresh = format!("{:016x}", rand::random::<u64>());
     let given = transform.instance_id.as_deref();
     Identity::take(&transform.state_dir, given, &fresh, transform.workers)
+        .map_err(|error| Failure::Refused(Failure::failed(error).report()))
+}
+
+async fn stores(config: &Config, cluster: &Cluster) -> Result<Arc<DiskStores>, Failure> {
+    let folder = config.transform.state_dir.join("store");
+    let partitions = preflight::partitions(config, cluster).await?;
+    DiskStores::open(&folder, config.transform.store_memory, partitions)
+        .map(Arc::new)
         .map_err(|error| Failure::Refused(Failure::failed(error).report()))
 }
 

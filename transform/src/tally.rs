@@ -34,8 +34,8 @@ pub struct Tally {
     pub rekeyed: u64,
     /// Links announced.
     pub links: u64,
-    /// Transfers that moved nothing, because the sender was unknown to the end.
-    pub transfers_of_nothing: u64,
+    /// Transfers whose sender was unknown to the end: they moved nothing.
+    pub senders_unknown: u64,
     /// Originals that a replay left to their copies.
     pub left_to_copies: u64,
     /// Subscriptions forgotten because a subscriber had too many.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use schemas::Timestamp;
 
 /// The earliest deadline of every subscriber of one partition that has something held.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DueIndex {
     in_order: BTreeSet<(Timestamp, Arc<str>)>,
     of_subscriber: HashMap<Arc<str>, Timestamp>,
@@ -65,7 +65,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// The last record read is the anchor: its append time was "now" when it was read. After a restore
 /// there is none, and the window starts anew.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Quiet {
     anchor: (Timestamp, Duration),
     asked: Option<Duration>,

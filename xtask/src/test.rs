@@ -84,7 +84,8 @@ struct Deny {
 }
 
 fn cargo_deny() -> Result<Deny> {
-    let check = ["check", "bans", "licenses", "sources"].map(OsString::from);
+    let check = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    let check = check.map(OsString::from);
     let installed = Command::new("cargo-deny").arg("--version").output();
     if installed.is_ok_and(|output| output.status.success()) {
         return Ok(Deny { program: "cargo-deny".into(), arguments: check.to_vec() });

@@ -77,7 +77,9 @@ fn docker(arguments: impl IntoIterator<Item = String>) -> Result<(), BrokerError
 
 fn create(node: settings::Node, name: &str) -> Vec<String> {
     let mut arguments: Vec<String> = ["create", "--name", name].map(str::to_owned).to_vec();
-    arguments.extend(["-p".to_owned(), format!("127.0.0.1:{0}:{0}", node.port)]);
+    for port in [Some(node.port), node.proxied.map(|proxied| proxied.port)].into_iter().flatten() {
+        arguments.extend(["-p".to_owned(), format!("127.0.0.1:{port}:{port}")]);
+    }
     for (variable, value) in settings::environment(node) {
         arguments.extend(["-e".to_owned(), format!("{variable}={value}")]);
     }
@@ -92,7 +94,8 @@ mod tests {
 
     #[test]
     fn the_container_is_reached_from_this_machine_only() {
-        let arguments = create(settings::Node { port: 9092, controller_port: 20_001 }, "k");
+        let arguments =
+            create(settings::Node { port: 9092, controller_port: 20_001, proxied: None }, "k");
         let publish = arguments.iter().position(|argument| argument == "-p").expect("published");
         assert_eq!(arguments[publish + 1], "127.0.0.1:9092:9092");
         assert_eq!(arguments.last().map(String::as_str), Some("apache/kafka:4.3.1"));

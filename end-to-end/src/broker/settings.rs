@@ -7,19 +7,38 @@ use std::path::Path;
 pub(super) struct Node {
     pub(super) port: u16,
     pub(super) controller_port: u16,
+    pub(super) proxied: Option<Proxied>,
+}
+
+/// A second listener for clients that come through a proxy: they are told the proxy's port, or they would leave it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proxied {
+    /// Where the broker listens.
+    pub(super) port: u16,
+    /// Where the proxy listens.
+    pub(super) advertised: u16,
 }
 
 /// Settings of a single node for tests: every internal topic with one replica and few partitions, groups that form
 /// at once, and nothing created by accident (a missing topic must be noticed).
 pub(super) fn of(node: Node, log_dir: &str) -> Vec<(&'static str, String)> {
-    let Node { port, controller_port } = node;
+    let Node { port, controller_port, proxied } = node;
+    let listener = proxied.map(|proxied| format!(",PROXIED://:{}", proxied.port));
+    let advertised = proxied.map(|it| format!(",PROXIED://127.0.0.1:{}", it.advertised));
+    let (listener, advertised) = (listener.unwrap_or_default(), advertised.unwrap_or_default());
     let mut settings = vec![
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", "1".to_owned()),
         ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
-        ("listeners", format!("PLAINTEXT://:{port},CONTROLLER://127.0.0.1:{controller_port}")),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
-        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
+        (
+            "listeners",
+            format!("PLAINTEXT://:{port},CONTROLLER://127.0.0.1:{controller_port}{listener}"),
+        ),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}{advertised}")),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT".to_owned(),
+        ),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
         ("log.dirs", log_dir.to_owned()),
@@ -73,13 +92,23 @@ pub(super) fn environment(node: Node) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
-    const NODE: Node = Node { port: 9092, controller_port: 20_001 };
+    const NODE: Node = Node { port: 9092, controller_port: 20_001, proxied: None };
 
     #[test]
     fn only_clients_on_this_machine_are_told_where_the_broker_is() {
         let properties = properties(NODE, Path::new("data"));
         assert!(properties.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092\n"));
         assert!(properties.contains("\nlog.dirs=data\n"));
+    }
+
+    #[test]
+    fn clients_that_come_through_a_proxy_are_told_to_come_back_through_it() {
+        let proxied = Some(Proxied { port: 20_002, advertised: 20_003 });
+        let properties = properties(Node { proxied, ..NODE }, Path::new("data"));
+        assert!(properties.contains(",PROXIED://:20002\n"));
+        assert!(properties.contains(
+            "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092,PROXIED://127.0.0.1:20003\n"
+        ));
     }
 
     #[test]

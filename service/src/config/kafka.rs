@@ -69,6 +69,8 @@ const OWNED: &[(&str, &str)] = &[
     ("auto.offset.reset", "the consumers, which stop rather than lose their position"),
     ("allow.auto.create.topics", "`setup`, which is the only one to create topics"),
     ("session.timeout.ms", "`kafka.session_timeout`"),
+    ("retry.backoff.ms", "the workers, which tell a repeated request by the time it took"),
+    ("retry.backoff.max.ms", "the workers, which tell a repeated request by the time it took"),
 ];
 
 impl Kafka {

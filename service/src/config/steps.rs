@@ -36,6 +36,8 @@ pub struct Transform {
     pub workers: u32,
     /// Where the local store and this instance's identity lie.
     pub state_dir: PathBuf,
+    /// The most memory the local store may take, in bytes.
+    pub store_memory: usize,
     /// Replaces the identity kept in `state_dir`.
     pub instance_id: Option<String>,
     /// How long an event waits for an earlier one; zero for not at all.
@@ -144,6 +146,13 @@ impl Transform {
             "./state",
             "Where the local store and this instance's identity lie. Losing it costs time, not data.",
         );
+        let store_memory = fields.optional(
+            "store_memory",
+            &size(),
+            "256MiB",
+            "The most memory the local store may take, whatever the number of subscribers. With \
+             twelve partitions the bound holds from `64MiB` on.",
+        );
         let instance_id = fields.unset(
             "instance_id",
             &text(),
@@ -180,6 +189,7 @@ impl Transform {
             admin: admin?,
             workers: workers?,
             state_dir: state_dir?,
+            store_memory: store_memory?,
             instance_id: instance_id?,
             reorder_window: reorder_window?,
             dedup_window: dedup_window?,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemas::headers::{RekeyedHeaders, Stage, with_event_id};
-use schemas::state::{Facts, HandOver, Held, KeptRecord, Moved, Role, SubscriberState};
+use schemas::state::{Facts, HandOver, Held, Moved, Role, SubscriberState};
 use schemas::{Timestamp, headers};
 
 use super::{Emission, Line, Taken, Visit};
@@ -201,23 +201,10 @@ fn pass_on(
             Stage::Forward
         }
     };
-    let moved = Moved { effective_at, subscriptions };
-    bring(Address { key: to, stage }, &record, &moved, scene, taken)?;
+    let mut moved = Vec::new();
+    scene.rules.moved.encode(&Moved { effective_at, subscriptions }, &mut moved)?;
+    taken.copies.push(copy_for(Address { key: to, stage }, &record, scene.partition, Some(moved)));
     tally.rekeyed += 1;
-    Ok(())
-}
-
-/// Writes the copy that brings somebody what was moved.
-pub(super) fn bring(
-    address: Address,
-    record: &KeptRecord,
-    moved: &Moved,
-    scene: Scene<'_>,
-    taken: &mut Taken,
-) -> Result<(), StateError> {
-    let mut bytes = Vec::new();
-    scene.rules.moved.encode(moved, &mut bytes)?;
-    taken.copies.push(copy_for(address, record, scene.partition, Some(bytes)));
     Ok(())
 }
 
@@ -228,7 +215,7 @@ fn moved(headers: &[headers::Header], rules: &Rules) -> Option<Moved> {
 }
 
 /// Puts an event from the future to its reception. Returns how many were put right.
-pub(super) fn correct_clock(facts: &mut Facts, at: Timestamp) -> u64 {
+fn correct_clock(facts: &mut Facts, at: Timestamp) -> u64 {
     let too_far = facts.occurred_at > at.plus_millis(CLOCK_TOLERANCE_MILLIS);
     if too_far {
         facts.occurred_at = at;

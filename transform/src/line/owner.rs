@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 use schemas::headers::Stage;
-use schemas::state::{KeptRecord, Moved};
+use schemas::state::KeptRecord;
 
-use super::accept::{Scene, bring, correct_clock, key_mismatch, read, view};
+use super::accept::{key_mismatch, read, view};
 use super::{GivenUp, Line, LinkAnnouncement, Taken, Visit};
 use crate::parking::{ParkReason, Parking};
 use crate::record::{Judged, Raw, judge};
@@ -56,7 +56,7 @@ impl<S: Store> Line<S> {
     /// dry, because what is still unread may be what it waits for.
     pub fn expire(&mut self, local: Duration, rules: &Rules) -> Result<Taken, StateError> {
         let mut taken = Taken::default();
-        for (key, offset) in self.patience.exhausted(rules.link_timeout, local) {
+        for (key, offset) in self.patience.exhausted(local) {
             self.look_up(&key, rules, &mut taken)?;
             self.give_up(&key, offset, rules, &mut taken)?;
         }
@@ -65,8 +65,8 @@ impl<S: Store> Line<S> {
 
     /// How long from `local` on until something has waited for as long as it may. `None` when nothing
     /// waits.
-    pub fn until_expiry(&self, local: Duration, rules: &Rules) -> Option<Duration> {
-        self.patience.until_exhausted(rules.link_timeout, local)
+    pub fn until_expiry(&self, local: Duration) -> Option<Duration> {
+        self.patience.until_exhausted(local)
     }
 
     /// A record without a subscriber may still be one that means nothing to us; if not, its owner is
@@ -189,8 +189,8 @@ impl<S: Store> Line<S> {
         Ok(link.map(|link| link.subscriber))
     }
 
-    /// Ends the wait of one record without a link: a transfer goes on and brings nothing, anything else
-    /// is parked.
+    /// Ends the wait of one record without a link. A transfer goes on: nobody is known by its sender's
+    /// key, so that it brings nothing, but what comes there later is passed on. Anything else is parked.
     fn give_up(
         &mut self,
         key: &Arc<str>,
@@ -199,30 +199,18 @@ impl<S: Store> Line<S> {
         taken: &mut Taken,
     ) -> Result<(), StateError> {
         let Some(record) = self.take_out(key, offset, rules)? else { return Ok(()) };
-        let raw = Raw::of(&record, key);
-        let parking = match judge(&raw, &rules.sources) {
-            Judged::Subscriber(envelope) => match read(&envelope, &raw) {
-                Reading::Facts(mut facts) => {
-                    let source = envelope.source;
-                    correct_clock(&mut facts, record.appended_at);
-                    if let Some(receiver) = source.mapper.receiver(&facts) {
-                        let receiver = format!("{}/{receiver}", source.name);
-                        let address = Address { key: receiver, stage: Stage::Receiver };
-                        let subscriptions = Vec::new();
-                        let moved = Moved { effective_at: facts.occurred_at, subscriptions };
-                        let scene = Scene { key, source, partition: self.partition, rules };
-                        self.tally.transfers_of_nothing += 1;
-                        self.tally.rekeyed += 1;
-                        return bring(address, &record, &moved, scene, taken);
-                    }
-                    nobody(TIMED_OUT)
-                }
-                Reading::Ignored(_) | Reading::Parked(_) | Reading::KeyMismatch => {
-                    nobody(TIMED_OUT)
-                }
-            },
+        let parking = match judge(&Raw::of(&record, key), &rules.sources) {
+            Judged::Subscriber(_) => {
+                let address = Address { key: key.to_string(), stage: Stage::Sender };
+                taken.copies.push(copy_for(address, &record, self.partition, None));
+                self.tally.rekeyed += 1;
+                self.tally.senders_unknown += 1;
+                return Ok(());
+            }
             Judged::Unfit(parking) => parking,
-            Judged::Tick | Judged::Orphan(_) => nobody(TIMED_OUT),
+            Judged::Tick | Judged::Orphan(_) => {
+                nobody("nothing has linked the record to a subscriber in time")
+            }
         };
         self.tally.park(parking.reason);
         let KeptRecord { offset, headers, value, .. } = record;
@@ -281,8 +269,6 @@ impl<S: Store> Line<S> {
         Ok(())
     }
 }
-
-const TIMED_OUT: &str = "nothing has linked the record to a subscriber in time";
 
 fn nobody(message: &str) -> Parking {
     Parking::new(ParkReason::SubscriberUnknown, message)

@@ -10,6 +10,11 @@ use crate::rules::Times;
 use crate::state::MemoryStore;
 use crate::testing::{raw_headers, sources};
 
+mod owner;
+mod rekeying;
+mod story;
+mod world;
+
 const NO_TIME: Duration = Duration::ZERO;
 
 const PARTITION: i32 = 3;
@@ -180,7 +185,7 @@ fn the_earliest_go_early_when_too_many_are_held() {
 }
 
 #[test]
-fn a_record_without_a_subscriber_is_ignored_if_it_means_nothing_and_parked_otherwise() {
+fn a_record_without_a_subscriber_is_ignored_if_it_means_nothing_and_waits_otherwise() {
     let mut noise = entry(0, "unknown", "x", "");
     noise.body = "{}".to_owned();
     noise.headers = raw_headers("x", "shop", "stripe.noise");
@@ -188,7 +193,7 @@ fn a_record_without_a_subscriber_is_ignored_if_it_means_nothing_and_parked_other
     let (events, line) = run(&[noise, dispute], &rules(0));
     assert!(events.is_empty());
     assert_eq!(line.tally.ignored[&("shop".to_owned(), "noise")], 1);
-    assert_eq!(line.tally.parked[&ParkReason::SubscriberUnknown], 1);
+    assert_eq!((line.tally.waited, line.waiting_for_links()), (1, 1));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use schemas::Timestamp;
+
 use super::{Batch, Change, Link, Store, StoreError};
 
 /// Keeps everything in memory, encoded.
@@ -63,6 +65,15 @@ impl Store for MemoryStore {
         self.links_position
     }
 
+    fn purge_links(&mut self, older_than: Timestamp, at_most: usize) -> Result<usize, StoreError> {
+        let old = self.links.values().filter(|link| link.appended_at < older_than);
+        let old: Vec<_> = old.take(at_most).map(|link| link.key.clone()).collect();
+        for key in &old {
+            self.links.remove(key);
+        }
+        Ok(old.len())
+    }
+
     fn clear(&mut self) -> Result<(), StoreError> {
         *self = Self::default();
         Ok(())
@@ -72,7 +83,6 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::Timestamp;
 
     fn entry(key: &str, value: Option<&str>, waits: bool) -> Change {
         let value = value.map(|value| value.as_bytes().to_vec());

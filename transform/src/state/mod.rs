@@ -5,6 +5,7 @@
 //! one, so that it can be older than the truth and never newer. Beside the states a store keeps the
 //! links of its partition, with a position of their own.
 
+mod disk;
 mod memory;
 mod opening;
 mod overlay;
@@ -12,6 +13,7 @@ mod restore;
 
 use std::borrow::Cow;
 
+pub use disk::{DiskStore, DiskStores, OpenError, TakeError};
 pub use memory::MemoryStore;
 pub use opening::{Bounds, Cause, Followed, Opening, Refusal, Step, Stored};
 pub use overlay::{Open, Overlay, StateError};
@@ -112,6 +114,10 @@ pub trait Store {
 
     /// Offset of the links topic up to which the store has followed; 0 when it is empty.
     fn links_position(&self) -> i64;
+
+    /// Forgets links appended before `older_than`, after looking at no more than `at_most`. Says how many
+    /// it looked at: fewer than `at_most` when none is left.
+    fn purge_links(&mut self, older_than: Timestamp, at_most: usize) -> Result<usize, StoreError>;
 
     /// Forgets everything: states, links, and both positions.
     fn clear(&mut self) -> Result<(), StoreError>;

@@ -53,7 +53,10 @@ pub struct Followed {
 }
 
 /// Why a store is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::EnumIter, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// The changelog does not reach that far.
     #[error("it stands behind the end of the changelog")]
@@ -136,7 +139,7 @@ pub enum Step {
 }
 
 /// One partition being taken over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Opening {
     partitions: i32,
     stored: Stored,
@@ -190,14 +193,19 @@ impl Opening {
     fn doubt(&self, Bounds { low, high }: Bounds, kept_since: i64) -> Option<Cause> {
         let checkpoint = self.stored.checkpoint;
         let recorded = self.stored.record.as_ref().map(|record| record.next_raw_offset);
+        // A missing offset says nothing of the store: the comparison waits for it to come back.
+        let newer = self.committed.is_some() && recorded > self.committed;
         if checkpoint > high {
             Some(Cause::BehindTheEnd)
         } else if checkpoint < low {
             Some(Cause::BeforeTheStart)
+        } else if self.rebuilt {
+            // It has just been read from the beginning, and is only waiting.
+            None
         } else if checkpoint < kept_since.min(high - 1) {
             // Behind the last record of an idle changelog only the marker of its transaction lies.
             Some(Cause::TooOld)
-        } else if !self.rebuilt && recorded > self.committed {
+        } else if newer {
             Some(Cause::NewerThanCommitted)
         } else {
             None

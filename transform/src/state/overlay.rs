@@ -24,7 +24,7 @@ pub enum StateError {
 }
 
 /// One subscriber's state in the open transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Open {
     /// The state, as the transaction leaves it.
     pub state: SubscriberState,
@@ -41,7 +41,7 @@ impl Open {
 }
 
 /// A store and what the open transaction lays over it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Overlay<S> {
     store: S,
     open: HashMap<Arc<str>, Open>,
@@ -99,6 +99,11 @@ impl<S: Store> Overlay<S> {
     /// hold whatever becomes of the open transaction.
     pub fn learn(&mut self, links: Vec<Link>, position: i64) -> Result<(), StateError> {
         Ok(self.store.learn(links, position)?)
+    }
+
+    /// Offset of the links topic up to which the store has followed.
+    pub fn links_position(&self) -> i64 {
+        self.store.links_position()
     }
 
     /// Every changed state, encoded, in the order of the keys. One in which nothing is left is gone.

@@ -73,6 +73,11 @@ impl Agenda {
         self.empty += 1;
     }
 
+    /// Whether nothing is open and the input has been read to its end.
+    pub fn is_dry(&self) -> bool {
+        self.opened.is_none() && self.empty >= DRY
+    }
+
     /// It was committed.
     pub fn committed(&mut self) {
         *self = Self::new(self.bounds);
@@ -125,6 +130,19 @@ mod tests {
         assert_eq!(agenda.next(ms(101), None), Step::Commit);
         agenda.committed();
         assert_eq!(agenda.next(ms(101), None), Step::Poll(LONGEST_WAIT));
+    }
+
+    #[test]
+    fn the_input_is_dry_when_nothing_is_open_and_nothing_came_twice() {
+        let mut agenda = opened();
+        agenda.ran_dry();
+        agenda.ran_dry();
+        assert!(!agenda.is_dry(), "something is open");
+        agenda.committed();
+        assert!(!agenda.is_dry());
+        agenda.ran_dry();
+        agenda.ran_dry();
+        assert!(agenda.is_dry());
     }
 
     #[test]

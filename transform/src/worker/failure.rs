@@ -3,7 +3,7 @@
 use schemas::codec::CodecError;
 use stream::{GroupError, ReadError, TransactionError};
 
-use crate::state::{Disagreement, StateError};
+use crate::state::{Refusal, StateError, TakeError};
 
 /// Why a worker's tenure ended.
 #[derive(Debug, thiserror::Error)]
@@ -20,35 +20,35 @@ pub enum WorkerError {
     /// A state cannot be had.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The local store of a partition cannot be had.
+    #[error(transparent)]
+    Store(#[from] TakeError),
     /// A value cannot be written or read.
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// The partitions went to another member without a hand-over.
     #[error("the partitions were taken away without a hand-over")]
     Lost,
-    /// What was restored is not what the committed offset stands for.
+    /// A partition cannot be taken over.
     #[error("partition {partition} cannot be taken over: {cause}")]
-    Restored {
+    Refused {
         /// The partition.
         partition: i32,
-        /// What disagrees.
-        cause: Disagreement,
+        /// Why.
+        cause: Refusal,
     },
-    /// The raw topic does not hold the position any more, or not yet.
-    #[error(
-        "the group stands at {committed} in partition {partition} of the raw topic, which holds \
-         {low} to {high}: records are missing. Nothing is skipped silently"
-    )]
-    RawGone {
+    /// A partition went elsewhere, or the process ends, before it had been taken over.
+    #[error("taking over was abandoned")]
+    Abandoned,
+    /// The transaction committed, but where its records lie was not told.
+    #[error("the records of partition {partition} were committed without being reported")]
+    NotReported {
         /// The partition.
         partition: i32,
-        /// Where the group stands.
-        committed: i64,
-        /// The first offset there is.
-        low: i64,
-        /// The offset after the last.
-        high: i64,
     },
+    /// No thread could be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// Two processes use one identity.
     #[error(
         "fenced twice within a minute: another process uses the same identity. Was state_dir copied, \
@@ -77,8 +77,7 @@ impl WorkerError {
             Self::Group(GroupError::OutOfRange(_))
             | Self::State(StateError::Codec(_))
             | Self::Codec(_)
-            | Self::Restored { .. }
-            | Self::RawGone { .. }
+            | Self::Refused { .. }
             | Self::SharedIdentity => Cure::Stop,
             Self::Transaction(_)
             | Self::Group(
@@ -88,6 +87,10 @@ impl WorkerError {
             )
             | Self::Read(_)
             | Self::State(StateError::Store(_))
+            | Self::Store(_)
+            | Self::Abandoned
+            | Self::NotReported { .. }
+            | Self::Thread(_)
             | Self::Lost => Cure::StartAgain,
         }
     }

@@ -8,7 +8,9 @@
 pub mod agenda;
 pub mod failure;
 pub mod outgoing;
+mod progress;
 mod restore;
+mod takeover;
 mod tenure;
 
 use std::sync::Arc;
@@ -25,7 +27,9 @@ use self::outgoing::{Names, Outgoing};
 use self::tenure::Tenure;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
+use crate::parking::Parking;
 use crate::rules::Rules;
+use crate::state::DiskStores;
 
 /// Pause before a worker begins again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -42,6 +46,10 @@ pub struct Shared {
     pub names: Names,
     /// Bounds of a transaction.
     pub bounds: Bounds,
+    /// Where the states of this process's partitions lie.
+    pub stores: Arc<DiskStores>,
+    /// How long the changelog keeps a tombstone.
+    pub tombstones_kept: Duration,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -112,4 +120,10 @@ impl Worker {
     fn serve(&self) -> Result<(), WorkerError> {
         Tenure::begin(self)?.serve()
     }
+}
+
+/// A parked record is told with its position and never with its content.
+fn tell_parked(partition: i32, offset: i64, parking: &Parking) {
+    let reason = parking.reason.name();
+    tracing::warn!(partition, offset, reason, message = parking.message, "record parked");
 }

@@ -7,8 +7,9 @@ use schemas::state::PartitionRecord;
 use schemas::topics::Topic;
 use stream::{Received, Record};
 
-use crate::line::Emission;
+use crate::line::{Emission, GivenUp, LinkAnnouncement};
 use crate::parking::Parking;
+use crate::rekey::RawCopy;
 use crate::state::{Change, PARTITION_KEY};
 
 /// Key of a tick: it belongs to nobody.
@@ -26,6 +27,8 @@ pub struct Names {
     pub events: String,
     /// The changelog.
     pub state: String,
+    /// Whose a thing is.
+    pub links: String,
     /// Parked records.
     pub unprocessable: String,
     /// The consumer group.
@@ -39,6 +42,7 @@ impl Names {
             raw: Topic::Raw.name(prefix),
             events: Topic::Events.name(prefix),
             state: Topic::State.name(prefix),
+            links: Topic::Links.name(prefix),
             unprocessable: Topic::Unprocessable.name(prefix),
             group: format!("{prefix}transform"),
         }
@@ -87,11 +91,35 @@ impl Outgoing {
 
     /// A parked record: as it was, with headers that say why.
     pub fn parked(&self, record: Received, parking: &Parking) -> Record {
-        let headers = ParkedHeaders {
+        let at = (record.partition, record.offset);
+        let key = record.key.filter(|key| !key.is_empty());
+        Record {
+            topic: self.names.unprocessable.clone(),
+            partition: None,
+            key: key.unwrap_or_else(|| NO_KEY.to_vec()),
+            value: record.value,
+            headers: self.end(at, parking).onto(&record.headers),
+        }
+    }
+
+    /// A parked record that had waited for a link.
+    pub fn given_up(&self, partition: i32, record: GivenUp) -> Record {
+        Record {
+            topic: self.names.unprocessable.clone(),
+            partition: None,
+            headers: self.end((partition, record.offset), &record.parking).onto(&record.headers),
+            key: record.key.into_bytes(),
+            value: Some(record.value),
+        }
+    }
+
+    /// Why the record of raw at this partition and offset ends here.
+    fn end(&self, (partition, offset): (i32, i64), parking: &Parking) -> ParkedHeaders {
+        ParkedHeaders {
             reason: parking.reason.name().to_owned(),
-            topic: record.topic.to_string(),
-            partition: record.partition,
-            offset: record.offset,
+            topic: self.names.raw.clone(),
+            partition,
+            offset,
             group: self.names.group.clone(),
             stage: parking.reason.stage().to_owned(),
             class: format!("transform.{}.{}", parking.reason.stage(), parking.reason.name()),
@@ -101,14 +129,28 @@ impl Outgoing {
             last_failure: None,
             http_status: None,
             request_id: None,
-        };
-        let key = record.key.filter(|key| !key.is_empty());
+        }
+    }
+
+    /// A copy of a raw record under another key, in that key's partition.
+    pub fn copy(&self, copy: RawCopy) -> Record {
         Record {
-            topic: self.names.unprocessable.clone(),
+            topic: self.names.raw.clone(),
             partition: None,
-            key: key.unwrap_or_else(|| NO_KEY.to_vec()),
-            value: record.value,
-            headers: headers.onto(&record.headers),
+            key: copy.key.into_bytes(),
+            value: Some(copy.value),
+            headers: copy.headers,
+        }
+    }
+
+    /// A link, in the partition of the records that need it.
+    pub fn link(&self, link: LinkAnnouncement) -> Record {
+        Record {
+            topic: self.names.links.clone(),
+            partition: None,
+            key: link.key.into_bytes(),
+            value: Some(link.subscriber.into_bytes()),
+            headers: Vec::new(),
         }
     }
 
@@ -128,11 +170,6 @@ impl Outgoing {
         let mut value = Vec::new();
         self.partitions.encode(record, &mut value)?;
         Ok(Change { key: PARTITION_KEY.to_vec(), value: Some(value), waits: false })
-    }
-
-    /// Reads a partition's own record.
-    pub fn read_partition_record(&self, value: &[u8]) -> Result<PartitionRecord, CodecError> {
-        self.partitions.decode(value)
     }
 
     /// A tick for a partition of raw.
@@ -215,8 +252,8 @@ mod tests {
         assert_eq!(change.key, PARTITION_KEY);
         let value = change.value.unwrap();
         assert_eq!(value[..2], [0xC3, 0x01], "it needs no registry");
-        let read = outgoing().read_partition_record(&value).unwrap();
-        assert_eq!(read, record);
+        let read = Codec::<PartitionRecord>::new(Framing::SingleObject).unwrap().decode(&value);
+        assert_eq!(read.unwrap(), record);
     }
 
     #[test]

@@ -6,24 +6,39 @@ use std::time::Duration;
 
 use schemas::state::PartitionRecord;
 use stream::{
-    Group, Membership, Polled, Progress, Reader, Received, Record, TopicPartition, Transactions,
+    Follower, Group, Membership, Polled, Progress, Received, Record, TopicPartition, Transactions,
 };
 
 use super::agenda::{Agenda, Step};
 use super::failure::WorkerError;
-use super::restore::{Restorer, TakenOver, Tenure as Ownership};
+use super::restore::{TakenOver, Tenure as Ownership, link_of};
+use super::takeover::Takeover;
 use super::{Shared, Worker};
-use crate::line::Line;
+use crate::line::{Line, Taken};
 use crate::record::Raw;
 use crate::sources::advice::{Advice, Adviser};
-use crate::state::{Batch, Change, MemoryStore};
+use crate::state::{Batch, Change, DiskStore, Link};
+
+/// Links read at a time: so many that a flood of them does not hold up the records.
+const LINKS: usize = 1_000;
+
+/// How long partitions that are ready wait for the next to be ready, so that the consumer starts once
+/// for all that are taken over quickly.
+const GATHER: Duration = Duration::from_millis(250);
 
 /// A partition in this worker's hands.
 struct Held {
-    line: Line<MemoryStore>,
+    line: Line<DiskStore>,
     record: PartitionRecord,
     /// The open transaction has something of this partition.
     touched: bool,
+}
+
+/// Partitions that are ready and not started yet.
+#[derive(Default)]
+struct Newcomers {
+    since: Option<Duration>,
+    first: Vec<i32>,
 }
 
 /// Producer, membership and memory that live and die together.
@@ -31,9 +46,9 @@ pub(super) struct Tenure<'a> {
     worker: &'a Worker,
     transactions: Transactions,
     group: Group,
-    reader: Reader,
-    raw: Arc<str>,
-    partitions: i32,
+    links: Follower,
+    takeover: Option<Takeover>,
+    newcomers: Newcomers,
     held: BTreeMap<i32, Held>,
     agenda: Agenda,
     paused: bool,
@@ -45,17 +60,16 @@ impl<'a> Tenure<'a> {
     pub(super) fn begin(worker: &'a Worker) -> Result<Self, WorkerError> {
         let Shared { cluster, names, bounds, .. } = &worker.shared;
         let transactions = Transactions::open(cluster, &worker.name)?;
-        let reader = Reader::open(cluster, &names.group)?;
-        let partitions = reader.partitions(&names.raw)?;
+        let links = Follower::open(cluster, &names.group)?;
         let membership = Membership { instance_id: Some(worker.name.clone()) };
         let group = Group::join(cluster, &names.group, &[&names.raw], &membership)?;
         Ok(Self {
             worker,
             transactions,
             group,
-            reader,
-            raw: Arc::from(names.raw.as_str()),
-            partitions,
+            links,
+            takeover: None,
+            newcomers: Newcomers::default(),
             held: BTreeMap::new(),
             agenda: Agenda::new(*bounds),
             paused: false,
@@ -67,6 +81,11 @@ impl<'a> Tenure<'a> {
     pub(super) fn serve(mut self) -> Result<(), WorkerError> {
         while !self.worker.shared.shutdown.is_cancelled() {
             self.obey_the_switch()?;
+            self.welcome()?;
+            if self.agenda.opened().is_none() {
+                self.follow_links()?;
+                self.expire()?;
+            }
             let now = self.now();
             match self.agenda.next(now, self.first_tick(now)) {
                 Step::Commit => self.commit()?,
@@ -87,44 +106,71 @@ impl<'a> Tenure<'a> {
                 self.agenda.ran_dry();
                 Ok(())
             }
-            Polled::Assigned(partitions) => self.take_over(&partitions),
-            Polled::Revoked(_) => {
-                self.commit_if_open()?;
-                for partition in std::mem::take(&mut self.held).into_keys() {
-                    self.worker.shared.metrics.released(partition);
-                }
-                self.worker.joined.fails("between two generations of the group");
-                Ok(self.group.release()?)
-            }
+            Polled::Assigned(partitions) => self.assigned(&partitions),
+            Polled::Revoked(_) => self.hand_over(),
             Polled::Lost(_) => Err(WorkerError::Lost),
         }
     }
 
-    fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
-        let mut positions = Vec::new();
-        let mut first = Vec::new();
-        for at in partitions {
-            let began = self.now();
-            let clock = &self.worker.shared.clock;
-            let restorer = Restorer {
-                group: &self.group,
-                reader: &self.reader,
-                outgoing: &self.worker.outgoing,
-                partitions: self.partitions,
-                elapsed: &|| clock.elapsed(),
-            };
-            let TakenOver { store, record, tenure } = restorer.take_over(at)?;
-            let now = self.now();
-            let offset = record.next_raw_offset;
-            let line = Line::restored(store, at.partition, offset, now, &self.worker.rules)?;
-            self.worker.shared.metrics.restored(now.saturating_sub(began));
-            positions.push((at.clone(), offset));
-            if tenure == Ownership::First {
-                first.push(at.partition);
-            }
-            self.held.insert(at.partition, Held { line, record, touched: false });
+    /// The partitions are ours. Nothing flows yet: each starts when it has been taken over.
+    fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
+        self.group.start(&[])?;
+        let shared = self.worker.shared.clone();
+        let numbers: Vec<_> = partitions.iter().map(|at| at.partition).collect();
+        if !numbers.is_empty() {
+            self.takeover = Some(Takeover::begin(shared, numbers)?);
         }
-        self.group.start(&positions)?;
+        self.worker.joined.holds();
+        tracing::info!(worker = self.worker.name, partitions = partitions.len(), "joined");
+        Ok(())
+    }
+
+    /// Finishes what is open, lets go of all memory, and only then of the partitions.
+    fn hand_over(&mut self) -> Result<(), WorkerError> {
+        self.commit_if_open()?;
+        self.takeover = None;
+        self.newcomers = Newcomers::default();
+        for partition in std::mem::take(&mut self.held).into_keys() {
+            self.worker.shared.metrics.released(partition);
+        }
+        self.links.follow(&[])?;
+        self.worker.joined.fails("between two generations of the group");
+        Ok(self.group.release()?)
+    }
+
+    /// Lets partitions that have been taken over start.
+    fn welcome(&mut self) -> Result<(), WorkerError> {
+        let Some(takeover) = &mut self.takeover else { return Ok(()) };
+        let now = self.worker.shared.clock.elapsed();
+        while let Some((partition, TakenOver { store, record, tenure })) = takeover.arrived()? {
+            let offset = record.next_raw_offset;
+            let line = Line::restored(store, partition, offset, now, &self.worker.rules)?;
+            self.held.insert(partition, Held { line, record, touched: false });
+            self.newcomers.since.get_or_insert(now);
+            if tenure == Ownership::First {
+                self.newcomers.first.push(partition);
+            }
+        }
+        let Some(since) = self.newcomers.since else { return Ok(()) };
+        if takeover.outstanding() == 0 || now.saturating_sub(since) >= GATHER {
+            self.start()?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<(), WorkerError> {
+        self.commit_if_open()?;
+        let first = std::mem::take(&mut self.newcomers).first;
+        let names = &self.worker.shared.names;
+        let positions = |topic: &str, offset: &dyn Fn(&Held) -> i64| -> Vec<_> {
+            let topic: Arc<str> = Arc::from(topic);
+            let at = |partition| TopicPartition { topic: Arc::clone(&topic), partition };
+            self.held.iter().map(|(number, held)| (at(*number), offset(held))).collect()
+        };
+        let raw = positions(&names.raw, &|held| held.line.next_offset());
+        let links = positions(&names.links, &|held| held.line.links_position());
+        self.group.start(&raw)?;
+        self.links.follow(&links)?;
         self.paused = false;
         if !first.is_empty() {
             // From now on there always is an offset, and a record of the partition that agrees.
@@ -134,16 +180,24 @@ impl<'a> Tenure<'a> {
             }
             self.commit()?;
         }
-        self.worker.joined.holds();
-        tracing::info!(worker = self.worker.name, partitions = positions.len(), "partitions taken");
+        // What waited for a link may find that it has come meanwhile.
+        for partition in self.held.keys().copied().collect::<Vec<_>>() {
+            let Some(held) = self.held.get_mut(&partition) else { continue };
+            let taken = held.line.look_up_again(&self.worker.rules)?;
+            self.carry(partition, taken, None)?;
+        }
         Ok(())
     }
 
     fn take(&mut self, received: Received) -> Result<(), WorkerError> {
         let partition = received.partition;
         let now = self.now();
-        if !self.held.contains_key(&partition) {
+        let Some(held) = self.held.get(&partition) else {
             tracing::warn!(partition, "a record of a partition that is not held was left alone");
+            return Ok(());
+        };
+        if received.offset < held.line.next_offset() {
+            // Fetched before the partition was started again behind it.
             return Ok(());
         }
         self.open_transaction()?;
@@ -159,21 +213,76 @@ impl<'a> Tenure<'a> {
         let taken = held.line.take(&raw, now, &self.worker.rules)?;
         held.touched = true;
         self.agenda.took(bytes);
-        for emission in &taken.events {
-            self.transactions.send(&self.worker.outgoing.event(partition, emission)?)?;
-        }
         let reason = taken.parked.as_ref().map(|parking| parking.reason);
-        if let Some(parking) = &taken.parked {
-            tracing::warn!(
-                partition,
-                offset = received.offset,
-                reason = parking.reason.name(),
-                message = parking.message,
-                "record parked"
-            );
-            self.transactions.send(&self.worker.outgoing.parked(received, parking))?;
-        }
+        self.carry(partition, taken, Some(received))?;
         self.worker.shared.switch.processed(now, reason);
+        Ok(())
+    }
+
+    /// Takes in links that others have announced. Outside of a transaction: it writes to the store.
+    fn follow_links(&mut self) -> Result<(), WorkerError> {
+        let mut arrived: BTreeMap<i32, (Vec<Link>, i64)> = BTreeMap::new();
+        for _ in 0..LINKS {
+            let Some(received) = self.links.poll(Duration::ZERO)? else { break };
+            let (links, position) = arrived.entry(received.partition).or_default();
+            *position = received.offset + 1;
+            links.extend(link_of(received));
+        }
+        for (partition, (links, position)) in arrived {
+            let Some(held) = self.held.get_mut(&partition) else { continue };
+            let taken = held.line.learn(links, position, &self.worker.rules)?;
+            self.carry(partition, taken, None)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up waiting for links where the time is over and the input has been read to its end.
+    fn expire(&mut self) -> Result<(), WorkerError> {
+        let now = self.now();
+        if self.paused || !self.agenda.is_dry() {
+            return Ok(());
+        }
+        let over = |held: &Held| held.line.until_expiry(now) == Some(Duration::ZERO);
+        let due: Vec<_> =
+            self.held.iter().filter(|(_, held)| over(held)).map(|(number, _)| *number).collect();
+        for partition in due {
+            let Some(held) = self.held.get_mut(&partition) else { continue };
+            let taken = held.line.expire(now, &self.worker.rules)?;
+            self.carry(partition, taken, None)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what a line has decided, in a transaction that will hold the partition's offset.
+    fn carry(
+        &mut self,
+        partition: i32,
+        taken: Taken,
+        record: Option<Received>,
+    ) -> Result<(), WorkerError> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.open_transaction()?;
+        self.touch(partition);
+        let outgoing = &self.worker.outgoing;
+        for emission in &taken.events {
+            self.transactions.send(&outgoing.event(partition, emission)?)?;
+        }
+        for copy in taken.copies {
+            self.transactions.send(&outgoing.copy(copy))?;
+        }
+        for link in taken.links {
+            self.transactions.send(&outgoing.link(link))?;
+        }
+        for given_up in taken.expired {
+            super::tell_parked(partition, given_up.offset, &given_up.parking);
+            self.transactions.send(&outgoing.given_up(partition, given_up))?;
+        }
+        if let (Some(parking), Some(received)) = (&taken.parked, record) {
+            super::tell_parked(partition, received.offset, parking);
+            self.transactions.send(&outgoing.parked(received, parking))?;
+        }
         Ok(())
     }
 
@@ -234,6 +343,7 @@ impl<'a> Tenure<'a> {
     fn commit(&mut self) -> Result<(), WorkerError> {
         let mut written: Vec<(i32, Vec<Change>)> = Vec::new();
         let mut progress = Vec::new();
+        let raw: Arc<str> = Arc::from(self.worker.shared.names.raw.as_str());
         for (partition, held) in self.held.iter_mut().filter(|(_, held)| held.touched) {
             held.record.next_raw_offset = held.line.next_offset();
             let mut changes = held.line.changes(&self.worker.rules)?;
@@ -243,7 +353,7 @@ impl<'a> Tenure<'a> {
                 self.transactions.send(&record)?;
             }
             written.push((*partition, changes));
-            let at = TopicPartition { topic: Arc::clone(&self.raw), partition: *partition };
+            let at = TopicPartition { topic: Arc::clone(&raw), partition: *partition };
             let next_offset = held.record.next_raw_offset;
             progress.push(Progress { partition: at, next_offset, metadata: String::new() });
         }
@@ -254,7 +364,8 @@ impl<'a> Tenure<'a> {
         let topic: Arc<str> = Arc::from(self.worker.shared.names.state.as_str());
         for (partition, changes) in written {
             let at = TopicPartition { topic: Arc::clone(&topic), partition };
-            let checkpoint = appended.get(&at).copied().unwrap_or_default();
+            let checkpoint =
+                appended.get(&at).copied().ok_or(WorkerError::NotReported { partition })?;
             if let Some(held) = self.held.get_mut(&partition) {
                 held.touched = false;
                 let tally = held.line.committed(Batch { changes, checkpoint })?;
@@ -262,7 +373,8 @@ impl<'a> Tenure<'a> {
                 for Advice { source, reason, remedy } in self.adviser.news(&tally) {
                     tracing::warn!(source, reason, remedy, "webhooks of this source are ignored");
                 }
-                self.worker.shared.metrics.waiting(partition, held.line.waiting());
+                let (subscribers, records) = (held.line.waiting(), held.line.waiting_for_links());
+                self.worker.shared.metrics.waiting(partition, subscribers, records);
             }
         }
         Ok(())
@@ -275,7 +387,7 @@ impl<'a> Tenure<'a> {
     }
 
     fn at(&self, partition: i32) -> TopicPartition {
-        TopicPartition { topic: Arc::clone(&self.raw), partition }
+        TopicPartition { topic: Arc::from(self.worker.shared.names.raw.as_str()), partition }
     }
 
     fn now(&self) -> Duration {

@@ -23,6 +23,7 @@ const LARGEST_MESSAGE: usize = (1 << 20) + (64 << 10);
 /// A line with its own clock.
 pub(crate) struct Teller {
     rules: Rules,
+    window: Duration,
     line: Line<MemoryStore>,
     /// What the changelog says by now.
     log: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
@@ -35,10 +36,13 @@ pub(crate) struct Came {
     /// Path and problem.
     pub(crate) parked: Option<String>,
     pub(crate) tally: Tally,
+    /// How often a record went on under another key.
+    copies: usize,
 }
 
 impl Came {
     fn add(&mut self, other: Self) {
+        self.copies += other.copies;
         self.events.extend(other.events);
         self.parked = self.parked.take().or(other.parked);
         self.tally.duplicates += other.tally.duplicates;
@@ -53,7 +57,7 @@ impl Teller {
         let times = Times { reorder_window: window, dedup_window: MEMORY, link_timeout: PATIENCE };
         let rules = Rules::new(sources, times, LARGEST_MESSAGE).unwrap();
         let line = Line::restored(MemoryStore::default(), 0, 0, Duration::ZERO, &rules).unwrap();
-        Self { rules, line, log: std::collections::BTreeMap::new(), offset: 0 }
+        Self { rules, window, line, log: std::collections::BTreeMap::new(), offset: 0 }
     }
 
     /// Takes a record that the broker appended at `at`.
@@ -61,9 +65,14 @@ impl Teller {
         self.take_raw(Some(&record.key), Some(&record.body), &record.headers.to_headers(), at)
     }
 
-    /// Lets time pass until `at`.
+    /// Lets time pass until `at`, and longer where a record went on: the copy waits in its turn.
     pub(crate) fn tick(&mut self, at: Timestamp) -> Came {
-        self.take_raw(None, None, &tick(), at)
+        let mut came = self.take_raw(None, None, &tick(), at);
+        if came.copies > 0 {
+            let window = i64::try_from(self.window.as_millis()).unwrap();
+            came.add(self.take_raw(None, None, &tick(), at.plus_millis(window)));
+        }
+        came
     }
 
     fn take_raw(
@@ -89,6 +98,7 @@ impl Teller {
             events: taken.events.into_iter().map(|emission| emission.event).collect(),
             parked: taken.parked.map(|parking| parking.message),
             tally,
+            copies: taken.copies.len(),
         };
         // What goes on under another key comes back in the log, here of one partition.
         for copy in taken.copies {

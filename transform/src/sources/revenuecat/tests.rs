@@ -600,7 +600,8 @@ fn what_cannot_be_read_is_parked_with_its_place_and_what_is_missing_is_not() {
         "/event/aliases: an absurdly long list",
     );
     parked("renewal", json!({"entitlement_ids": "pro"}), "/event/entitlement_ids: not a list");
-    parked("transfer", NONE, "/event/transferred_from: transfers are not handled yet");
+    parked("transfer", json!({"transferred_to": []}), "/event/transferred_to: missing or empty");
+    parked("transfer", json!({"transferred_from": [7]}), "/event/transferred_from/0: not a string");
     let bare = json!({"event": {"event_timestamp_ms": START, "product_id": "studio.monthly"}});
     assert_eq!(story().tell("RENEWAL", &bare), "subscription_renewed => active");
     assert_eq!(story().tell("RENEWAL", &json!({})), "parked: /event: missing or not an object");

@@ -48,3 +48,31 @@ pub(super) fn receiver(facts: &Facts) -> Option<&str> {
     let chosen = to.iter().find(|id| !id.starts_with(ANONYMOUS));
     chosen.or_else(|| to.first()).map(String::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::facts;
+
+    fn transfer(to: &[&str]) -> Facts {
+        let to = to.iter().map(|id| (*id).to_owned()).collect();
+        let transfer = Some(Transfer { from: vec!["a".to_owned()], to });
+        Facts { provider_event_type: TRANSFER.to_owned(), transfer, ..facts("X", 1) }
+    }
+
+    #[test]
+    fn goes_to_the_first_id_that_somebody_chose() {
+        let made_up = "$RCAnonymousID:1";
+        assert_eq!(receiver(&transfer(&[made_up, "b", "c"])), Some("b"));
+        assert_eq!(receiver(&transfer(&[made_up])), Some(made_up));
+        let other = Facts { provider_event_type: "RENEWAL".to_owned(), ..transfer(&["b"]) };
+        assert_eq!(receiver(&other), None);
+    }
+
+    #[test]
+    fn each_side_is_one_person() {
+        let both = transfer(&["b", "c"]).transfer.unwrap();
+        assert_eq!(side(&both, Role::Sender).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(side(&both, Role::Forward).collect::<Vec<_>>(), ["b", "c"]);
+    }
+}

@@ -120,6 +120,37 @@ fn a_disagreement_is_waited_for_then_the_store_is_doubted_then_it_is_refused() {
 }
 
 #[test]
+fn a_missing_offset_is_waited_for_with_the_store_as_it_is() {
+    let mut opening = asked(stored(60, 7), None, 10);
+    assert_eq!(opening.step(), Step::Follow { from: 59, until: 101 }, "a coordinator may be new");
+    opening.followed(followed(9), 100, seconds(0));
+    assert_eq!(opening.step(), Step::Wait(Disagreement::OffsetGone { recorded: 9 }));
+    opening.waited();
+    opening.committed(Some(9));
+    opening.changelog(CHANGELOG, 10);
+    opening.followed(followed(9), 100, seconds(1));
+    assert_eq!(opening.step(), Step::AskLinks);
+}
+
+#[test]
+fn what_was_just_filled_is_not_cleared_again_while_it_waits_behind_an_aborted_tail() {
+    // The last record is at 97: behind it lies a transaction that was aborted, and all of it is old.
+    let mut opening = asked(Stored::default(), Some(9), 500);
+    opening.followed(followed(8), 98, seconds(0));
+    let ahead = Disagreement::OffsetAhead { committed: 9, recorded: 8 };
+    for (now, expected) in
+        [(10, Step::Wait(ahead.clone())), (30, Step::Refuse(Refusal::Disagree(ahead.clone())))]
+    {
+        opening.waited();
+        opening.committed(Some(9));
+        opening.changelog(CHANGELOG, 500);
+        assert_eq!(opening.step(), Step::Follow { from: 97, until: 101 });
+        opening.followed(followed(8), 98, seconds(now));
+        assert_eq!(opening.step(), expected);
+    }
+}
+
+#[test]
 fn waiting_does_not_help_against_another_partition_count() {
     let mut opening = Opening::new(stored(60, 9), 24);
     opening.committed(Some(9));
