@@ -172,13 +172,7 @@ impl Books {
     }
 
     fn refund_reversed(&mut self) {
-        let takes_back = match self.provider {
-            // Only a total that says what it was before can be told in any order around a return.
-            Provider::Stripe => self.says_before,
-            Provider::Revenuecat => true,
-            Provider::Dodo | Provider::Purchasely | Provider::Native | Provider::Unknown => false,
-        };
-        if !takes_back {
+        if !matches!(self.provider, Provider::Stripe | Provider::Revenuecat) {
             return;
         }
         let Some((number, amount)) = self.refunds.pop() else { return };

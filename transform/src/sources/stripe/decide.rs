@@ -2,6 +2,7 @@
 
 mod cancel;
 mod invoice;
+mod ledger;
 mod payment;
 mod schedule;
 mod subscription;

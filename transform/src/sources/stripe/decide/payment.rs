@@ -1,11 +1,12 @@
 //! Checkout sessions, refunds and disputes.
 
-use schemas::EventType;
 use schemas::state::Facts;
+use schemas::{EventType, Money};
 
 use super::super::super::answer::{NO_CHANGE, ZERO_AMOUNT, about_money, named, told, transaction};
 use super::super::super::{Decision, Known};
 use super::super::{catalogue, detail};
+use super::ledger::Ledger;
 
 pub(super) fn checkout(facts: &Facts, known: &Known<'_>) -> Decision {
     let event_type = match facts.provider_event_type.as_str() {
@@ -24,39 +25,62 @@ pub(super) fn checkout(facts: &Facts, known: &Known<'_>) -> Decision {
 /// `charge.refunded`: what is new of the total. What was told of the charge before says so where the
 /// payload does not.
 pub(super) fn refunded(facts: &Facts, known: &Known<'_>) -> Decision {
-    let (name, highest) = told_of_charge(facts, known);
-    let mut facts = facts.clone();
-    if facts.details.contains_key(detail::WHOLE_TOTAL)
-        && let Some(money) = &mut facts.money
-    {
-        money.amount = money.amount.saturating_add(highest.unwrap_or(0)).min(0);
-    }
     let total = facts.details.get(detail::REFUNDED).and_then(|total| total.parse::<i64>().ok());
-    returned(&facts, EventType::PaymentRefunded, name.zip(total.max(highest)))
-}
-
-/// `refund.failed`: the money is back, and may be refunded once more.
-pub(super) fn refund_failed(facts: &Facts, known: &Known<'_>) -> Decision {
-    let (name, highest) = told_of_charge(facts, known);
-    let back = facts.money.as_ref().map_or(0, |money| money.amount);
-    let left = highest.map(|highest| highest.saturating_sub(back).max(0));
-    returned(facts, EventType::RefundReversed, name.zip(left))
-}
-
-/// Under what name the highest total of a charge is remembered, and what it is.
-fn told_of_charge(facts: &Facts, known: &Known<'_>) -> (Option<String>, Option<i64>) {
-    let name = facts.details.get(detail::CHARGE).map(|charge| format!("refunded {charge}"));
-    let told = name.as_ref().and_then(|name| known.subscriber.told.get(name)?.parse().ok());
-    (name, told)
-}
-
-fn returned(facts: &Facts, event_type: EventType, total: Option<(String, i64)>) -> Decision {
-    let remembered = total.into_iter().map(|(name, total)| (name, total.to_string())).collect();
-    let events = match transaction(facts) {
-        Some(transaction) => vec![about_money(event_type, facts), transaction],
-        None => Vec::new(),
+    let book = Book::of(facts, known);
+    let (Some(mut book), Some(total), Some(money)) = (book, total, facts.money.clone()) else {
+        return returned(facts, EventType::PaymentRefunded, facts.money.clone(), None);
     };
-    Decision { told: remembered, ..told(events, None, ZERO_AMOUNT) }
+    let moved = if facts.details.contains_key(detail::WHOLE_TOTAL) {
+        let new = book.ledger.reached(total, facts.occurred_at);
+        Money { amount: new.saturating_neg(), ..money }
+    } else {
+        book.ledger.added(money.amount.saturating_neg(), total, facts.occurred_at);
+        money
+    };
+    let facts = Facts { money: Some(moved.clone()), ..facts.clone() };
+    returned(&facts, EventType::PaymentRefunded, Some(moved), Some(book))
+}
+
+/// `refund.failed`: the money is back. Where a later total was told first, it has taken that into account,
+/// and no more moves.
+pub(super) fn refund_failed(facts: &Facts, known: &Known<'_>) -> Decision {
+    let mut book = Book::of(facts, known);
+    let mut moved = facts.money.clone();
+    if let (Some(book), Some(money)) = (&mut book, &mut moved) {
+        money.amount = book.ledger.failed(money.amount, facts.occurred_at);
+    }
+    returned(facts, EventType::RefundReversed, moved, book)
+}
+
+/// The ledger of a charge, and the name it is remembered under.
+struct Book {
+    name: String,
+    ledger: Ledger,
+}
+
+impl Book {
+    fn of(facts: &Facts, known: &Known<'_>) -> Option<Self> {
+        let name = format!("refunded {}", facts.details.get(detail::CHARGE)?);
+        let ledger = Ledger::read(known.subscriber.told.get(&name));
+        Some(Self { name, ledger })
+    }
+}
+
+/// Tells that the facts' amount went back or came back, and what moved by it.
+fn returned(
+    facts: &Facts,
+    event_type: EventType,
+    moved: Option<Money>,
+    book: Option<Book>,
+) -> Decision {
+    let remembered = book.and_then(|book| Some((book.name, book.ledger.write()?)));
+    let mut events = Vec::new();
+    if facts.money.as_ref().is_some_and(|money| money.amount != 0) {
+        events.push(about_money(event_type, facts));
+        let movement = Facts { money: moved, ..facts.clone() };
+        events.extend(transaction(&movement));
+    }
+    Decision { told: remembered.into_iter().collect(), ..told(events, None, ZERO_AMOUNT) }
 }
 
 /// A dispute is told when it opens and when somebody has won it; the money moves by itself.
