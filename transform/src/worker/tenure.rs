@@ -200,8 +200,6 @@ impl<'a> Tenure<'a> {
             // Fetched before the partition was started again behind it.
             return Ok(());
         }
-        self.open_transaction()?;
-        let Some(held) = self.held.get_mut(&partition) else { return Ok(()) };
         let raw = Raw {
             offset: received.offset,
             appended_at: received.timestamp,
@@ -209,6 +207,9 @@ impl<'a> Tenure<'a> {
             value: received.value.as_deref(),
             headers: &received.headers,
         };
+        self.worker.shared.teacher.prepare(&raw, &self.worker.rules.sources)?;
+        self.open_transaction()?;
+        let Some(held) = self.held.get_mut(&partition) else { return Ok(()) };
         let bytes = received.value.as_ref().map_or(0, Vec::len);
         let taken = held.line.take(&raw, now, &self.worker.rules)?;
         held.touched = true;

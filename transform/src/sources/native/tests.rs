@@ -1,10 +1,10 @@
 //! What a producer says is kept, what it leaves out is worked out, and what is not an event is refused.
 
 use proptest::prelude::*;
-use schemas::codec::{Codec, Framing};
+use schemas::codec::{Codec, Described, Framing};
 use schemas::state::Role;
 use schemas::vocabulary::{OfferKind, Store};
-use schemas::{Environment, EventType, Money, Timestamp};
+use schemas::{Environment, EventType, LifecycleEvent, Money, Timestamp};
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 
@@ -196,6 +196,31 @@ fn an_avro_event_says_the_same_as_its_json() {
         let parked = Reading::Parked(Unreadable { path: String::new(), problem });
         assert_eq!(story().read_bytes("", refused), parked);
     }
+}
+
+#[test]
+fn avro_framed_by_a_registry_is_read_once_its_schema_is_learned() {
+    let body = serde_json::to_vec(&full()).unwrap();
+    let raw = RawView {
+        body: &body,
+        event_id: "evt_in_story",
+        event_type: "",
+        subscriber_id: SUBSCRIBER,
+        received_at: Timestamp::from_millis(1_790_000_000_000),
+        traceparent: None,
+        role: Role::Sender,
+    };
+    let event = super::json::event(&raw, &SourceSettings::default()).unwrap();
+    let mut framed = Vec::new();
+    Codec::new(Framing::Registry(4711)).unwrap().encode(&event, &mut framed).unwrap();
+    assert_eq!(super::unlearned(&framed), Some(4711));
+    let parked = story().read_bytes("", &framed);
+    assert!(matches!(parked, Reading::Parked(_)), "{parked:?}");
+    super::learn(4711, LifecycleEvent::VERSIONS[0]).unwrap();
+    assert_eq!(super::unlearned(&framed), None);
+    assert_eq!(story().read_bytes("", &framed), story().read("", &full()));
+    assert_eq!(super::unlearned(b"{}"), None, "JSON needs no schema");
+    assert!(super::learn(4712, "no schema").is_err());
 }
 
 fn absurd() -> impl Strategy<Value = Value> {
