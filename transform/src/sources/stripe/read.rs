@@ -3,6 +3,7 @@
 //! What a row of the mapping hangs on must be there and of its type, or the record is parked with the
 //! place of the problem; decoration (names, comments) is left out when it is not usable.
 
+mod digits;
 mod money;
 mod schedule;
 mod subscription;

@@ -7,7 +7,7 @@ use schemas::state::Facts;
 use super::super::super::Unreadable;
 use super::super::super::json::Fields;
 use super::super::detail;
-use super::named_only;
+use super::{digits, named_only};
 
 /// Most refunds of one charge that are believed (a page of Stripe's lists has 100 at most).
 const MOST_REFUNDS: usize = 100;
@@ -35,7 +35,7 @@ pub(super) fn checkout(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unr
     let paid = object.word("/payment_status")? == Some("paid");
     let one_time = object.word("/mode")? == Some("payment");
     if let Some(currency) = object.currency("/currency")? {
-        facts.money = object.magnitude("/amount_total", currency)?;
+        facts.money = digits::magnitude(object, "/amount_total", currency)?;
     }
     facts.subscription = object.reference("/subscription")?.map(named_only);
     if one_time && paid && object.reference("/invoice")?.is_none() {
@@ -56,7 +56,7 @@ pub(super) fn charge_refund(
     let currency = object.require("/currency", object.currency("/currency"))?;
     let total = required_money(object, "/amount_refunded")?;
     let before = match previous {
-        Some(previous) => previous.magnitude("/amount_refunded", currency)?,
+        Some(previous) => digits::magnitude(previous, "/amount_refunded", currency)?,
         None => None,
     };
     let listed = object.list("/refunds/data", MOST_REFUNDS)?;
@@ -104,5 +104,5 @@ pub(super) fn dispute(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unre
 
 fn required_money(object: &Fields<'_>, pointer: &str) -> Result<Money, Unreadable> {
     let currency = object.require("/currency", object.currency("/currency"))?;
-    object.require(pointer, object.magnitude(pointer, currency))
+    object.require(pointer, digits::magnitude(object, pointer, currency))
 }

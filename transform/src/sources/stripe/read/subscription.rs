@@ -9,6 +9,7 @@ use super::super::super::Unreadable;
 use super::super::super::json::{Fields, Read};
 use super::super::super::price::{Period, Rate, Unit};
 use super::super::{detail, status};
+use super::digits;
 
 /// Most items of one subscription that are believed (Stripe allows 20).
 const MOST_ITEMS: usize = 100;
@@ -178,9 +179,9 @@ fn item<'a>(fields: &Fields<'a>) -> Result<Item<'a>, Unreadable> {
         return Ok(Item { id, quantity, ..Item::default() });
     };
     let cost = match price.currency("/currency")? {
-        Some(currency) => {
-            first(price.minor("/unit_amount", currency), || price.minor("/amount", currency))?
-        }
+        Some(currency) => first(digits::minor(&price, "/unit_amount", currency), || {
+            digits::minor(&price, "/amount", currency)
+        })?,
         None => None,
     };
     let count = first(price.count("/recurring/interval_count", 1..=MOST), || {
