@@ -91,6 +91,20 @@ fn the_least_event_is_enough_and_status_is_worked_out() {
 }
 
 #[test]
+fn what_was_said_of_an_earlier_period_is_not_said_of_the_next() {
+    let mut story = story();
+    let mut cancelled = least("renewal_disabled");
+    cancelled["subscription"]["cancel_reason"] = json!("too_expensive");
+    cancelled["subscription"]["grace_expires_at"] = json!(1_780_295_500_000_i64);
+    story.tell("", &cancelled);
+    let known = &story.subscriber.subscriptions[0].current;
+    assert_eq!(known.cancel_reason.as_deref(), Some("too_expensive"));
+    let renewed = story.decision("", &least("subscription_renewed")).subscription.unwrap().current;
+    assert_eq!((renewed.cancel_reason, renewed.grace_expires_at), (None, None));
+    assert_eq!(renewed.auto_renew, Some(true));
+}
+
+#[test]
 fn every_type_of_the_vocabulary_is_read_and_told() {
     for event_type in EventType::iter().filter(|told| *told != EventType::Unknown) {
         let payload = with(full(), "/type", json!(event_type.name()));

@@ -74,6 +74,16 @@ fn after(
 ) -> SubscriptionState {
     let mut next = continued(known.subscription, facts, &subscription.shown.id);
     lay_over(&mut next.current, &subscription.shown);
+    if matches!(
+        event_type,
+        EventType::SubscriptionResumed
+            | EventType::SubscriptionRenewed
+            | EventType::PauseCancelled
+            | EventType::CancelledDuringPause
+    ) {
+        // The pause is over, and with it the moment it was to end.
+        next.current.auto_resume_at = subscription.shown.auto_resume_at;
+    }
     let takes = event_type == EventType::EntitlementRevoked;
     if let Some(word) = subscription.provider_status.as_deref()
         && !(takes && next.ended)

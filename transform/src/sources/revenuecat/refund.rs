@@ -46,6 +46,8 @@ pub(super) fn reversed(question: Question<'_>) -> Decision {
         next.in_billing_retry = false;
         next.paused = false;
         next.told.remove(told::EXPIRED);
+        next.current.cancel_reason = None;
+        next.current.expiration_reason = None;
         next.current.status = Some(Status::Active);
     } else {
         keep_status(&mut next, facts, status);

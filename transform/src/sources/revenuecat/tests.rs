@@ -231,6 +231,20 @@ fn a_cancellation_is_told_once_and_cleared_by_a_renewal() {
 }
 
 #[test]
+fn a_refund_that_is_taken_back_takes_its_reasons_with_it() {
+    let mut story = story();
+    for name in ["initial_purchase", "cancellation_refund", "expiration"] {
+        let payload = payload(name, &NONE);
+        story.tell(event_type(&payload), &payload);
+    }
+    let known = &story.subscriber.subscriptions[0].current;
+    assert!(known.cancel_reason.is_some() && known.expiration_reason.is_some());
+    let reversed = payload("refund_reversed", &NONE);
+    let back = story.decision(event_type(&reversed), &reversed).subscription.unwrap().current;
+    assert_eq!((back.cancel_reason, back.expiration_reason), (None, None));
+}
+
+#[test]
 fn a_refund_takes_access_only_when_it_moved_the_end_to_the_past() {
     let started = "subscription_started, transaction_processed 109.00 SEK => active";
     expect(&[
