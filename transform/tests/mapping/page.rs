@@ -88,9 +88,11 @@ fn outcomes(provider: Provider, stories: &[Fixture]) -> String {
 }
 
 fn note(outcomes: &mut Outcomes, story: &Fixture, group: &Group) {
-    let mut by_cause: BTreeMap<&str, Vec<&LifecycleEvent>> = BTreeMap::new();
+    // What one webhook means for two people is two rows.
+    let mut by_cause: BTreeMap<(&str, &str), Vec<&LifecycleEvent>> = BTreeMap::new();
     for event in group.events.iter().filter(|event| !event.late) {
-        by_cause.entry(&event.provider_event_id).or_default().push(event);
+        let cause = (event.provider_event_id.as_str(), event.subscriber.key.as_str());
+        by_cause.entry(cause).or_default().push(event);
     }
     let mut add = |event_type: &str, gives: String, status: String| {
         let outcome = outcomes.entry(event_type.to_owned()).or_default().entry(gives).or_default();
