@@ -41,8 +41,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_i64..5000, 5000_i64..90_000)
             .prop_map(|(credit, charge)| Step::Upgraded { credit, charge }),
         1 => amount.prop_map(Step::Bought),
-        2 => (1_i64..=100).prop_map(Step::Refunded),
-        1 => Just(Step::RefundReversed),
+        4 => (1_i64..=100).prop_map(Step::Refunded),
+        2 => Just(Step::RefundReversed),
         1 => Just(Step::DisputeLost),
         1 => Just(Step::DisputeWon),
     ]
