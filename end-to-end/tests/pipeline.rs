@@ -29,13 +29,15 @@ use service::clock::{Clock, SystemClock};
 
 /// Short, so that a test need not wait for it twice; the disorder stays well below.
 const REORDER_WINDOW: Duration = Duration::from_millis(1500);
+/// Where senders find nobody for a while and come again: their webhooks are late by that too.
+const PATIENT_WINDOW: Duration = Duration::from_secs(5);
 const SHUFFLE_WITHIN: Duration = Duration::from_millis(600);
 const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(1);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Two installations of one broker, told apart by their prefix.
-async fn pipeline(name: &str) -> Pipeline {
+async fn pipeline(name: &str, reorder_window: Duration) -> Pipeline {
     let broker = Broker::shared().expect("a broker to test against");
     let plan = Plan {
         brokers: broker.address().to_owned(),
@@ -43,7 +45,7 @@ async fn pipeline(name: &str) -> Pipeline {
         topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
         folder: workspace::fresh_run_folder(name).unwrap(),
         listeners: Listeners::free().unwrap(),
-        reorder_window: REORDER_WINDOW,
+        reorder_window,
         retry_delays: "[500ms, 1s]".to_owned(),
         receivers: Receivers::Emulated,
         environment: Vec::new(),
@@ -106,7 +108,7 @@ fn parked(pipeline: &Pipeline) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_providers_duplicates_and_disorder_become_one_story_per_person() {
-    let pipeline = pipeline("story").await;
+    let pipeline = pipeline("story", REORDER_WINDOW).await;
     let journeys = journeys(7, 400);
     let sendings = shuffled(&journeys, 7, Duration::from_secs(3));
     let (sent, disordered) = (sendings.len(), schedule::disordered(&sendings));
@@ -132,7 +134,7 @@ async fn four_providers_duplicates_and_disorder_become_one_story_per_person() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_one_destination_parks_nothing_and_delays_nobody_else() {
-    let pipeline = pipeline("outage").await;
+    let pipeline = pipeline("outage", REORDER_WINDOW).await;
     let journeys = journeys(11, 200);
     pipeline.destinations.customerio.set_outage(Outage::Unavailable);
     let tally = send(&pipeline, shuffled(&journeys, 11, Duration::from_secs(2))).await;
@@ -156,7 +158,7 @@ async fn an_outage_of_one_destination_parks_nothing_and_delays_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_person_waits_in_the_retry_topic_and_keeps_the_order() {
-    let pipeline = pipeline("retry").await;
+    let pipeline = pipeline("retry", REORDER_WINDOW).await;
     let journeys = journeys(13, 120);
     let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
     for inject in [
@@ -176,7 +178,7 @@ async fn a_failing_person_waits_in_the_retry_topic_and_keeps_the_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_event_is_parked_with_its_reason_and_those_behind_it_go_on() {
-    let pipeline = pipeline("park").await;
+    let pipeline = pipeline("park", REORDER_WINDOW).await;
     let journeys = journeys(17, 60);
     let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
     // Intercom refuses the event once and for all; the contact itself is taken.
@@ -191,7 +193,7 @@ async fn a_refused_event_is_parked_with_its_reason_and_those_behind_it_go_on() {
 
 /// What happens to one binary while webhooks are on their way.
 async fn survives(name: &str, seed: u64, disturb: impl Fn(&mut Pipeline)) {
-    let mut pipeline = pipeline(name).await;
+    let mut pipeline = pipeline(name, PATIENT_WINDOW).await;
     let journeys = journeys(seed, 300);
     let sendings = shuffled(&journeys, seed, Duration::from_secs(8));
     let sent = sendings.len();

@@ -72,6 +72,15 @@ pub enum ReadError {
         #[source]
         cause: KafkaError,
     },
+    /// Nobody tells who belongs to the group.
+    #[error("the members of the group {group} were not told")]
+    Members {
+        /// The group.
+        group: String,
+        /// What the client says.
+        #[source]
+        cause: KafkaError,
+    },
     /// Records stopped coming before the end.
     #[error("{topic}[{partition}] fell silent before its end")]
     Silent {
@@ -84,6 +93,7 @@ pub enum ReadError {
 
 /// Reads partitions by assignment. `low_and_high` sees everything, `read_to` only what is committed.
 pub struct Reader {
+    group: String,
     committed: BaseConsumer<Discreet>,
     uncommitted: BaseConsumer<Discreet>,
 }
@@ -105,6 +115,7 @@ impl Reader {
             config.create_with_context(Discreet).map_err(ReadError::Setup)
         };
         Ok(Self {
+            group: group.to_owned(),
             committed: open(Isolation::Committed)?,
             uncommitted: open(Isolation::Uncommitted)?,
         })
@@ -156,6 +167,28 @@ impl Reader {
         let answer = self.committed.committed_offsets(list, CALL_TIMEOUT)?;
         let found = read_offsets(&answer)?;
         Ok(found.into_iter().find_map(|found| found.next_offset))
+    }
+
+    /// The texts that the group named at [`Reader::open`] keeps beside the offsets it has committed for
+    /// a topic of so many partitions. Of a partition with an open transaction it may be the one before.
+    pub fn notes(&self, topic: &str, partitions: i32) -> Result<Vec<String>, ReadError> {
+        let failed = |cause| client(topic, 0, cause);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, (partitions - 1).max(0));
+        let answer = self.uncommitted.committed_offsets(list, CALL_TIMEOUT).map_err(failed)?;
+        let found = read_offsets(&answer).map_err(failed)?;
+        let committed = found.into_iter().filter(|found| found.next_offset.is_some());
+        Ok(committed.map(|found| found.metadata).collect())
+    }
+
+    /// How many members the group named at [`Reader::open`] has; 0 also where it never was. One that was
+    /// killed counts until its session times out.
+    pub fn members(&self) -> Result<usize, ReadError> {
+        let failed = |cause| ReadError::Members { group: self.group.clone(), cause };
+        let list = self.uncommitted.client().fetch_group_list(Some(&self.group), CALL_TIMEOUT);
+        let list = list.map_err(failed)?;
+        let found = list.groups().iter().find(|found| found.name() == self.group);
+        Ok(found.map_or(0, |found| found.members().len()))
     }
 
     /// How many partitions the topic has; 0 when it does not exist.

@@ -5,10 +5,13 @@
 //! [`window`] hold it until its turn, [`advance`] makes the lifecycle events, [`state`] remembers.
 //! [`line`] ties these together for one partition; none of them does IO beyond its store or knows a
 //! clock. [`worker`] carries out what they decide, in Kafka transactions; [`replay`] does the same
-//! beside the live events.
+//! beside the live events, and [`adopt`] takes over
+//! the states of another installation.
 
+pub mod adopt;
 pub mod advance;
 pub mod budget;
+mod bulk;
 pub mod configure;
 pub mod framing;
 pub mod identity;

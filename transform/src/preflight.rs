@@ -10,17 +10,31 @@ use service::cli::say;
 use service::config::Config;
 use service::exit::Failure;
 use stream::admin::{self, Finding, TopicsError};
-use stream::{Cluster, Reader};
+use stream::{Cluster, ReadError, Reader};
 
+use crate::state::judge_notes;
+use crate::worker::outgoing::Names;
 use crate::{configure, framing};
 
 /// Looks at the topics. What could not be judged is given back; what is wrong is the error.
 pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, Failure> {
     let specs = configure::topics(config).map_err(Failure::failed)?;
-    admin::require(&configure::cluster(config), &specs).await.map_err(|error| match error {
+    let cluster = configure::cluster(config);
+    let findings = admin::require(&cluster, &specs).await.map_err(|error| match error {
         TopicsError::Wrong(findings) => Failure::Refused(findings),
         TopicsError::OutOfReach(error) => Failure::failed(error),
-    })
+    })?;
+    let names = Names::with_prefix(&config.kafka.topic_prefix);
+    let asked = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(&cluster, &names.group)?;
+        let partitions = reader.partitions(&names.raw)?;
+        Ok::<_, ReadError>((reader.notes(&names.raw, partitions)?, partitions))
+    });
+    let (notes, partitions) = asked.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
+    match judge_notes(notes.iter().map(String::as_str), partitions) {
+        Ok(()) => Ok(findings),
+        Err(changed) => Err(Failure::Refused(changed.to_string())),
+    }
 }
 
 /// How long the changelog keeps tombstones; Kafka's default where its configuration may not be read.

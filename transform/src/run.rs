@@ -15,6 +15,7 @@ use stream::{Cluster, Transactions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::adopt;
 use crate::configure;
 use crate::framing::{self, teacher::Teacher};
 use crate::identity::Identity;
@@ -33,6 +34,9 @@ use crate::worker::{Shared, Worker};
 pub enum Own {
     /// Makes the events of the raw topic once more, beside the live ones, into topics of their own.
     Replay(replay::Arguments),
+    /// Goes on with the subscribers of another installation, which has ended: to change the number of
+    /// partitions.
+    Adopt(adopt::Arguments),
 }
 
 /// Does what was asked for.
@@ -43,6 +47,7 @@ pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         Command::Check => check(&config).await,
         Command::Setup => setup(&config).await,
         Command::Own(Own::Replay(arguments)) => replay::run(&config, arguments).await,
+        Command::Own(Own::Adopt(arguments)) => adopt::run(&config, arguments).await,
     }
 }
 

@@ -62,6 +62,14 @@ impl Feed {
         }
     }
 
+    /// From now on for another installation, and so are the copies of what was told before.
+    pub(crate) fn go_on_at(&mut self, prefix: &str) {
+        self.topic = Topic::Raw.name(prefix);
+        for record in &mut self.records {
+            record.topic.clone_from(&self.topic);
+        }
+    }
+
     fn tell_something(&mut self) {
         let subscriber = self.random.random_range(0..SUBSCRIBERS);
         self.tell(subscriber);

@@ -197,10 +197,15 @@ impl Instance {
         self.process.start_again().unwrap();
     }
 
-    /// Ends it, and starts another in its place that has no local state.
-    pub(crate) fn start_from_nothing(&mut self) {
+    /// Ends it in good order.
+    pub(crate) fn terminate(&mut self) {
         let status = self.process.terminate(ENDS_WITHIN).unwrap();
         assert!(status.success(), "{status}; {}", self.log());
+    }
+
+    /// Ends it, and starts another in its place that has no local state.
+    pub(crate) fn start_from_nothing(&mut self) {
+        self.terminate();
         self.configuration.state_dir = self.setting.folder.join("no-state");
         self.setting.configuration = write(&self.configuration, &self.setting.folder);
         self.process.start_again().unwrap();

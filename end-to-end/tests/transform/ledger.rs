@@ -106,7 +106,16 @@ impl Ledger {
 
     /// Every event told is here once, in order and in sequence, and nothing was parked.
     pub(crate) fn assert_flawless(&self, feed: &Feed, name: &str) {
-        let flaws = flaws(&feed.events, self.events());
+        self.assert_no_flaw(feed, self.events(), name);
+    }
+
+    /// The same of what came out here after what had come out there.
+    pub(crate) fn assert_flawless_after(&self, earlier: &Self, feed: &Feed, name: &str) {
+        self.assert_no_flaw(feed, &[earlier.events(), self.events()].concat(), name);
+    }
+
+    fn assert_no_flaw(&self, feed: &Feed, seen: &[LifecycleEvent], name: &str) {
+        let flaws = flaws(&feed.events, seen);
         let first: Vec<_> = flaws.iter().take(10).collect();
         assert!(flaws.is_empty(), "{name}: {} flaws, {first:#?}", flaws.len());
         for partition in 0..self.reader.partitions(&self.parked).unwrap() {

@@ -13,11 +13,13 @@
 )]
 
 mod ambiguous;
+mod damage;
 mod feed;
 mod installation;
 mod kills;
 mod ledger;
 mod links;
+mod partitions;
 mod recovery;
 mod replay;
 

@@ -9,7 +9,6 @@
 //! in memory and joins no group, so that the live ones never notice.
 
 mod arguments;
-mod output;
 mod partition;
 
 use std::sync::Arc;
@@ -22,8 +21,8 @@ use service::exit::Failure;
 use stream::{Appender, Cluster, Reader, admin};
 
 pub use self::arguments::{Arguments, From};
-use self::output::Output;
 use self::partition::{Replayed, replay};
+use crate::bulk::{self, Output};
 use crate::framing::teacher::Teacher;
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::{configure, framing};
@@ -39,14 +38,13 @@ pub async fn run(config: &Arc<Config>, arguments: Arguments) -> Result<(), Failu
     let plan = plan(&cluster, &live, arguments.from)?;
     make_room(config, &cluster, &into, plan.len()).await?;
     announce(&plan, arguments.from, &into)?;
-    let appender =
-        Appender::open(&cluster, output::ACKNOWLEDGED_WITHIN).map_err(Failure::failed)?;
+    let appender = Appender::open(&cluster, bulk::ACKNOWLEDGED_WITHIN).map_err(Failure::failed)?;
     let mut output = Output::new(appender);
     let bar = bar(plan.iter().map(Span::offsets).sum());
     let mut sum = Replayed::default();
     for span in plan {
         let ends_at = bar.position() + span.offsets();
-        let (sender, receiver) = output::channel();
+        let (sender, receiver) = bulk::channel();
         let names = Names { events: into.clone(), ..live.clone() };
         let outgoing = Outgoing::new(names, framing).map_err(Failure::failed)?;
         let rules = configure::replay_rules(config).map_err(Failure::failed)?;

@@ -7,6 +7,7 @@
 
 mod disk;
 mod memory;
+mod note;
 mod opening;
 mod overlay;
 mod restore;
@@ -15,6 +16,7 @@ use std::borrow::Cow;
 
 pub use disk::{DiskStore, DiskStores, OpenError, TakeError};
 pub use memory::MemoryStore;
+pub use note::{judge_notes, note};
 pub use opening::{Bounds, Cause, Followed, Opening, Refusal, Step, Stored};
 pub use overlay::{Open, Overlay, StateError};
 pub use restore::{Disagreement, Standing, compare};

@@ -60,7 +60,9 @@ pub enum Disagreement {
     /// Keys were spread over another number of partitions.
     #[error(
         "the state was written for {recorded} partitions and the topics have {found}: subscribers \
-         would lie in other partitions than their state"
+         would lie in other partitions than their state, and begin anew. A topic cannot shrink again: \
+         set up an installation under another prefix and go on there with `transform adopt` \
+         (docs/partitions.md)"
     )]
     PartitionsChanged {
         /// When the state was written.

@@ -20,8 +20,8 @@ use super::failure::WorkerError;
 use super::progress::Progress;
 use crate::rules::LINK_LIFE;
 use crate::state::{
-    Batch, Bounds, Change, FORMAT, Followed, Link, Opening, PARTITION_KEY, StateError, Step, Store,
-    StoreError, Stored,
+    Batch, Bounds, Change, Disagreement, DiskStore, FORMAT, Followed, Link, Opening, PARTITION_KEY,
+    StateError, Step, Store, StoreError, Stored, judge_notes,
 };
 
 /// Pause between two looks at an offset and a state that do not agree yet.
@@ -60,6 +60,8 @@ pub(super) struct Restorer {
     reader: Reader,
     /// Partitions of raw.
     partitions: i32,
+    /// Other partitions were worked on when there were fewer.
+    grown: Option<Disagreement>,
     records: Codec<PartitionRecord>,
     /// The partitions went elsewhere: end early.
     abandoned: Arc<AtomicBool>,
@@ -69,8 +71,17 @@ impl Restorer {
     pub(super) fn open(shared: Shared, abandoned: Arc<AtomicBool>) -> Result<Self, WorkerError> {
         let reader = Reader::open(&shared.cluster, &shared.names.group)?;
         let partitions = reader.partitions(&shared.names.raw)?;
+        let notes = reader.notes(&shared.names.raw, partitions)?;
+        let grown = judge_notes(notes.iter().map(String::as_str), partitions).err();
         let records = Codec::new(Framing::SingleObject)?;
-        Ok(Self { shared, reader, partitions, records, abandoned })
+        Ok(Self { shared, reader, partitions, grown, records, abandoned })
+    }
+
+    /// Counts a store that could not be used as it was found.
+    pub(super) fn count_damage(&self, store: &DiskStore) {
+        if store.was_damaged() {
+            self.shared.metrics.store_discarded("damaged");
+        }
     }
 
     /// Takes over one partition of raw, or says why it cannot be. A store that fails on the way is
@@ -80,6 +91,9 @@ impl Restorer {
         partition: i32,
         mut store: S,
     ) -> Result<TakenOver<S>, WorkerError> {
+        if let Some(grown) = &self.grown {
+            return Err(WorkerError::Refused { partition, cause: grown.clone().into() });
+        }
         let began = self.now();
         let taken = match self.walk(partition, &mut store) {
             Err(WorkerError::State(StateError::Store(error))) => {

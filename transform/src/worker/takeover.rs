@@ -77,10 +77,11 @@ fn take_over_all(
         Err(error) => return drop(to.send((first, Err(error)))),
     };
     for partition in partitions {
-        let taken = stores
-            .take(partition, PATIENCE)
-            .map_err(WorkerError::Store)
-            .and_then(|store| restorer.take_over(partition, store));
+        let taken =
+            stores.take(partition, PATIENCE).map_err(WorkerError::Store).and_then(|store| {
+                restorer.count_damage(&store);
+                restorer.take_over(partition, store)
+            });
         let failed = taken.is_err();
         if to.send((partition, taken)).is_err() || failed {
             return;

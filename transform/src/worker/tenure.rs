@@ -17,7 +17,7 @@ use super::{Shared, Worker};
 use crate::line::{Line, Taken};
 use crate::record::Raw;
 use crate::sources::advice::{Advice, Adviser};
-use crate::state::{Batch, Change, DiskStore, Link};
+use crate::state::{Batch, Change, DiskStore, Link, note};
 
 /// Links read at a time: so many that a flood of them does not hold up the records.
 const LINKS: usize = 1_000;
@@ -356,7 +356,8 @@ impl<'a> Tenure<'a> {
             written.push((*partition, changes));
             let at = TopicPartition { topic: Arc::clone(&raw), partition: *partition };
             let next_offset = held.record.next_raw_offset;
-            progress.push(Progress { partition: at, next_offset, metadata: String::new() });
+            let metadata = note(held.record.partitions);
+            progress.push(Progress { partition: at, next_offset, metadata });
         }
         let appended = self.transactions.commit(&progress, &self.group.member()?)?;
         let opened = self.agenda.opened().unwrap_or_default();

@@ -21,7 +21,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lsm_tree::{Cache, DescriptorTable};
@@ -88,6 +88,8 @@ impl std::fmt::Debug for DiskStores {
 struct House {
     root: PathBuf,
     taken: Mutex<BTreeSet<i32>>,
+    /// Partitions whose store has failed since it was last filled from nothing.
+    distrusted: Mutex<BTreeSet<i32>>,
     returned: Condvar,
     /// Before the threads, which wait until nobody can send to them any more.
     shared: Shared,
@@ -119,6 +121,7 @@ impl DiskStores {
         let house = House {
             root: folder.to_owned(),
             taken: Mutex::default(),
+            distrusted: Mutex::default(),
             returned: Condvar::new(),
             shared,
             _background: background,
@@ -129,7 +132,8 @@ impl DiskStores {
 
     /// The store of a partition, for one owner: waits up to `patience` for the one before to drop it.
     ///
-    /// A damaged store is logged, thrown away and comes back empty.
+    /// A damaged store, and one that has failed its owner before, is logged, thrown away and comes back
+    /// empty.
     pub fn take(&self, partition: i32, patience: Duration) -> Result<DiskStore, TakeError> {
         let lease = Lease::take(&self.house, partition, patience)?;
         Ok(DiskStore::open(lease)?)
@@ -163,6 +167,24 @@ impl Lease {
 
     fn folder(&self) -> PathBuf {
         self.house.root.join(self.partition.to_string())
+    }
+
+    /// The store has failed: whoever takes it next begins with an empty one.
+    fn distrust(&self) {
+        self.distrusted().insert(self.partition);
+    }
+
+    /// The store is empty, and everything in it from now on is good.
+    fn trust(&self) {
+        self.distrusted().remove(&self.partition);
+    }
+
+    fn is_distrusted(&self) -> bool {
+        self.distrusted().contains(&self.partition)
+    }
+
+    fn distrusted(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.house.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shared(&self) -> &Shared {

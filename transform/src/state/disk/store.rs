@@ -19,6 +19,7 @@ pub struct DiskStore {
     tree: Arc<Tree>,
     positions: Positions,
     lease: Lease,
+    was_damaged: bool,
 }
 
 /// What it holds names people, hence only the positions are shown.
@@ -33,15 +34,28 @@ impl std::fmt::Debug for DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the partition's store, or begins with an empty one where it is damaged.
+    /// Opens the partition's store, or begins with an empty one where it is damaged, or was when it was
+    /// last used.
     pub(super) fn open(lease: Lease) -> Result<Self, StoreError> {
-        let opened = open(&lease).or_else(|problem| {
-            let partition = lease.partition();
-            warn!(partition, %problem, "the store is damaged: it is filled again from its topics");
-            open_empty(&lease)
-        });
+        let partition = lease.partition();
+        let opened = if lease.is_distrusted() {
+            warn!(partition, "the store failed when it was last used: it is filled again");
+            None
+        } else {
+            let damaged = |problem: &TreeError| {
+                warn!(partition, %problem, "the store is damaged: it is filled again from its topics");
+            };
+            open(&lease).inspect_err(damaged).ok()
+        };
+        let was_damaged = opened.is_none();
+        let opened = opened.map_or_else(|| open_empty(&lease), Ok);
         let (tree, positions) = opened.map_err(|error| failed(&lease, &error))?;
-        Ok(Self { tree, positions, lease })
+        Ok(Self { tree, positions, lease, was_damaged })
+    }
+
+    /// Whether what was there before had to be thrown away.
+    pub fn was_damaged(&self) -> bool {
+        self.was_damaged
     }
 
     /// Writes a batch together with the positions it leads to, which count from then on.
@@ -190,7 +204,9 @@ fn open(lease: &Lease) -> Result<(Arc<Tree>, Positions), TreeError> {
 
 fn open_empty(lease: &Lease) -> Result<(Arc<Tree>, Positions), TreeError> {
     Tree::remove(&lease.folder())?;
-    open(lease)
+    let opened = open(lease)?;
+    lease.trust();
+    Ok(opened)
 }
 
 /// Only the last of those with the same key: the others never were, once the batch is in.
@@ -199,6 +215,8 @@ fn latest<T>(all: Vec<T>, key: impl Fn(&T) -> Vec<u8>) -> impl Iterator<Item = T
     latest.into_values()
 }
 
+/// Whatever failed may fail again, hence the store is not used once more.
 fn failed(lease: &Lease, error: &TreeError) -> StoreError {
+    lease.distrust();
     StoreError { partition: lease.partition(), problem: error.to_string() }
 }

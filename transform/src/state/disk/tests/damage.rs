@@ -152,7 +152,13 @@ fn what_is_damaged_is_never_believed() {
         let stores = DiskStores::open(folder.path(), MEMORY, 2).unwrap();
         let store = stores.take(0, NOW).unwrap();
         match said(&store) {
-            Err(_) => refused += 1,
+            Err(_) => {
+                refused += 1;
+                drop(store);
+                let next = stores.take(0, NOW).unwrap();
+                assert!(next.was_damaged(), "what failed is not used once more");
+                assert_eq!(said(&next).unwrap(), said(&MemoryStore::default()).unwrap());
+            }
             Ok(found) if found == whole => untouched += 1,
             Ok(found) if found == said(&MemoryStore::default()).unwrap() => emptied += 1,
             Ok(found) => assert!(is_honest(&found), "seed {seed}, round {round}: {file:?}, {what}"),

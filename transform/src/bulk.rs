@@ -1,4 +1,4 @@
-//! Writing what a replay makes: in order, and acknowledged before it counts.
+//! Writing very many records that a command makes: in order, and acknowledged before they count.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use stream::{Acknowledged, AppendError, Appender, Record};
 use tokio::sync::mpsc::{Receiver, Sender, channel as bounded};
 
-/// Longer than a broker's failover: a replay is in no hurry.
-pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
+/// Longer than a broker's failover: nobody waits for a single record.
+pub(crate) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
 
 /// Records between the reader and the writer, and those that are not acknowledged yet.
 const UNDERWAY: usize = 2_000;
@@ -16,23 +16,23 @@ const UNDERWAY: usize = 2_000;
 type Fate = Pin<Box<dyn Future<Output = Result<Acknowledged, AppendError>> + Send>>;
 
 /// From the reader, which blocks, to the writer.
-pub(super) fn channel() -> (Sender<Record>, Receiver<Record>) {
+pub(crate) fn channel() -> (Sender<Record>, Receiver<Record>) {
     bounded(UNDERWAY)
 }
 
 /// The writer.
-pub(super) struct Output {
+pub(crate) struct Output {
     appender: Appender,
     underway: VecDeque<Fate>,
 }
 
 impl Output {
-    pub(super) fn new(appender: Appender) -> Self {
+    pub(crate) fn new(appender: Appender) -> Self {
         Self { appender, underway: VecDeque::new() }
     }
 
     /// Writes until the reader has no more, and waits until all of it is acknowledged.
-    pub(super) async fn write_all(
+    pub(crate) async fn write_all(
         &mut self,
         mut from: Receiver<Record>,
     ) -> Result<(), AppendError> {
