@@ -147,6 +147,14 @@ impl<T: Described> Codec<T> {
         Ok(())
     }
 
+    /// The registry's id that a value is framed with, if its schema has still to be learned.
+    pub fn unlearned(&self, bytes: &[u8]) -> Option<u32> {
+        match self.unframe(bytes) {
+            Err(CodecError::UnknownSchemaId(id)) => Some(id),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     /// Replaces `bytes` by the framed value. Leaves an unspecified content on error.
     pub fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
         bytes.clear();

@@ -5,6 +5,9 @@
 //! and not the first event, and a registry that is away delays only a start that cannot do without it:
 //! what it said before is kept in `state_dir`.
 
+pub mod teacher;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use registry::{Registry, RegistryError, Settings, Standing};
@@ -34,18 +37,19 @@ enum Next {
 /// registry is away.
 pub async fn settle(
     config: &Config,
+    registry: Option<&Registry>,
     ready: &Condition,
     shutdown: &CancellationToken,
 ) -> Result<Option<Framing>, Failure> {
-    let Some(registry) = open(config)? else { return Ok(Some(Framing::SingleObject)) };
+    let Some(registry) = registry else { return Ok(Some(Framing::SingleObject)) };
     let subject = subject(config);
-    let asked = ask_until_answered(&registry, &subject, ready);
+    let asked = ask_until_answered(registry, &subject, ready);
     shutdown.run_until_cancelled(asked).await.transpose()
 }
 
 /// The framing for a command that somebody waits for: a registry that is away is an error.
-pub async fn ask(config: &Config) -> Result<Framing, Failure> {
-    let Some(registry) = open(config)? else { return Ok(Framing::SingleObject) };
+pub async fn ask(config: &Config, registry: Option<&Registry>) -> Result<Framing, Failure> {
+    let Some(registry) = registry else { return Ok(Framing::SingleObject) };
     match next(registry.writer_id(&subject(config), newest()?).await) {
         Next::Write(framing) => Ok(framing),
         Next::Refuse(failure) => Err(failure),
@@ -89,11 +93,12 @@ pub async fn standing(config: &Config) -> Result<Option<Standing>, Failure> {
     standing.map(Some).map_err(refusal)
 }
 
-fn open(config: &Config) -> Result<Option<Registry>, Failure> {
+/// The configured registry, if there is one. The file of what it said is this process's: open it once.
+pub fn open(config: &Config) -> Result<Option<Arc<Registry>>, Failure> {
     let Some(url) = config.schema_registry.url.clone() else { return Ok(None) };
     let folder = Some(config.transform.state_dir.clone());
     let registry = Registry::open(&Settings { url, folder, patience: PATIENCE });
-    registry.map(Some).map_err(refusal)
+    registry.map(Arc::new).map(Some).map_err(refusal)
 }
 
 fn subject(config: &Config) -> String {

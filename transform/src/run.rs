@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adopt;
 use crate::configure;
 use crate::dead;
-use crate::framing;
+use crate::framing::{self, teacher::Teacher};
 use crate::identity::Identity;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
@@ -72,7 +72,9 @@ async fn run(
     let readiness = Readiness::new();
     // First of all the lock on state_dir: nobody else may have these stores and this name.
     let identity = identity(&config)?;
+    let schemas = framing::open(&config)?;
     let shared = Shared {
+        teacher: Teacher::new(schemas.clone()),
         names: Names::with_prefix(&config.kafka.topic_prefix),
         bounds: configure::bounds(&config),
         stores: stores(&config, &cluster).await?,
@@ -88,7 +90,8 @@ async fn run(
     let pages = routes(readiness.clone(), Arc::new(registry)).merge(resume(switch));
     let admin_until = CancellationToken::new();
     let serving = tokio::spawn(admin.serve(pages, admin_until.clone()));
-    let ended = serve(&config, &identity, &shared, &readiness, begun).await;
+    let asked = schemas.as_deref();
+    let ended = serve(&config, &identity, &shared, asked, &readiness, begun).await;
     admin_until.cancel();
     serving.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
     ended
@@ -99,10 +102,11 @@ async fn serve(
     config: &Config,
     identity: &Identity,
     shared: &Shared,
+    schemas: Option<&registry::Registry>,
     readiness: &Readiness,
     begun: Condition,
 ) -> Result<(), Failure> {
-    let Some(framing) = framing::settle(config, &begun, &shared.shutdown).await? else {
+    let Some(framing) = framing::settle(config, schemas, &begun, &shared.shutdown).await? else {
         return Ok(());
     };
     let workers = workers(config, identity, shared, framing, readiness)?;

@@ -23,6 +23,7 @@ use stream::{Appender, Cluster, Reader, admin};
 pub use self::arguments::{Arguments, From};
 use self::partition::{Replayed, replay};
 use crate::bulk::{self, Output};
+use crate::framing::teacher::Teacher;
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::{configure, framing};
 
@@ -30,7 +31,9 @@ use crate::{configure, framing};
 pub async fn run(config: &Arc<Config>, arguments: Arguments) -> Result<(), Failure> {
     let cluster = configure::cluster(config);
     let into = into(config, &arguments)?;
-    let framing = framing::ask(config).await?;
+    let registry = framing::open(config)?;
+    let framing = framing::ask(config, registry.as_deref()).await?;
+    let teacher = Teacher::new(registry);
     let live = Names::with_prefix(&config.kafka.topic_prefix);
     let plan = plan(&cluster, &live, arguments.from)?;
     make_room(config, &cluster, &into, plan.len()).await?;
@@ -47,9 +50,10 @@ pub async fn run(config: &Arc<Config>, arguments: Arguments) -> Result<(), Failu
         let rules = configure::replay_rules(config).map_err(Failure::failed)?;
         let reader = Reader::open(&cluster, &live.group).map_err(Failure::failed)?;
         let progress = bar.clone();
-        let raw = live.raw.clone();
+        let (raw, teacher) = (live.raw.clone(), teacher.clone());
         let reading = tokio::task::spawn_blocking(move || {
-            replay(&reader, &raw, span, (&outgoing, &rules), &sender, &|| progress.inc(1))
+            let with = (&outgoing, &rules, &teacher);
+            replay(&reader, &raw, span, with, &sender, &|| progress.inc(1))
         });
         // When writing fails the reader finds nobody to send to, and ends.
         let written = output.write_all(receiver).await;

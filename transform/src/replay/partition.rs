@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use registry::RegistryError;
 use schemas::codec::CodecError;
 use stream::{ReadError, Reader, Received, Record};
 use tokio::sync::mpsc::Sender;
 
 use super::Span;
+use crate::framing::teacher::Teacher;
 use crate::line::Line;
 use crate::record::Raw;
 use crate::rules::Rules;
@@ -29,6 +31,9 @@ pub(super) enum ReplayError {
     Codec(#[from] CodecError),
     #[error("nobody writes any more")]
     Unwritten,
+    /// A producer's schema cannot be had.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
 }
 
 /// What a replay came to.
@@ -88,16 +93,24 @@ pub(super) fn replay(
     reader: &Reader,
     raw: &str,
     span: Span,
-    with: (&Outgoing, &Rules),
+    with: (&Outgoing, &Rules, &Teacher),
     to: &Sender<Record>,
     progress: &dyn Fn(),
 ) -> Result<Replayed, ReplayError> {
-    let (outgoing, rules) = with;
+    let (outgoing, rules, teacher) = with;
     let Span { partition, from, until } = span;
     let store = MemoryStore::default();
     let line = Line::restored(store, partition, from, Duration::ZERO, rules)?;
-    let mut replay =
-        Replay { line, outgoing, rules, to, partition, slice: 0, sum: Replayed::default() };
+    let mut replay = Replay {
+        line,
+        outgoing,
+        rules,
+        teacher,
+        to,
+        partition,
+        slice: 0,
+        sum: Replayed::default(),
+    };
     let mut failed = None;
     reader.read_to(raw, partition, (from, until), |received| {
         progress();
@@ -119,6 +132,7 @@ struct Replay<'a> {
     line: Line<MemoryStore>,
     outgoing: &'a Outgoing,
     rules: &'a Rules,
+    teacher: &'a Teacher,
     to: &'a Sender<Record>,
     partition: i32,
     slice: usize,
@@ -134,6 +148,7 @@ impl Replay<'_> {
             value: received.value.as_deref(),
             headers: &received.headers,
         };
+        self.teacher.prepare(&raw, &self.rules.sources)?;
         let taken = self.line.take(&raw, Duration::ZERO, self.rules)?;
         for emission in &taken.events {
             let record = self.outgoing.event(self.partition, emission)?;

@@ -2,8 +2,11 @@
 //!
 //! A payload is somebody else's: any field may be absent, null, of another type or absurd. Reading one
 //! either gives a value of the type asked for or an [`Unreadable`] that names the place and never the
-//! value. Absent and null are the same (`Ok(None)`); whoever cannot do without asks [`Fields::require`].
+//! value. Absent, null and empty text are the same (`Ok(None)`); whoever cannot do without asks
+//! [`Fields::require`].
 //! Numbers keep their digits as received, so that money never passes through a float.
+
+use std::ops::RangeInclusive;
 
 use schemas::{Money, Timestamp};
 use serde_json::Value;
@@ -12,6 +15,8 @@ use super::Unreadable;
 
 /// Longest id or enum word that is believed.
 const LONGEST_WORD: usize = 500;
+/// Longest code of a currency: those that are no ISO 4217 codes have names of their own (`usdc`).
+const LONGEST_CURRENCY: usize = 12;
 /// Largest amount that is believed, in minor units.
 const LARGEST_AMOUNT: i64 = 1_000_000_000_000_000;
 /// The end of the year 9999: later moments are absurd.
@@ -48,14 +53,20 @@ impl<'a> Fields<'a> {
         value.is_object().then(|| Self { value, base: self.path(pointer) })
     }
 
-    /// The elements of the array at `pointer`; none when absent or no array.
-    pub(crate) fn elements(&self, pointer: &str) -> impl Iterator<Item = Self> + use<'a> {
+    /// The elements of the list at `pointer`; none when absent, and unreadable when there are more
+    /// than `most`.
+    pub(crate) fn list(&self, pointer: &str, most: usize) -> Result<Vec<Self>, Unreadable> {
+        let elements = match self.value(pointer) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(elements)) => elements,
+            Some(_) => return Err(self.problem(pointer, "not a list")),
+        };
+        if elements.len() > most {
+            return Err(self.problem(pointer, "an absurdly long list"));
+        }
         let base = self.path(pointer);
-        let elements = self.value(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        elements
-            .iter()
-            .enumerate()
-            .map(move |(index, value)| Self { value, base: format!("{base}/{index}") })
+        let element = |(index, value)| Self { value, base: format!("{base}/{index}") };
+        Ok(elements.iter().enumerate().map(element).collect())
     }
 
     /// Whether the field is there at all, be it null.
@@ -68,11 +79,11 @@ impl<'a> Fields<'a> {
         walk(self.value, pointer).filter(|value| !value.is_null())
     }
 
-    /// An id or a word: a string that is neither empty nor absurdly long.
+    /// An id or a word: a string that is not absurdly long. An empty one says nothing.
     pub(crate) fn word(&self, pointer: &str) -> Read<&'a str> {
         match self.value(pointer) {
             None => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Err(self.problem(pointer, "empty")),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) if text.len() > LONGEST_WORD => {
                 Err(self.problem(pointer, "absurdly long"))
             }
@@ -115,6 +126,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// How many of something: a whole number within `range`.
+    pub(crate) fn count(&self, pointer: &str, range: RangeInclusive<i64>) -> Read<i64> {
+        match self.integer(pointer)? {
+            Some(number) if !range.contains(&number) => {
+                Err(self.problem(pointer, "an absurd number"))
+            }
+            number => Ok(number),
+        }
+    }
+
     /// A moment in seconds since the epoch.
     pub(crate) fn seconds(&self, pointer: &str) -> Read<Timestamp> {
         let moment = self.integer(pointer)?.map(Timestamp::from_seconds);
@@ -133,14 +154,11 @@ impl<'a> Fields<'a> {
         self.plausible(pointer, moment)
     }
 
-    /// An ISO 4217 code, as it stands there (three letters of any case).
+    /// The code of a currency, as it stands there (in any case): three letters by ISO 4217, and more
+    /// for what is none of its currencies.
     pub(crate) fn currency(&self, pointer: &str) -> Read<&'a str> {
         match self.word(pointer)? {
-            Some(code)
-                if code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) =>
-            {
-                Ok(Some(code))
-            }
+            Some(code) if is_currency(code) => Ok(Some(code)),
             Some(_) => Err(self.problem(pointer, "not a currency code")),
             None => Ok(None),
         }
@@ -159,6 +177,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An amount in minor units of which the field's name says which way it moved: never negative.
+    pub(crate) fn magnitude(&self, pointer: &str, currency: &str) -> Read<Money> {
+        match self.minor(pointer, currency)? {
+            Some(money) if money.amount < 0 => Err(self.problem(pointer, "a negative amount")),
+            money => Ok(money),
+        }
+    }
+
     /// An amount in major units: a decimal number, or a string of one.
     pub(crate) fn major(&self, pointer: &str, currency: &str) -> Read<Money> {
         let money = match self.value(pointer) {
@@ -170,6 +196,21 @@ impl<'a> Fields<'a> {
         match money {
             Some(money) => self.believed(pointer, money),
             None => Err(self.problem(pointer, "not an amount")),
+        }
+    }
+
+    /// Insists that a period, whose end was read at `pointer`, does not end before it begins.
+    pub(crate) fn insist_on_order(
+        &self,
+        start: Option<Timestamp>,
+        end: Option<Timestamp>,
+        pointer: &str,
+    ) -> Result<(), Unreadable> {
+        match start.zip(end) {
+            Some((start, end)) if end < start => {
+                Err(self.problem(pointer, "the end of a negative period"))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -208,6 +249,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether this can be the code of a currency.
+pub(crate) fn is_currency(code: &str) -> bool {
+    (3..=LONGEST_CURRENCY).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn unreadable(path: String, problem: &'static str) -> Unreadable {
     Unreadable { path, problem }
 }
@@ -234,8 +281,10 @@ mod tests {
 
     #[test]
     fn reads_each_kind_of_field() {
-        let body = br#"{"a": {"id": "x", "on": true, "at": 1780000000, "iso": "2026-05-28T20:26:40Z",
-            "cents": 1999, "text_cents": "400", "price": 9.99, "cur": "usd", "list": [{"n": 1}], "nil": null}}"#;
+        let body =
+            br#"{"a": {"id": "x", "on": true, "at": 1780000000, "iso": "2026-05-28T20:26:40Z",
+            "cents": 1999, "text_cents": "400", "price": 9.99, "cur": "usd", "coin": "usdc",
+            "list": [{"n": 1}], "nil": null, "empty": ""}}"#;
         let value = parse(body).unwrap();
         let fields = Fields::of(&value).object("/a").unwrap();
         assert_eq!(fields.word("/id"), Ok(Some("x")));
@@ -245,24 +294,33 @@ mod tests {
         assert_eq!(fields.minor("/text_cents", "usd"), Ok(Some(Money::minor(400, "USD"))));
         assert_eq!(fields.major("/price", "usd"), Ok(Some(Money::minor(999, "USD"))));
         assert_eq!(fields.currency("/cur"), Ok(Some("usd")));
-        assert_eq!(fields.elements("/list").next().unwrap().integer("/n"), Ok(Some(1)));
+        assert_eq!(fields.currency("/coin"), Ok(Some("usdc")));
+        assert_eq!(fields.list("/list", 1).unwrap()[0].count("/n", 1..=1), Ok(Some(1)));
+        assert!(fields.list("/nil", 1).unwrap().is_empty());
         assert_eq!(fields.word("/nil"), Ok(None));
+        assert_eq!(fields.word("/empty"), Ok(None));
         assert!(fields.has("/nil") && !fields.has("/absent"));
     }
 
     #[test]
     fn names_the_place_of_a_problem_and_never_the_value() {
         let value = json!({"a": [{"b": "secret"}], "when": -1, "much": 2_000_000_000_000_000_i64,
-            "part": 1.5, "cur": "dollar", "empty": ""});
+            "part": 1.5, "cur": "US dollar", "owed": -1});
         let fields = Fields::of(&value);
-        let element = fields.elements("/a").next().unwrap();
+        let element = &fields.list("/a", 1).unwrap()[0];
         assert_eq!(element.integer("/b").unwrap_err().to_string(), "/a/0/b: not a whole number");
         assert_eq!(element.flag("/b").unwrap_err().path, "/a/0/b");
         assert_eq!(fields.seconds("/when").unwrap_err().problem, "an absurd time");
         assert_eq!(fields.minor("/much", "USD").unwrap_err().problem, "an absurd amount");
         assert!(fields.minor("/part", "USD").is_err());
         assert!(fields.currency("/cur").is_err());
-        assert!(fields.word("/empty").is_err());
+        assert_eq!(fields.magnitude("/owed", "USD").unwrap_err().problem, "a negative amount");
+        assert_eq!(fields.count("/owed", 0..=9).unwrap_err().problem, "an absurd number");
+        assert_eq!(fields.list("/a", 0).err().unwrap().problem, "an absurdly long list");
+        assert_eq!(fields.list("/cur", 9).err().unwrap().problem, "not a list");
+        let (late, early) = (Timestamp::from_millis(2), Timestamp::from_millis(1));
+        let negative = fields.insist_on_order(Some(late), Some(early), "/when").unwrap_err();
+        assert_eq!(negative.to_string(), "/when: the end of a negative period");
         assert_eq!(fields.require("/none", fields.word("/none")).unwrap_err().problem, "missing");
     }
 

@@ -6,6 +6,7 @@
 //! neither ever fails a record silently: what gives no event is ignored with a reason or parked with
 //! one.
 
+pub mod advice;
 mod answer;
 pub mod dodo;
 #[cfg(test)]

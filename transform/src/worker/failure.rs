@@ -1,5 +1,6 @@
 //! How a worker can fail, and what helps.
 
+use registry::RegistryError;
 use schemas::codec::CodecError;
 use stream::{GroupError, ReadError, TransactionError};
 
@@ -26,6 +27,9 @@ pub enum WorkerError {
     /// A value cannot be written or read.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// The schema that a producer wrote with cannot be had.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The partitions went to another member without a hand-over.
     #[error("the partitions were taken away without a hand-over")]
     Lost,
@@ -76,6 +80,7 @@ impl WorkerError {
             Self::Group(GroupError::Fenced(_)) => Cure::StartAgainOnce,
             Self::Group(GroupError::OutOfRange(_))
             | Self::State(StateError::Codec(_))
+            | Self::Registry(RegistryError::Contradiction { .. })
             | Self::Codec(_)
             | Self::Refused { .. }
             | Self::SharedIdentity => Cure::Stop,
@@ -88,6 +93,7 @@ impl WorkerError {
             | Self::Read(_)
             | Self::State(StateError::Store(_))
             | Self::Store(_)
+            | Self::Registry(_)
             | Self::Abandoned
             | Self::NotReported { .. }
             | Self::Thread(_)

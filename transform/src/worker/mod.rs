@@ -25,6 +25,7 @@ use self::agenda::Bounds;
 use self::failure::{Cure, WorkerError};
 use self::outgoing::{Names, Outgoing};
 use self::tenure::Tenure;
+use crate::framing::teacher::Teacher;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
 use crate::parking::Parking;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub names: Names,
     /// Bounds of a transaction.
     pub bounds: Bounds,
+    /// Who asks what producers of one's own wrote with.
+    pub teacher: Teacher,
     /// Where the states of this process's partitions lie.
     pub stores: Arc<DiskStores>,
     /// How long the changelog keeps a tombstone.

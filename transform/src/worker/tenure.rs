@@ -16,6 +16,7 @@ use super::takeover::Takeover;
 use super::{Shared, Worker};
 use crate::line::{Line, Taken};
 use crate::record::Raw;
+use crate::sources::advice::{Advice, Adviser};
 use crate::state::{Batch, Change, DiskStore, Link, note};
 
 /// Links read at a time: so many that a flood of them does not hold up the records.
@@ -51,6 +52,7 @@ pub(super) struct Tenure<'a> {
     held: BTreeMap<i32, Held>,
     agenda: Agenda,
     paused: bool,
+    adviser: Adviser,
 }
 
 impl<'a> Tenure<'a> {
@@ -71,6 +73,7 @@ impl<'a> Tenure<'a> {
             held: BTreeMap::new(),
             agenda: Agenda::new(*bounds),
             paused: false,
+            adviser: Adviser::default(),
         })
     }
 
@@ -197,8 +200,6 @@ impl<'a> Tenure<'a> {
             // Fetched before the partition was started again behind it.
             return Ok(());
         }
-        self.open_transaction()?;
-        let Some(held) = self.held.get_mut(&partition) else { return Ok(()) };
         let raw = Raw {
             offset: received.offset,
             appended_at: received.timestamp,
@@ -206,6 +207,9 @@ impl<'a> Tenure<'a> {
             value: received.value.as_deref(),
             headers: &received.headers,
         };
+        self.worker.shared.teacher.prepare(&raw, &self.worker.rules.sources)?;
+        self.open_transaction()?;
+        let Some(held) = self.held.get_mut(&partition) else { return Ok(()) };
         let bytes = received.value.as_ref().map_or(0, Vec::len);
         let taken = held.line.take(&raw, now, &self.worker.rules)?;
         held.touched = true;
@@ -368,6 +372,9 @@ impl<'a> Tenure<'a> {
                 held.touched = false;
                 let tally = held.line.committed(Batch { changes, checkpoint })?;
                 self.worker.shared.metrics.done(&tally);
+                for Advice { source, reason, remedy } in self.adviser.news(&tally) {
+                    tracing::warn!(source, reason, remedy, "webhooks of this source are ignored");
+                }
                 let (subscribers, records) = (held.line.waiting(), held.line.waiting_for_links());
                 self.worker.shared.metrics.waiting(partition, subscribers, records);
             }

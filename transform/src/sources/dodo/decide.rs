@@ -27,7 +27,7 @@ pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
         "refund.succeeded" => refunded(facts),
         "dispute.opened" => one(EventType::DisputeOpened),
         "dispute.won" | "dispute.cancelled" => one(EventType::DisputeWon),
-        "dispute.lost" | "dispute.accepted" | "dispute.expired" => lost(facts),
+        "dispute.lost" | "dispute.accepted" | "dispute.expired" => lost(facts, known),
         "entitlement_grant.created" | "entitlement_grant.revoked" => grant(facts, known),
         "abandoned_checkout.detected" => one(EventType::CheckoutAbandoned),
         "abandoned_checkout.recovered" => one(EventType::CheckoutRecovered),
@@ -54,13 +54,18 @@ fn refunded(facts: &Facts) -> Decision {
     told(events, None, ZERO_AMOUNT)
 }
 
-/// A dispute that was lost takes the money with it.
-fn lost(facts: &Facts) -> Decision {
+/// A dispute that was lost takes the money with it, once: one that was accepted may be closed as lost.
+fn lost(facts: &Facts, known: &Known<'_>) -> Decision {
+    let name = facts.details.get(detail::DISPUTE).map(|dispute| format!("lost {dispute}"));
+    if name.as_ref().is_some_and(|name| known.subscriber.told.contains_key(name)) {
+        return Decision::ignored(NO_CHANGE, None);
+    }
     let mut taken = facts.clone();
     taken.money = facts.money.as_ref().map(schemas::Money::negated);
     let mut events = vec![about_money(EventType::DisputeLost, facts)];
     events.extend(transaction(&taken));
-    told(events, None, ZERO_AMOUNT)
+    let remembered = name.into_iter().map(|name| (name, String::new())).collect();
+    Decision { told: remembered, ..told(events, None, ZERO_AMOUNT) }
 }
 
 /// An entitlement given or taken, once.

@@ -41,6 +41,8 @@ mod detail {
     pub(super) const CANCELLED: &str = "cancelled";
     /// A payment is for subscriptions, be they one or several.
     pub(super) const RECURRING: &str = "recurring";
+    /// The dispute's id.
+    pub(super) const DISPUTE: &str = "dispute";
     /// The entitlement of a grant.
     pub(super) const ENTITLEMENT: &str = "entitlement";
 }

@@ -117,6 +117,7 @@ pub(super) fn apply(
         }
         Effect::CancelWithdrawn => {
             next.cancel_scheduled = false;
+            next.current.cancel_reason = None;
             next.current.auto_renew = Some(true);
         }
         Effect::Grace => next.in_grace = true,
@@ -140,7 +141,14 @@ fn runs(next: &mut SubscriptionState, period_type: Option<PeriodType>) {
     next.in_billing_retry = false;
     next.paused = false;
     next.ended = false;
-    next.current.period_type = period_type.or(next.current.period_type);
+    let current = &mut next.current;
+    current.cancel_reason = None;
+    current.expiration_reason = None;
+    current.grace_expires_at = None;
+    current.auto_resume_at = None;
+    // Whether it renews is not said by running; but what was switched off before is not any more.
+    current.auto_renew = current.auto_renew.map(|_| true);
+    current.period_type = period_type.or(current.period_type);
     next.trial_open = next.current.period_type == Some(PeriodType::Trial);
     next.intro_open = next.current.period_type == Some(PeriodType::Intro);
 }
@@ -152,6 +160,7 @@ fn ends(next: &mut SubscriptionState) {
     next.trial_open = false;
     next.intro_open = false;
     next.ended = true;
+    next.current.auto_renew = Some(false);
 }
 
 fn standing(state: &SubscriptionState) -> Status {

@@ -1,5 +1,6 @@
 //! From a lifecycle event that a producer wrote to facts.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use schemas::codec::{Codec, CodecError, Framing};
@@ -16,7 +17,9 @@ const LAST_MOMENT: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 const MOST_ALIASES: usize = 32;
 
 thread_local! {
-    static CODEC: Result<Codec<LifecycleEvent>, CodecError> = Codec::new(Framing::SingleObject);
+    /// What the thread reads Avro with: codecs keep what they have learned of schemas.
+    static CODEC: RefCell<Result<Codec<LifecycleEvent>, CodecError>> =
+        RefCell::new(Codec::new(Framing::SingleObject));
 }
 
 /// Whether a value is Avro in one of the two framings; JSON begins with neither.
@@ -24,10 +27,23 @@ pub(super) fn is_framed(body: &[u8]) -> bool {
     matches!(body, [0xC3, 0x01, ..] | [0x00, ..])
 }
 
-/// Decodes an Avro lifecycle event of any released version.
+/// The registry's id that a value is framed with, if this thread has still to [`learn`] its schema.
+pub fn unlearned(body: &[u8]) -> Option<u32> {
+    CODEC.with_borrow(|codec| codec.as_ref().ok()?.unlearned(body))
+}
+
+/// From now on this thread reads what was written with the schema that the registry knows as `id`.
+pub fn learn(id: u32, schema: &str) -> Result<(), CodecError> {
+    CODEC.with_borrow_mut(|codec| match codec {
+        Ok(codec) => codec.learn(id, schema),
+        Err(_) => Ok(()),
+    })
+}
+
+/// Decodes an Avro lifecycle event of any released version, or of a schema that was learned.
 pub(super) fn decode(body: &[u8]) -> Result<LifecycleEvent, Unreadable> {
     let problem = |problem| Unreadable { path: String::new(), problem };
-    CODEC.with(|codec| match codec {
+    CODEC.with_borrow(|codec| match codec {
         Ok(codec) => codec.decode(body).map_err(|error| match error {
             CodecError::UnknownSchemaId(_) => problem("Avro of an unknown registry id"),
             CodecError::UnknownFingerprint(_) => problem("Avro of an unknown schema"),

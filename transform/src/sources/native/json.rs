@@ -10,8 +10,11 @@ use serde_json::Value;
 use super::super::json::{Fields, Read, parse};
 use super::super::{RawView, SourceSettings, Unreadable, person};
 
-/// Most members of a list that are kept.
-const MOST_LISTED: usize = 64;
+/// Most members of a list that are believed, and most of them that are kept.
+const MOST_LISTED: usize = 1000;
+const MOST_KEPT: usize = 64;
+/// Most units of something that somebody buys.
+const MOST_UNITS: i64 = 1_000_000_000;
 /// Most decimal digits of a currency.
 const MOST_DIGITS: i64 = 4;
 
@@ -69,7 +72,7 @@ fn subscriber(
         user_id: learned.user_id.or(told_user),
         anonymous: body.flag("/subscriber/anonymous")?.unwrap_or(false),
         email: person::email(body, &["/subscriber/email"]),
-        aliases: words(body, "/subscriber/aliases"),
+        aliases: words(body, "/subscriber/aliases")?,
         status: None,
         total_spent: None,
         attributes,
@@ -83,22 +86,25 @@ fn subscription(body: &Fields<'_>) -> Result<Option<Subscription>, Unreadable> {
             None => Ok(None),
         };
     };
+    let (period_start, period_end) =
+        (moment(&told, "/period_start")?, moment(&told, "/period_end")?);
+    told.insist_on_order(period_start, period_end, "/period_end")?;
     Ok(Some(Subscription {
         id: told.require("/id", told.word("/id"))?.to_owned(),
         product_id: word(&told, "/product_id")?,
         plan_id: word(&told, "/plan_id")?,
         billing_period: word(&told, "/billing_period")?,
         price: money(&told, "/price")?,
-        quantity: told.integer("/quantity")?,
-        entitlements: words(&told, "/entitlements"),
+        quantity: told.count("/quantity", 0..=MOST_UNITS)?,
+        entitlements: words(&told, "/entitlements")?,
         store: told.word("/store")?.and_then(|word| word.parse().ok()),
         period_type: told.word("/period_type")?.and_then(|word| word.parse().ok()),
         status: told.word("/status")?.and_then(|word| word.parse().ok()),
         previous_status: told.word("/previous_status")?.and_then(|word| word.parse().ok()),
         previous_product_id: word(&told, "/previous_product_id")?,
         started_at: moment(&told, "/started_at")?,
-        period_start: moment(&told, "/period_start")?,
-        period_end: moment(&told, "/period_end")?,
+        period_start,
+        period_end,
         expires_at: moment(&told, "/expires_at")?,
         grace_expires_at: moment(&told, "/grace_expires_at")?,
         auto_resume_at: moment(&told, "/auto_resume_at")?,
@@ -128,7 +134,7 @@ fn offer(body: &Fields<'_>) -> Result<Option<Offer>, Unreadable> {
 fn transfer(body: &Fields<'_>) -> Result<Option<Transfer>, Unreadable> {
     match (body.object("/transfer"), body.value("/transfer")) {
         (Some(told), _) => {
-            Ok(Some(Transfer { from: words(&told, "/from"), to: words(&told, "/to") }))
+            Ok(Some(Transfer { from: words(&told, "/from")?, to: words(&told, "/to")? }))
         }
         (None, Some(_)) => Err(body.problem("/transfer", "not an object")),
         (None, None) => Ok(None),
@@ -162,7 +168,8 @@ fn word(fields: &Fields<'_>, pointer: &str) -> Read<String> {
     Ok(fields.word(pointer)?.map(str::to_owned))
 }
 
-fn words(fields: &Fields<'_>, pointer: &str) -> Vec<String> {
-    let listed = fields.elements(pointer).filter_map(|element| element.text("").map(str::to_owned));
-    listed.take(MOST_LISTED).collect()
+fn words(fields: &Fields<'_>, pointer: &str) -> Result<Vec<String>, Unreadable> {
+    let listed = fields.list(pointer, MOST_LISTED)?;
+    let words = listed.iter().filter_map(|element| element.text("").map(str::to_owned));
+    Ok(words.take(MOST_KEPT).collect())
 }

@@ -3,6 +3,10 @@
 //! The value is JSON with the field names of the lifecycle event, or an Avro lifecycle event. What it
 //! says (status, money, reasons) is kept; what it leaves out is worked out as for any other source. Of
 //! its own place in a sequence nothing is believed: that is given here.
+//!
+//! Avro framed by a schema registry names its schema by an id. What the id means is not in the record;
+//! whoever drives the mapping asks for it first (`crate::framing::teacher`), so that reading stays a
+//! function of the bytes. An id that nobody knows parks the record.
 
 mod decide;
 mod effect;
@@ -20,7 +24,7 @@ use strum::IntoEnumIterator;
 
 use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings, Treatment};
 
-pub use event::read_event;
+pub use event::{learn, read_event, unlearned};
 
 /// The mapping of native events.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,10 @@
 //! What a producer says is kept, what it leaves out is worked out, and what is not an event is refused.
 
 use proptest::prelude::*;
-use schemas::codec::{Codec, Framing};
+use schemas::codec::{Codec, Described, Framing};
 use schemas::state::Role;
 use schemas::vocabulary::{OfferKind, Store};
-use schemas::{Environment, EventType, Money, Timestamp};
+use schemas::{Environment, EventType, LifecycleEvent, Money, Timestamp};
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 
@@ -91,6 +91,20 @@ fn the_least_event_is_enough_and_status_is_worked_out() {
 }
 
 #[test]
+fn what_was_said_of_an_earlier_period_is_not_said_of_the_next() {
+    let mut story = story();
+    let mut cancelled = least("renewal_disabled");
+    cancelled["subscription"]["cancel_reason"] = json!("too_expensive");
+    cancelled["subscription"]["grace_expires_at"] = json!(1_780_295_500_000_i64);
+    story.tell("", &cancelled);
+    let known = &story.subscriber.subscriptions[0].current;
+    assert_eq!(known.cancel_reason.as_deref(), Some("too_expensive"));
+    let renewed = story.decision("", &least("subscription_renewed")).subscription.unwrap().current;
+    assert_eq!((renewed.cancel_reason, renewed.grace_expires_at), (None, None));
+    assert_eq!(renewed.auto_renew, Some(true));
+}
+
+#[test]
 fn every_type_of_the_vocabulary_is_read_and_told() {
     for event_type in EventType::iter().filter(|told| *told != EventType::Unknown) {
         let payload = with(full(), "/type", json!(event_type.name()));
@@ -135,6 +149,16 @@ fn what_is_required_is_insisted_on() {
         ("/subscription/id", Value::Null, "parked: /subscription/id: missing"),
         ("/subscription", json!("sub-88"), "parked: /subscription: not an object"),
         ("/money/amount", json!(1.5), "parked: /money/amount: not a whole number of minor units"),
+        (
+            "/subscription/period_end",
+            json!(1),
+            "parked: /subscription/period_end: the end of a negative period",
+        ),
+        (
+            "/subscriber/aliases",
+            json!(vec!["x"; 10_000]),
+            "parked: /subscriber/aliases: an absurdly long list",
+        ),
         ("/money/exponent", json!(40), "parked: /money/exponent: absurd"),
         ("/type", json!("invented_in_2031"), "ignored: unknown_event_type"),
         ("/subscription/status", json!("floating"), "subscription_renewed => active"),
@@ -186,6 +210,31 @@ fn an_avro_event_says_the_same_as_its_json() {
         let parked = Reading::Parked(Unreadable { path: String::new(), problem });
         assert_eq!(story().read_bytes("", refused), parked);
     }
+}
+
+#[test]
+fn avro_framed_by_a_registry_is_read_once_its_schema_is_learned() {
+    let body = serde_json::to_vec(&full()).unwrap();
+    let raw = RawView {
+        body: &body,
+        event_id: "evt_in_story",
+        event_type: "",
+        subscriber_id: SUBSCRIBER,
+        received_at: Timestamp::from_millis(1_790_000_000_000),
+        traceparent: None,
+        role: Role::Sender,
+    };
+    let event = super::json::event(&raw, &SourceSettings::default()).unwrap();
+    let mut framed = Vec::new();
+    Codec::new(Framing::Registry(4711)).unwrap().encode(&event, &mut framed).unwrap();
+    assert_eq!(super::unlearned(&framed), Some(4711));
+    let parked = story().read_bytes("", &framed);
+    assert!(matches!(parked, Reading::Parked(_)), "{parked:?}");
+    super::learn(4711, LifecycleEvent::VERSIONS[0]).unwrap();
+    assert_eq!(super::unlearned(&framed), None);
+    assert_eq!(story().read_bytes("", &framed), story().read("", &full()));
+    assert_eq!(super::unlearned(b"{}"), None, "JSON needs no schema");
+    assert!(super::learn(4712, "no schema").is_err());
 }
 
 fn absurd() -> impl Strategy<Value = Value> {

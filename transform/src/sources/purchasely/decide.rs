@@ -74,7 +74,21 @@ fn after(
 ) -> SubscriptionState {
     let mut next = continued(known.subscription, facts, &subscription.shown.id);
     lay_over(&mut next.current, &subscription.shown);
-    if let Some(word) = subscription.provider_status.as_deref() {
+    if matches!(
+        event_type,
+        EventType::SubscriptionResumed
+            | EventType::SubscriptionRenewed
+            | EventType::PauseCancelled
+            | EventType::CancelledDuringPause
+    ) {
+        // The pause is over, and with it the moment it was to end.
+        next.current.auto_resume_at = subscription.shown.auto_resume_at;
+    }
+    let takes = event_type == EventType::EntitlementRevoked;
+    if let Some(word) = subscription.provider_status.as_deref()
+        && !(takes && next.ended)
+    {
+        // What went to somebody else goes on there, and says so even where access to it is taken.
         next.provider_status = Some(word.to_owned());
         follow(&mut next, word);
     }
@@ -86,7 +100,7 @@ fn after(
     }
     if event_type == EventType::EntitlementGranted {
         next.told.insert(GRANTED.to_owned(), String::new());
-    } else if next.ended || event_type == EventType::EntitlementRevoked {
+    } else if next.ended || takes {
         next.told.remove(GRANTED);
     }
     next

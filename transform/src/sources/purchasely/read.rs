@@ -11,7 +11,8 @@ use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money, Timestamp};
 
-use super::super::json::{Fields, Read, parse};
+use super::super::advice::UNSUPPORTED_API_VERSION;
+use super::super::json::{Fields, Read, is_currency, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::meaning::{TREATMENTS, offer_event};
 use super::{detail, rank};
@@ -27,7 +28,7 @@ pub(super) fn read(raw: &RawView<'_>, settings: &SourceSettings) -> Reading {
     };
     let body = Fields::of(&payload);
     if is_another_version(&body) {
-        return Reading::Ignored("unsupported_api_version");
+        return Reading::Ignored(UNSUPPORTED_API_VERSION);
     }
     let also = settings.also.iter().any(|listed| listed == raw.event_type);
     match TREATMENTS.iter().find(|(name, _)| *name == raw.event_type) {
@@ -128,6 +129,11 @@ fn subscription(
     }
     let period_type = body.word("/offer_type")?.map(period_type);
     let provider_status = body.word("/subscription_status")?;
+    let purchased_at = moment(body, "purchased_at")?;
+    if !matches!(provider_status, Some("DEACTIVATED" | "REVOKED")) {
+        // The renewal of what is over may have been due before it was bought for the last time.
+        body.insist_on_order(purchased_at, renews_at, "/next_renewal_at")?;
+    }
     let shown = Subscription {
         id: id.to_owned(),
         product_id: first_word(body, &["/product", "/store_product_id"])?,
@@ -136,7 +142,7 @@ fn subscription(
         store: body.word("/store")?.map(store),
         period_type,
         started_at: moment(body, "original_purchased_at")?,
-        period_start: moment(body, "purchased_at")?,
+        period_start: purchased_at,
         period_end: renews_at,
         expires_at,
         grace_expires_at: moment(body, "grace_period_expires_at")?,
@@ -178,8 +184,7 @@ fn amount(body: &Fields<'_>, name: &str) -> Read<Money> {
     let in_app_currency =
         names.into_iter().flatten().filter(|(_, value)| !value.is_null()).find_map(|(field, _)| {
             let code = field.strip_prefix(&prefix)?;
-            let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
-            is_code.then_some((field, code))
+            is_currency(code).then_some((field, code))
         });
     match in_app_currency {
         Some((field, code)) => body.major(&format!("/{field}"), code),

@@ -383,6 +383,10 @@ fn what_cannot_be_read_is_parked_and_another_version_ignored() {
             json!({"purchasely_subscription_id": null, "store_original_transaction_id": null}),
             "parked: /purchasely_subscription_id: missing, and no transaction of the store either",
         ),
+        (
+            json!({"next_renewal_at_ms": 1}),
+            "parked: /next_renewal_at: the end of a negative period",
+        ),
         (json!({"api_version": 4}), "ignored: unsupported_api_version"),
     ] {
         expect(&[(payload("subscription_started", &changes), expected)]);
@@ -400,6 +404,20 @@ fn what_has_no_meaning_is_passed_on_when_asked_for() {
     let asked = event("RETENTION_MESSAGE_REQUESTED", "AUTO_RENEWING", "NONE");
     let answer = story().with_settings(also).tell("RETENTION_MESSAGE_REQUESTED", &asked);
     assert_eq!(answer, "provider_event");
+}
+
+#[test]
+fn the_end_of_a_pause_is_forgotten_with_the_pause() {
+    let mut story = story();
+    let mut announced = event("SUBSCRIPTION_WILL_PAUSE", "AUTO_RENEWING", "NONE");
+    announced["auto_resume_at_ms"] = json!(1_790_000_000_000_i64);
+    story.tell(event_type(&announced), &announced);
+    let paused = event("SUBSCRIPTION_PAUSED", "PAUSED", "NONE");
+    story.tell(event_type(&paused), &paused);
+    assert!(story.subscriber.subscriptions[0].current.auto_resume_at.is_some());
+    let resumed = event("SUBSCRIPTION_UNPAUSED", "AUTO_RENEWING", "NONE");
+    let running = story.decision(event_type(&resumed), &resumed).subscription.unwrap();
+    assert_eq!(running.current.auto_resume_at, None);
 }
 
 fn absurd() -> impl Strategy<Value = Value> {

@@ -16,6 +16,8 @@ use super::{TREATMENTS, detail, rank, transfer};
 
 /// What RevenueCat puts before an id that it made up for somebody not logged in.
 pub(super) const ANONYMOUS: &str = "$RCAnonymousID:";
+/// Most members of a list that are believed.
+pub(super) const MOST_LISTED: usize = 1000;
 /// Most ids of one person that are kept.
 const MOST_ALIASES: usize = 32;
 /// Most entitlements of one subscription that are kept.
@@ -61,7 +63,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         received_at: raw.received_at,
         rank: rank::rank(raw.event_type),
         environment,
-        person: who(raw, &payload, &event, transfer.as_ref(), settings),
+        person: who(raw, &payload, &event, transfer.as_ref(), settings)?,
         subscription,
         before: None,
         money: money(&event)?,
@@ -110,12 +112,15 @@ fn subscription(
     let period_type = event.word("/period_type")?.map(period_type);
     let purchased_at = event.millis("/purchased_at_ms")?;
     let expires_at = event.millis("/expiration_at_ms")?;
+    if purchase {
+        event.insist_on_order(purchased_at, expires_at, "/expiration_at_ms")?;
+    }
     let price = if purchase { money(event)?.filter(|price| price.amount > 0) } else { None };
     let shown = Subscription {
         id: id.to_owned(),
         product_id: product.map(str::to_owned),
         price,
-        entitlements: entitlements(event),
+        entitlements: entitlements(event)?,
         store: event.word("/store")?.map(store),
         period_type,
         started_at: purchased_at.filter(|_| event_type == "INITIAL_PURCHASE"),
@@ -164,16 +169,17 @@ fn store(word: &str) -> Store {
 }
 
 /// The entitlements named. Null means that none is known here, and never all of them.
-fn entitlements(event: &Fields<'_>) -> Vec<String> {
+fn entitlements(event: &Fields<'_>) -> Result<Vec<String>, Unreadable> {
     let named: Vec<String> = event
-        .elements("/entitlement_ids")
+        .list("/entitlement_ids", MOST_LISTED)?
+        .iter()
         .filter_map(|element| element.text("").map(str::to_owned))
         .take(MOST_ENTITLEMENTS)
         .collect();
     if named.is_empty() {
-        event.text("/entitlement_id").map(str::to_owned).into_iter().collect()
+        Ok(event.text("/entitlement_id").map(str::to_owned).into_iter().collect())
     } else {
-        named
+        Ok(named)
     }
 }
 
@@ -235,9 +241,9 @@ fn who(
     event: &Fields<'_>,
     transfer: Option<&Transfer>,
     settings: &SourceSettings,
-) -> Identity {
+) -> Result<Identity, Unreadable> {
     let mut identity = person::learn(raw, payload, settings);
-    let listed: Vec<Fields<'_>> = event.elements("/aliases").collect();
+    let listed = event.list("/aliases", MOST_LISTED)?;
     let ids: Vec<&str> = ["/app_user_id", "/original_app_user_id"]
         .into_iter()
         .filter_map(|pointer| event.text(pointer))
@@ -254,7 +260,7 @@ fn who(
         }
     }
     attributes(event, &mut identity);
-    identity
+    Ok(identity)
 }
 
 /// Attributes the app set, and of RevenueCat's reserved ones (`$…`) those that say who somebody is;

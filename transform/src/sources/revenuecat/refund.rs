@@ -3,7 +3,7 @@
 use schemas::state::SubscriptionState;
 use schemas::{EventType, Money, Status};
 
-use super::super::Decision;
+use super::super::{Decision, Draft};
 use super::decide::{Question, events_with, keep_status, told};
 use super::period;
 
@@ -14,9 +14,8 @@ pub(super) fn refunded(question: Question<'_>) -> Decision {
     let money = facts.money.as_ref().map(|money| magnitude(money).negated());
     let mut next = question.next();
     let status = next.current.status;
-    let mut events = vec![EventType::PaymentRefunded];
-    if period::is_past_its_end(&question.told.shown, facts.occurred_at) {
-        events.push(EventType::SubscriptionRefunded);
+    let revoked = period::is_past_its_end(&question.told.shown, facts.occurred_at);
+    if revoked {
         next.ended = true;
         next.in_grace = false;
         next.in_billing_retry = false;
@@ -27,7 +26,14 @@ pub(super) fn refunded(question: Question<'_>) -> Decision {
     } else {
         keep_status(&mut next, facts, status);
     }
-    events_with(facts, events, money, kept(question, next))
+    let refund = vec![EventType::PaymentRefunded];
+    let mut decision = events_with(facts, refund, money, kept(question, next));
+    if revoked {
+        let (offer, reason) = (facts.offer.clone(), facts.reason.clone());
+        let end = Draft { offer, reason, ..Draft::new(EventType::SubscriptionRefunded) };
+        decision.events.push(end);
+    }
+    decision
 }
 
 /// A refund was taken back by the store.
@@ -40,6 +46,8 @@ pub(super) fn reversed(question: Question<'_>) -> Decision {
         next.in_billing_retry = false;
         next.paused = false;
         next.told.remove(told::EXPIRED);
+        next.current.cancel_reason = None;
+        next.current.expiration_reason = None;
         next.current.status = Some(Status::Active);
     } else {
         keep_status(&mut next, facts, status);

@@ -111,7 +111,7 @@ fn every_event_about_an_unknown_subscription_is_news() {
         ("cancellation", "renewal_disabled => cancelled"),
         (
             "cancellation_refund",
-            "payment_refunded, subscription_refunded, transaction_processed -109.00 SEK => expired",
+            "payment_refunded, transaction_processed -109.00 SEK, subscription_refunded => expired",
         ),
         ("cancellation_billing_error", "provider_event => active"),
         ("uncancellation", "renewal_enabled => active"),
@@ -231,6 +231,20 @@ fn a_cancellation_is_told_once_and_cleared_by_a_renewal() {
 }
 
 #[test]
+fn a_refund_that_is_taken_back_takes_its_reasons_with_it() {
+    let mut story = story();
+    for name in ["initial_purchase", "cancellation_refund", "expiration"] {
+        let payload = payload(name, &NONE);
+        story.tell(event_type(&payload), &payload);
+    }
+    let known = &story.subscriber.subscriptions[0].current;
+    assert!(known.cancel_reason.is_some() && known.expiration_reason.is_some());
+    let reversed = payload("refund_reversed", &NONE);
+    let back = story.decision(event_type(&reversed), &reversed).subscription.unwrap().current;
+    assert_eq!((back.cancel_reason, back.expiration_reason), (None, None));
+}
+
+#[test]
 fn a_refund_takes_access_only_when_it_moved_the_end_to_the_past() {
     let started = "subscription_started, transaction_processed 109.00 SEK => active";
     expect(&[
@@ -244,7 +258,7 @@ fn a_refund_takes_access_only_when_it_moved_the_end_to_the_past() {
             "cancellation_refund",
             // Some stores show the price that was paid, without the sign.
             json!({"price_in_purchased_currency": 109.0}),
-            "payment_refunded, subscription_refunded, transaction_processed -109.00 SEK => expired",
+            "payment_refunded, transaction_processed -109.00 SEK, subscription_refunded => expired",
         ),
         ("cancellation", NONE, "(already_ended) => expired"),
         ("expiration", NONE, "subscription_expired => expired"),
@@ -589,6 +603,17 @@ fn what_cannot_be_read_is_parked_with_its_place_and_what_is_missing_is_not() {
         json!({"price_in_purchased_currency": "much"}),
         "/event/price_in_purchased_currency: not an amount",
     );
+    parked(
+        "initial_purchase",
+        json!({"expiration_at_ms": START - 1, "purchased_at_ms": START}),
+        "/event/expiration_at_ms: the end of a negative period",
+    );
+    parked(
+        "renewal",
+        json!({"aliases": vec!["x"; 10_000]}),
+        "/event/aliases: an absurdly long list",
+    );
+    parked("renewal", json!({"entitlement_ids": "pro"}), "/event/entitlement_ids: not a list");
     parked("transfer", json!({"transferred_to": []}), "/event/transferred_to: missing or empty");
     parked("transfer", json!({"transferred_from": [7]}), "/event/transferred_from/0: not a string");
     let bare = json!({"event": {"event_timestamp_ms": START, "product_id": "studio.monthly"}});
@@ -599,7 +624,8 @@ fn what_cannot_be_read_is_parked_with_its_place_and_what_is_missing_is_not() {
 #[test]
 fn words_of_a_later_version_never_park() {
     let changes = json!({"store": "MOON_STORE", "period_type": "LUNAR", "environment": "STAGING",
-        "cancel_reason": "BOREDOM", "new_field": {"deep": []}});
+        "cancel_reason": "BOREDOM", "currency": "MOONS", "presented_offering_id": "",
+        "offer_code": "", "new_field": {"deep": []}});
     expect(&[("cancellation", changes.clone(), "renewal_disabled => cancelled")]);
     let facts = story().facts("CANCELLATION", &payload("cancellation", &changes));
     assert_eq!(facts.environment, Environment::Unknown);

@@ -6,7 +6,7 @@ use schemas::state::{Facts, Role};
 
 use super::super::Unreadable;
 use super::super::json::Fields;
-use super::read::ANONYMOUS;
+use super::read::{ANONYMOUS, MOST_LISTED};
 
 /// The type of the event.
 const TRANSFER: &str = "TRANSFER";
@@ -19,11 +19,9 @@ pub(super) fn read(event: &Fields<'_>, event_type: &str) -> Result<Option<Transf
         return Ok(None);
     }
     let ids = |pointer: &str| -> Result<Vec<String>, Unreadable> {
-        let ids = event
-            .elements(pointer)
-            .take(MOST_IDS)
-            .map(|element| element.require("", element.word("")).map(str::to_owned));
-        ids.collect()
+        let listed = event.list(pointer, MOST_LISTED)?;
+        let ids = listed.iter().take(MOST_IDS);
+        ids.map(|element| element.require("", element.word("")).map(str::to_owned)).collect()
     };
     let (from, to) = (ids("/transferred_from")?, ids("/transferred_to")?);
     if to.is_empty() {

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod invoice;
+mod ledger;
 mod payment;
 mod schedule;
 mod subscription;
@@ -23,7 +24,8 @@ pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
         Family::Subscription => subscription::decide(facts, known),
         Family::Invoice => invoice::decide(facts, known),
         Family::Checkout => payment::checkout(facts, known),
-        Family::ChargeRefund | Family::Refund => payment::refund(facts),
+        Family::ChargeRefund => payment::refunded(facts, known),
+        Family::Refund => payment::refund_failed(facts, known),
         Family::Dispute => payment::dispute(facts),
         Family::Schedule => schedule::decide(facts, known),
         Family::Link => Decision::ignored(catalogue::LINK_ONLY, None),

@@ -80,6 +80,12 @@ mod detail {
     pub(super) const BILLING_REASON: &str = "billing_reason";
     /// A checkout session was a purchase of its own, paid and without an invoice.
     pub(super) const ONE_TIME: &str = "one_time";
+    /// The charge that a refund is of.
+    pub(super) const CHARGE: &str = "charge";
+    /// All that was refunded of the charge, in minor units.
+    pub(super) const REFUNDED: &str = "refunded";
+    /// The payload does not say how much of that is new.
+    pub(super) const WHOLE_TOTAL: &str = "whole_total";
     /// The status of a dispute.
     pub(super) const VERDICT: &str = "verdict";
     /// The update changed what we tell of a customer.

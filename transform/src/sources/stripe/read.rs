@@ -3,6 +3,7 @@
 //! What a row of the mapping hangs on must be there and of its type, or the record is parked with the
 //! place of the problem; decoration (names, comments) is left out when it is not usable.
 
+mod digits;
 mod money;
 mod schedule;
 mod subscription;
@@ -13,12 +14,10 @@ use schemas::Environment;
 use schemas::event::Subscription;
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 
+use super::super::advice::THIN_EVENT;
 use super::super::json::{Fields, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::{Family, catalogue, detail, rank};
-
-/// A notification without content, which would have to be fetched with an API key.
-const THIN_EVENT: &str = "thin_event";
 
 /// Reads one record.
 pub(super) fn read(raw: &RawView<'_>, settings: &SourceSettings) -> Reading {

@@ -12,6 +12,10 @@ use super::super::detail;
 
 /// A day, in milliseconds.
 const DAY: i64 = 86_400_000;
+/// The longest trial that is believed: a hundred years.
+const MOST_DAYS: i64 = 36_500;
+/// Most of one thing that somebody buys, and the longest period in units.
+const MOST: i64 = 1_000_000_000;
 
 /// Fills in what the data say.
 pub(super) fn read(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
@@ -24,7 +28,7 @@ pub(super) fn read(data: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadabl
     };
     let cancelled_at = data.rfc3339("/cancelled_at")?;
     let rate = rate(data, price.as_ref())?;
-    let trial_days = data.integer("/trial_period_days")?.unwrap_or(0);
+    let trial_days = data.count("/trial_period_days", 0..=MOST_DAYS)?.unwrap_or(0);
     let shown = shown(data, price, status, scheduled, trial_days)?;
     facts.reason.clone_from(&shown.cancel_reason);
     facts.subscription = Some(SubscriptionFacts {
@@ -66,18 +70,20 @@ fn shown(
     trial_days: i64,
 ) -> Result<Subscription, Unreadable> {
     let started_at = data.rfc3339("/created_at")?;
+    let period_start = data.rfc3339("/previous_billing_date")?;
     let period_end = data.rfc3339("/next_billing_date")?;
+    data.insist_on_order(period_start, period_end, "/next_billing_date")?;
     let over = matches!(status, "cancelled" | "expired" | "failed");
     let cancelled_at = if over && !scheduled { data.rfc3339("/cancelled_at")? } else { None };
     Ok(Subscription {
         id: data.require("/subscription_id", data.word("/subscription_id"))?.to_owned(),
         product_id: data.word("/product_id")?.map(str::to_owned),
         price,
-        quantity: data.integer("/quantity")?,
+        quantity: data.count("/quantity", 0..=MOST)?,
         store: Some(Store::Dodo),
         billing_period: billing_period(data)?,
         started_at,
-        period_start: data.rfc3339("/previous_billing_date")?,
+        period_start,
         period_end,
         expires_at: cancelled_at.or(period_end),
         grace_expires_at: data.rfc3339("/past_due_ends_at")?,
@@ -89,7 +95,7 @@ fn shown(
 }
 
 fn trial_end(start: Timestamp, days: i64) -> Option<Timestamp> {
-    (1..=36_500).contains(&days).then(|| start.plus_millis(days * DAY))
+    (days > 0).then(|| start.plus_millis(days * DAY))
 }
 
 /// How often it is paid for; nothing is said in a unit that is not known.
@@ -102,7 +108,7 @@ fn billing_period(data: &Fields<'_>) -> Result<Option<String>, Unreadable> {
 /// What it costs a month. The amount is what each payment charges, so the quantity is already in it.
 fn rate(data: &Fields<'_>, price: Option<&Money>) -> Result<Option<Rate>, Unreadable> {
     let unit = data.word("/payment_frequency_interval")?.and_then(Unit::parse);
-    let count = data.integer("/payment_frequency_count")?.unwrap_or(1);
+    let count = data.count("/payment_frequency_count", 1..=MOST)?.unwrap_or(1);
     let period = unit.and_then(|unit| Period::of(count, unit));
     Ok(price.zip(period).map(|(price, period)| Rate::of(price, 1, period)))
 }

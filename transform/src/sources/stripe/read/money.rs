@@ -7,7 +7,10 @@ use schemas::state::Facts;
 use super::super::super::Unreadable;
 use super::super::super::json::Fields;
 use super::super::detail;
-use super::named_only;
+use super::{digits, named_only};
+
+/// Most refunds of one charge that are believed (a page of Stripe's lists has 100 at most).
+const MOST_REFUNDS: usize = 100;
 
 /// An invoice: what was paid of it, or what is due; Basil moved the subscription into `parent`.
 pub(super) fn invoice(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
@@ -32,7 +35,7 @@ pub(super) fn checkout(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unr
     let paid = object.word("/payment_status")? == Some("paid");
     let one_time = object.word("/mode")? == Some("payment");
     if let Some(currency) = object.currency("/currency")? {
-        facts.money = object.minor("/amount_total", currency)?;
+        facts.money = digits::magnitude(object, "/amount_total", currency)?;
     }
     facts.subscription = object.reference("/subscription")?.map(named_only);
     if one_time && paid && object.reference("/invoice")?.is_none() {
@@ -43,7 +46,8 @@ pub(super) fn checkout(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unr
 }
 
 /// A refunded charge: what this refund added to the total. Newer payloads say what the total was;
-/// older ones list their refunds, the latest first.
+/// older ones list their refunds, the latest first. Where neither is there, only what was told before
+/// says what is new.
 pub(super) fn charge_refund(
     object: &Fields<'_>,
     previous: Option<&Fields<'_>>,
@@ -52,15 +56,23 @@ pub(super) fn charge_refund(
     let currency = object.require("/currency", object.currency("/currency"))?;
     let total = required_money(object, "/amount_refunded")?;
     let before = match previous {
-        Some(previous) => previous.minor("/amount_refunded", currency)?,
+        Some(previous) => digits::magnitude(previous, "/amount_refunded", currency)?,
         None => None,
     };
-    let latest = object.elements("/refunds/data").next();
-    let returned = match (before, &latest) {
+    let listed = object.list("/refunds/data", MOST_REFUNDS)?;
+    let latest = listed.first();
+    let returned = match (&before, latest) {
         (Some(before), _) => total.amount.saturating_sub(before.amount),
         (None, Some(latest)) => required_money(latest, "/amount")?.amount,
         (None, None) => total.amount,
     };
+    if before.is_none() && latest.is_none() {
+        facts.details.insert(detail::WHOLE_TOTAL.to_owned(), String::new());
+    }
+    facts.details.insert(detail::REFUNDED.to_owned(), total.amount.to_string());
+    if let Some(charge) = object.word("/id")? {
+        facts.details.insert(detail::CHARGE.to_owned(), charge.to_owned());
+    }
     facts.money = Some(Money::minor(returned, currency).negated());
     facts.reason = latest.and_then(|refund| refund.text("/reason").map(str::to_owned));
     Ok(())
@@ -70,6 +82,9 @@ pub(super) fn charge_refund(
 pub(super) fn refund(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     facts.money = Some(required_money(object, "/amount")?);
     facts.reason = object.text("/failure_reason").map(str::to_owned);
+    if let Some(charge) = object.reference("/charge")? {
+        facts.details.insert(detail::CHARGE.to_owned(), charge.to_owned());
+    }
     Ok(())
 }
 
@@ -89,5 +104,5 @@ pub(super) fn dispute(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unre
 
 fn required_money(object: &Fields<'_>, pointer: &str) -> Result<Money, Unreadable> {
     let currency = object.require("/currency", object.currency("/currency"))?;
-    object.require(pointer, object.minor(pointer, currency))
+    object.require(pointer, digits::magnitude(object, pointer, currency))
 }

@@ -8,12 +8,15 @@ use super::super::super::json::Fields;
 use super::super::detail;
 use super::named_only;
 
+/// Most phases of a schedule, and items of a phase, that are believed (Stripe allows 10 and 20).
+const MOST_LISTED: usize = 100;
+
 /// Fills in the digest of the phases to come that change what is bought.
 pub(super) fn read(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     facts.subscription = object.reference("/subscription")?.map(named_only);
     let mut announced: Vec<String> = Vec::new();
     let mut items_before = None;
-    for phase in object.elements("/phases") {
+    for phase in object.list("/phases", MOST_LISTED)? {
         let start = phase.require("/start_date", phase.seconds("/start_date"))?;
         let items = items(&phase)?;
         let changes = items_before.as_ref().is_some_and(|before| *before != items);
@@ -39,7 +42,7 @@ pub(super) fn read(object: &Fields<'_>, facts: &mut Facts) -> Result<(), Unreada
 /// Price and quantity of each item of a phase, in an order of their own.
 fn items(phase: &Fields<'_>) -> Result<Vec<(String, i64)>, Unreadable> {
     let mut items = Vec::new();
-    for item in phase.elements("/items") {
+    for item in phase.list("/items", MOST_LISTED)? {
         let price = match item.reference("/price")? {
             Some(price) => price,
             None => item.require("/plan", item.reference("/plan"))?,

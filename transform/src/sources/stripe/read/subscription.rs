@@ -9,9 +9,12 @@ use super::super::super::Unreadable;
 use super::super::super::json::{Fields, Read};
 use super::super::super::price::{Period, Rate, Unit};
 use super::super::{detail, status};
+use super::digits;
 
-/// Most items of one subscription that are read (Stripe allows 20).
-const MOST_ITEMS: usize = 50;
+/// Most items of one subscription that are believed (Stripe allows 20).
+const MOST_ITEMS: usize = 100;
+/// Most of one thing that somebody buys, and the longest period in units.
+const MOST: i64 = 1_000_000_000;
 
 /// One item: a price and how many of it.
 #[derive(Clone, Default)]
@@ -97,19 +100,24 @@ fn shown(
 /// The current period: of the item that ends last; before Basil, of the subscription itself.
 fn period(object: &Fields<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), Unreadable> {
     let mut last = None;
-    for item in object.elements("/items/data").take(MOST_ITEMS) {
-        if let Some(end) = item.seconds("/current_period_end")?
+    for item in object.list("/items/data", MOST_ITEMS)? {
+        if let (start, Some(end)) = bounds(&item)?
             && last.is_none_or(|(_, latest)| end > latest)
         {
-            last = Some((item.seconds("/current_period_start")?, end));
+            last = Some((start, end));
         }
     }
     match last {
         Some((start, end)) => Ok((start, Some(end))),
-        None => {
-            Ok((object.seconds("/current_period_start")?, object.seconds("/current_period_end")?))
-        }
+        None => bounds(object),
     }
+}
+
+fn bounds(fields: &Fields<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), Unreadable> {
+    let start = fields.seconds("/current_period_start")?;
+    let end = fields.seconds("/current_period_end")?;
+    fields.insist_on_order(start, end, "/current_period_end")?;
+    Ok((start, end))
 }
 
 /// What an update says was different before. A key that is absent did not change.
@@ -137,14 +145,14 @@ fn before(previous: &Fields<'_>, object: &Fields<'_>) -> Result<SubscriptionFact
 }
 
 fn items<'a>(object: &Fields<'a>) -> Result<Vec<Item<'a>>, Unreadable> {
-    object.elements("/items/data").take(MOST_ITEMS).map(|fields| item(&fields)).collect()
+    object.list("/items/data", MOST_ITEMS)?.iter().map(item).collect()
 }
 
 /// The items before the change; what an element leaves out is as it is now.
 fn items_before<'a>(previous: &Fields<'a>, now: &[Item<'a>]) -> Result<Vec<Item<'a>>, Unreadable> {
-    let read = previous.elements("/items/data").take(MOST_ITEMS).enumerate();
-    read.map(|(index, fields)| {
-        let before = item(&fields)?;
+    let listed = previous.list("/items/data", MOST_ITEMS)?;
+    let read = listed.iter().enumerate().map(|(index, fields)| {
+        let before = item(fields)?;
         let same = match before.id {
             Some(_) => now.iter().find(|item| item.id == before.id),
             None => now.get(index),
@@ -159,25 +167,26 @@ fn items_before<'a>(previous: &Fields<'a>, now: &[Item<'a>]) -> Result<Vec<Item<
             quantity: before.quantity.or(now.quantity),
             period: before.period.or(now.period.filter(|_| same_price)),
         })
-    })
-    .collect()
+    });
+    read.collect()
 }
 
 /// One item; old API versions call its price `plan`.
 fn item<'a>(fields: &Fields<'a>) -> Result<Item<'a>, Unreadable> {
-    let quantity = fields.integer("/quantity")?;
+    let quantity = fields.count("/quantity", 0..=MOST)?;
     let id = fields.word("/id")?;
     let Some(price) = fields.object("/price").or_else(|| fields.object("/plan")) else {
         return Ok(Item { id, quantity, ..Item::default() });
     };
     let cost = match price.currency("/currency")? {
-        Some(currency) => {
-            first(price.minor("/unit_amount", currency), || price.minor("/amount", currency))?
-        }
+        Some(currency) => first(digits::minor(&price, "/unit_amount", currency), || {
+            digits::minor(&price, "/amount", currency)
+        })?,
         None => None,
     };
-    let count =
-        first(price.integer("/recurring/interval_count"), || price.integer("/interval_count"))?;
+    let count = first(price.count("/recurring/interval_count", 1..=MOST), || {
+        price.count("/interval_count", 1..=MOST)
+    })?;
     let unit = first(price.word("/recurring/interval"), || price.word("/interval"))?;
     Ok(Item {
         id,

@@ -164,7 +164,7 @@ fn what_a_row_hangs_on_must_be_there() {
             "invoice.paid",
             INVOICE,
             "/data/object/currency",
-            json!("euros"),
+            json!("€"),
             "/data/object/currency: not a currency code",
         ),
         (
@@ -173,6 +173,51 @@ fn what_a_row_hangs_on_must_be_there() {
             "/data/object/amount",
             json!(null),
             "/data/object/amount: missing",
+        ),
+    ] {
+        let mut body = event(fixture, &json!({}));
+        *body.pointer_mut(pointer).unwrap() = value;
+        assert_eq!(story().tell(event_type, &body), format!("parked: {answer}"));
+    }
+}
+
+#[test]
+fn what_is_absurd_is_parked_with_its_place() {
+    for (event_type, fixture, pointer, value, answer) in [
+        (
+            "invoice.paid",
+            INVOICE,
+            "/data/object/amount_paid",
+            json!(-1),
+            "/data/object/amount_paid: a negative amount",
+        ),
+        (
+            CREATED,
+            SUBSCRIPTION,
+            "/data/object/items/data/0/current_period_end",
+            json!(1),
+            "/data/object/items/data/0/current_period_end: the end of a negative period",
+        ),
+        (
+            CREATED,
+            SUBSCRIPTION,
+            "/data/object/items/data/0/price/recurring/interval_count",
+            json!(-1),
+            "/data/object/items/data/0/price/recurring/interval_count: an absurd number",
+        ),
+        (
+            CREATED,
+            SUBSCRIPTION,
+            "/data/object/items/data",
+            json!(vec![json!({}); 10_000]),
+            "/data/object/items/data: an absurdly long list",
+        ),
+        (
+            CREATED,
+            SUBSCRIPTION,
+            "/data/object/items/data",
+            json!("none"),
+            "/data/object/items/data: not a list",
         ),
     ] {
         let mut body = event(fixture, &json!({}));
