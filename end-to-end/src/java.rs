@@ -12,6 +12,8 @@ use crate::supervise::Program;
 use crate::{Narrate, preflight, workspace};
 
 const OLDEST_JAVA: u32 = 17;
+/// Without what it depends on.
+const ALONE: &str = "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>";
 const POLL: Duration = Duration::from_millis(300);
 
 /// Why a Java program cannot be run here.
@@ -42,6 +44,8 @@ pub(crate) struct Artefact {
 pub(crate) enum Content {
     /// These and all they depend on, as jars in one folder.
     Jars(&'static [Artefact]),
+    /// One jar that holds everything.
+    Jar(Artefact),
     /// One `tar.gz` of this classifier that holds everything, unpacked.
     Archive(Artefact, &'static str),
 }
@@ -84,7 +88,7 @@ fn fetch(release: &Release, folder: &Path, narrate: Narrate<'_>) -> Result<(), J
     let files = folder.join("files");
     std::fs::write(folder.join("pom.xml"), pom(release)).map_err(io("writing the pom"))?;
     let goal = match release.content {
-        Content::Jars(_) => "dependency:copy-dependencies",
+        Content::Jars(_) | Content::Jar(_) => "dependency:copy-dependencies",
         Content::Archive(..) => "dependency:unpack-dependencies",
     };
     let mut maven = Program::new("mvn", folder.join("maven.log"))
@@ -135,12 +139,10 @@ fn pom(release: &Release) -> String {
         Content::Jars(artefacts) => {
             artefacts.iter().map(|artefact| dependency(artefact, "")).collect::<String>()
         }
+        Content::Jar(artefact) => dependency(&artefact, ALONE),
         Content::Archive(artefact, classifier) => dependency(
             &artefact,
-            &format!(
-                "<classifier>{classifier}</classifier><type>tar.gz</type><exclusions><exclusion>\
-                 <groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>"
-            ),
+            &format!("<classifier>{classifier}</classifier><type>tar.gz</type>{ALONE}"),
         ),
     };
     format!(

@@ -19,6 +19,7 @@
 //! the verdict. The crate deliberately does not use the pipeline's own Kafka code: a fault there must not hide
 //! itself.
 
+pub mod avro_tools;
 pub mod broker;
 pub mod configuration;
 pub mod http;

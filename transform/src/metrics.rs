@@ -54,6 +54,31 @@ const IDS_FORGOTTEN: Counter<0> = Counter {
     help: "Ids for deduplication forgotten before their time because a subscriber had too many.",
     labels: [],
 };
+const SUBSCRIPTIONS_FORGOTTEN: Counter<0> = Counter {
+    name: "tributary_transform_subscriptions_forgotten_total",
+    help: "Subscriptions, longest ended first, forgotten because a subscriber had too many.",
+    labels: [],
+};
+const WAITED: Counter<0> = Counter {
+    name: "tributary_transform_waited_total",
+    help: "Records that began to wait until it is known whose they are.",
+    labels: [],
+};
+const REKEYED: Counter<0> = Counter {
+    name: "tributary_transform_rekeyed_total",
+    help: "Copies written to the raw topic under the key of whom the record concerns.",
+    labels: [],
+};
+const LINKS: Counter<0> = Counter {
+    name: "tributary_transform_links_total",
+    help: "Links announced: whose a thing is.",
+    labels: [],
+};
+const SENDERS_UNKNOWN: Counter<0> = Counter {
+    name: "tributary_transform_senders_unknown_total",
+    help: "Transfers that moved nothing, because nobody was ever known under the sender's ids.",
+    labels: [],
+};
 const CLOCK_CORRECTED: Counter<0> = Counter {
     name: "tributary_transform_clock_corrected_total",
     help: "Events from more than five minutes in the future, given the time of their reception.",
@@ -124,6 +149,11 @@ pub struct Metrics {
     late: CounterFamily<0>,
     released_early: CounterFamily<0>,
     ids_forgotten: CounterFamily<0>,
+    subscriptions_forgotten: CounterFamily<0>,
+    waited: CounterFamily<0>,
+    rekeyed: CounterFamily<0>,
+    links: CounterFamily<0>,
+    senders_unknown: CounterFamily<0>,
     clock_corrected: CounterFamily<0>,
     parked: CounterFamily<1>,
     ignored: CounterFamily<2>,
@@ -149,6 +179,11 @@ impl Metrics {
             late: registry.counter(&LATE)?,
             released_early: registry.counter(&RELEASED_EARLY)?,
             ids_forgotten: registry.counter(&IDS_FORGOTTEN)?,
+            subscriptions_forgotten: registry.counter(&SUBSCRIPTIONS_FORGOTTEN)?,
+            waited: registry.counter(&WAITED)?,
+            rekeyed: registry.counter(&REKEYED)?,
+            links: registry.counter(&LINKS)?,
+            senders_unknown: registry.counter(&SENDERS_UNKNOWN)?,
             clock_corrected: registry.counter(&CLOCK_CORRECTED)?,
             parked: registry.counter(&PARKED)?,
             ignored: registry.counter(&IGNORED)?,
@@ -174,26 +209,51 @@ impl Metrics {
 
     /// A transaction committed and did this.
     pub fn done(&self, tally: &Tally) {
+        let Tally {
+            consumed,
+            ticks,
+            events,
+            duplicates,
+            reordered,
+            late,
+            released_early,
+            ids_forgotten,
+            clock_corrected,
+            waited,
+            rekeyed,
+            links,
+            senders_unknown,
+            // Only a replay leaves any, and tells it itself.
+            left_to_copies: _,
+            subscriptions_forgotten,
+            parked,
+            ignored,
+        } = tally;
         let totals = [
-            (&self.consumed, tally.consumed),
-            (&self.ticks, tally.ticks),
-            (&self.duplicates, tally.duplicates),
-            (&self.reordered, tally.reordered),
-            (&self.late, tally.late),
-            (&self.released_early, tally.released_early),
-            (&self.ids_forgotten, tally.ids_forgotten),
-            (&self.clock_corrected, tally.clock_corrected),
+            (&self.consumed, consumed),
+            (&self.ticks, ticks),
+            (&self.duplicates, duplicates),
+            (&self.reordered, reordered),
+            (&self.late, late),
+            (&self.released_early, released_early),
+            (&self.ids_forgotten, ids_forgotten),
+            (&self.subscriptions_forgotten, subscriptions_forgotten),
+            (&self.waited, waited),
+            (&self.rekeyed, rekeyed),
+            (&self.links, links),
+            (&self.senders_unknown, senders_unknown),
+            (&self.clock_corrected, clock_corrected),
         ];
         for (counter, number) in totals {
-            counter.with([]).inc_by(number);
+            counter.with([]).inc_by(*number);
         }
-        for (event_type, number) in &tally.events {
+        for (event_type, number) in events {
             self.events.with([event_type.name()]).inc_by(*number);
         }
-        for (reason, number) in &tally.parked {
+        for (reason, number) in parked {
             self.parked.with([reason.name()]).inc_by(*number);
         }
-        for ((source, reason), number) in &tally.ignored {
+        for ((source, reason), number) in ignored {
             self.ignored.with([source, reason]).inc_by(*number);
         }
     }
@@ -267,7 +327,14 @@ mod tests {
     fn what_a_transaction_did_is_shown_under_the_documented_names() {
         let mut registry = Registry::new().unwrap();
         let metrics = Metrics::register(&mut registry).unwrap();
-        let mut tally = Tally { duplicates: 3, reordered: 2, late: 1, ..Tally::default() };
+        let mut tally = Tally {
+            duplicates: 3,
+            reordered: 2,
+            late: 1,
+            waited: 7,
+            subscriptions_forgotten: 4,
+            ..Tally::default()
+        };
         tally.events.insert(EventType::TrialStarted, 5);
         tally.ignore("shop", "link_only");
         metrics.done(&tally);
@@ -277,6 +344,8 @@ mod tests {
             "tributary_transform_duplicates_total 3",
             "tributary_transform_reordered_total 2",
             "tributary_transform_late_total 1",
+            "tributary_transform_waited_total 7",
+            "tributary_transform_subscriptions_forgotten_total 4",
             "tributary_transform_events_total{type=\"trial_started\"} 5",
             "tributary_transform_parked_total{reason=\"unreadable\"} 0",
             "tributary_transform_ignored_total{reason=\"link_only\",source=\"shop\"} 1",

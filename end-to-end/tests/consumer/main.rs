@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
+mod java;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

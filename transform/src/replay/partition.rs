@@ -45,6 +45,8 @@ pub(super) struct Replayed {
     late: u64,
     ignored: u64,
     parked: u64,
+    /// Originals that went on to another key, whose copies count in their place.
+    left_to_copies: u64,
     /// Subscribers with events that still wait for the reorder window at the end.
     waiting: usize,
 }
@@ -57,6 +59,7 @@ impl Replayed {
         self.late += other.late;
         self.ignored += other.ignored;
         self.parked += other.parked;
+        self.left_to_copies += other.left_to_copies;
         self.waiting += other.waiting;
     }
 
@@ -67,15 +70,18 @@ impl Replayed {
         self.late += tally.late;
         self.ignored += tally.ignored.values().sum::<u64>();
         self.parked += tally.parked.values().sum::<u64>();
+        self.left_to_copies += tally.left_to_copies;
     }
 
     /// For people.
     pub(super) fn lines(&self, into: &str) -> Vec<String> {
-        let Self { records, events, duplicates, late, ignored, parked, waiting } = self;
+        let Self { records, events, duplicates, late, ignored, parked, left_to_copies, waiting } =
+            self;
         let mut lines = vec![
             format!("{records} records gave {events} events in {into}, {late} of them late"),
             format!(
-                "{duplicates} duplicates, {ignored} without meaning, {parked} unfit (not written)"
+                "{duplicates} duplicates, {ignored} without meaning, {left_to_copies} that have a copy under \
+                 another key, {parked} unfit (not written)"
             ),
         ];
         if *waiting > 0 {
