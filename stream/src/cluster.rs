@@ -86,6 +86,8 @@ impl Cluster {
     pub(crate) fn consumer(&self, group: &str, isolation: Isolation) -> ClientConfig {
         let mut config = self.client();
         self.default(&mut config, "queued.max.messages.kbytes", "8192");
+        // By default one answer may bring 50 MB, and a small record takes as much again in the client.
+        self.default(&mut config, "fetch.max.bytes", "4194304");
         let isolation = match isolation {
             Isolation::Committed => "read_committed",
             Isolation::Uncommitted => "read_uncommitted",

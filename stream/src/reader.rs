@@ -145,20 +145,10 @@ impl Reader {
     /// The client asks for stable offsets because it reads what is committed (KIP-447), and is refused
     /// while a transaction that may move them is open.
     pub fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, ReadError> {
-        let deadline = Instant::now() + OFFSETS_TIMEOUT;
-        loop {
-            match self.ask_committed(topic, partition) {
-                Ok(offset) => return Ok(offset),
-                Err(cause) if Instant::now() >= deadline => {
-                    let topic = topic.to_owned();
-                    return Err(ReadError::OffsetUnanswered { topic, partition, cause });
-                }
-                Err(cause) => {
-                    tracing::debug!(error = %cause, "asking again for the committed offset");
-                    std::thread::sleep(STABLE_INTERVAL);
-                }
-            }
-        }
+        ask_again(|| self.ask_committed(topic, partition)).map_err(|cause| {
+            let topic = topic.to_owned();
+            ReadError::OffsetUnanswered { topic, partition, cause }
+        })
     }
 
     fn ask_committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, KafkaError> {
@@ -172,11 +162,15 @@ impl Reader {
     /// The texts that the group named at [`Reader::open`] keeps beside the offsets it has committed for
     /// a topic of so many partitions. Of a partition with an open transaction it may be the one before.
     pub fn notes(&self, topic: &str, partitions: i32) -> Result<Vec<String>, ReadError> {
-        let failed = |cause| client(topic, 0, cause);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_range(topic, 0, (partitions - 1).max(0));
-        let answer = self.uncommitted.committed_offsets(list, CALL_TIMEOUT).map_err(failed)?;
-        let found = read_offsets(&answer).map_err(failed)?;
+        let ask = || {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_range(topic, 0, (partitions - 1).max(0));
+            read_offsets(&self.uncommitted.committed_offsets(list, CALL_TIMEOUT)?)
+        };
+        let found = ask_again(ask).map_err(|cause| {
+            let topic = topic.to_owned();
+            ReadError::OffsetUnanswered { topic, partition: 0, cause }
+        })?;
         let committed = found.into_iter().filter(|found| found.next_offset.is_some());
         Ok(committed.map(|found| found.metadata).collect())
     }
@@ -184,9 +178,9 @@ impl Reader {
     /// How many members the group named at [`Reader::open`] has; 0 also where it never was. One that was
     /// killed counts until its session times out.
     pub fn members(&self) -> Result<usize, ReadError> {
-        let failed = |cause| ReadError::Members { group: self.group.clone(), cause };
-        let list = self.uncommitted.client().fetch_group_list(Some(&self.group), CALL_TIMEOUT);
-        let list = list.map_err(failed)?;
+        let ask = || self.uncommitted.client().fetch_group_list(Some(&self.group), CALL_TIMEOUT);
+        let list = ask_again(ask)
+            .map_err(|cause| ReadError::Members { group: self.group.clone(), cause })?;
         let found = list.groups().iter().find(|found| found.name() == self.group);
         Ok(found.map_or(0, |found| found.members().len()))
     }
@@ -297,6 +291,21 @@ impl Reader {
             }
             if Instant::now() >= deadline {
                 return Err(ReadError::Silent { topic: topic.to_string(), partition });
+            }
+        }
+    }
+}
+
+/// Asks a group's coordinator until it answers: it may be starting, moving, or waiting for a transaction.
+fn ask_again<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let deadline = Instant::now() + OFFSETS_TIMEOUT;
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(cause) if Instant::now() >= deadline => return Err(cause),
+            Err(cause) => {
+                tracing::debug!(error = %cause, "asking the coordinator again");
+                std::thread::sleep(STABLE_INTERVAL);
             }
         }
     }
