@@ -132,6 +132,7 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
             in_place: destination.retry.in_place.clone(),
             delays: destination.retry.delays.clone(),
             horizon: destination.retry.horizon,
+            quarantine: destination.retry.quarantine,
         }),
         mode: match destination.mode {
             config::Mode::Live => Mode::Live,

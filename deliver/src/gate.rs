@@ -34,6 +34,11 @@ impl Gate {
         self.lock().breaker.is_closed()
     }
 
+    /// How long the destination was not called, in all, because it was out of service.
+    pub fn out_of_service(&self, now: Duration) -> Duration {
+        self.lock().breaker.out_of_service(now)
+    }
+
     /// This instance's part of the ceiling.
     pub fn share(&self, part: f64) {
         self.lock().pace.share(part);
@@ -59,7 +64,7 @@ impl Gate {
     pub fn probed(&self, trouble: Option<&Verdict>, now: Duration) {
         let mut inner = self.lock();
         match trouble {
-            None => inner.breaker.probe_succeeded(),
+            None => inner.breaker.probe_succeeded(now),
             Some(Verdict::Pause { after, .. }) => inner.breaker.pause(now, *after),
             Some(_) => inner.breaker.pause(now, None),
         }

@@ -13,6 +13,10 @@
 //!   parked.
 //! * **Nothing is lost.** A record is marked done when it is delivered, or in the very transaction that
 //!   writes its copy to the retry topic or to the dead letters.
+//! * **Quarantine.** After a call that nobody answered nothing more of its lane is sent until it can no
+//!   longer take effect, wherever its record went meanwhile (rule 12).
+//! * **The horizon is the event's own.** Time in which the destination is out of service does not count
+//!   towards it (rule 15).
 //! * **One place.** So a record is undone in exactly one place. A second copy in memory is recognised by
 //!   subscriber and sequence, never by "not above the highest seen".
 //! * **A redriven event is a guest.** It goes when nothing live of its lane is left, blocks nobody, and
@@ -31,6 +35,7 @@ mod model_tests;
 mod partition_tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::Timestamp;
 
@@ -87,6 +92,20 @@ pub struct History {
     pub attempts: u32,
     /// When the first of them did.
     pub first_failure: Option<Timestamp>,
+    /// How long the destination had been out of service by then, by the partition's count.
+    pub outages: Duration,
+    /// Whether it is known what the calls did.
+    pub effect: Effect,
+}
+
+/// What is known of the calls that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    /// None of them did anything.
+    #[default]
+    None,
+    /// One of them was not answered, and may have done what it asked for.
+    Unknown,
 }
 
 /// A record that was read. `T` is what a caller needs to send it, to move it and to park it.
@@ -126,7 +145,9 @@ pub enum Outcome {
     Failed(Failure),
     /// It never will.
     Refused(Failure),
-    /// Not the event's fault: no attempt is spent.
+    /// It may succeed later, and the destination takes the blame: no attempt is spent.
+    Excused(Failure),
+    /// Nothing was asked of the destination: no attempt is spent.
     Postponed {
         /// Not to be sent before.
         until: Timestamp,

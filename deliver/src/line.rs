@@ -106,6 +106,8 @@ pub struct Line<D: Destination> {
     questions: Questions,
     ledger: Ledger,
     limit: ParkLimit,
+    /// How long the destination was out of service, as far as the lanes were told.
+    outages: Duration,
     /// Time until the calls want to be asked again.
     ask_again: Option<Duration>,
 }
@@ -144,6 +146,7 @@ impl<D: Destination> Line<D> {
             questions,
             ledger,
             limit,
+            outages: Duration::ZERO,
             ask_again: None,
         }
     }
@@ -185,6 +188,7 @@ impl<D: Destination> Line<D> {
         let resume = self.around.resume.clone();
         let shutdown = self.around.shutdown.clone();
         loop {
+            self.excuse_outages();
             self.start_what_may_start();
             self.commit(broker);
             let held = self.limit.is_stopped() || self.questions.is_asking();
@@ -216,6 +220,13 @@ impl<D: Destination> Line<D> {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.around.clock.now_millis())
+    }
+
+    /// Tells the lanes for how long the destination was out of service.
+    fn excuse_outages(&mut self) {
+        let outages = self.caller.gate.out_of_service(self.around.clock.elapsed());
+        self.ledger.out_of_service(outages.saturating_sub(self.outages));
+        self.outages = outages;
     }
 
     fn start_what_may_start(&mut self) {

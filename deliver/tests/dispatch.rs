@@ -90,8 +90,12 @@ fn event(person: u32, sequence: i64) -> LifecycleEvent {
 
 /// Tickets as a partition hands them out.
 fn tickets(count: i64) -> Vec<Ticket> {
-    let schedule =
-        Arc::new(Schedule { in_place: Vec::new(), delays: Vec::new(), horizon: Duration::ZERO });
+    let schedule = Arc::new(Schedule {
+        in_place: Vec::new(),
+        delays: Vec::new(),
+        horizon: Duration::ZERO,
+        quarantine: Duration::ZERO,
+    });
     let (now, marks) = (Timestamp::from_millis(0), Marks::up_to(0));
     let mut partition = Partition::restored(marks.clone(), marks, schedule, Bounds::default());
     for offset in 0..count {

@@ -104,6 +104,7 @@ fn schedule() -> Arc<Schedule> {
         in_place: vec![Duration::from_millis(2)],
         delays: vec![Duration::from_millis(10), Duration::from_millis(30)],
         horizon: Duration::from_millis(200),
+        quarantine: Duration::from_millis(20),
     })
 }
 

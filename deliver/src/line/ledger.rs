@@ -131,6 +131,13 @@ impl Ledger {
         self.partitions.get_mut(&token.partition)?.finish(token.ticket, outcome, now, jitter)
     }
 
+    /// The destination was out of service for so long.
+    pub(super) fn out_of_service(&mut self, so_long: Duration) {
+        for partition in self.partitions.values_mut() {
+            partition.out_of_service(so_long);
+        }
+    }
+
     pub(super) fn is_committing(&self) -> bool {
         self.committing.is_some()
     }

@@ -2,7 +2,8 @@
 
 use schemas::Timestamp;
 
-use super::{Destiny, Leaving, Partition, Phase};
+use super::lane::{Destiny, Phase};
+use super::{Leaving, Partition};
 use crate::lanes::{Checkpoint, Departure, Fate, Identity, Source};
 
 impl<T: Clone> Partition<T> {
