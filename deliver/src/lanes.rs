@@ -45,6 +45,7 @@ pub use schedule::{Next, Schedule};
 
 use crate::failure::{Failure, Reason};
 use crate::marks::Marks;
+use crate::tenure::Tenure;
 
 /// When an event of a lane has its turn: everything live goes before what was redriven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -207,6 +208,8 @@ pub struct Checkpoint<T> {
     pub events: Marks,
     /// For the retry topic.
     pub retry: Marks,
+    /// Beside the marks of the event topic.
+    pub tenure: Tenure,
     /// To be appended, in this order.
     pub departures: Vec<Departure<T>>,
 }

@@ -16,6 +16,7 @@ use deliver::http::{Credentials, Http};
 use deliver::lanes::{
     self, Arriving, Bounds, History, Partition, Place, Schedule, Source, Ticket, Turn,
 };
+use deliver::lease::Lease;
 use deliver::marks::Marks;
 use emulators::{Credentials as Accepts, Effect, Fault, Outage};
 use schemas::event::{Subscriber, Subscription};
@@ -37,9 +38,11 @@ fn secret(text: &str) -> Secrets {
 
 fn caller(base_url: &str, credentials: Credentials) -> Caller {
     let headers = vec![("Intercom-Version", API_VERSION)];
+    let gate = Gate::new(10_000.0, Lease::new(Duration::from_hours(1)));
+    gate.renew_lease(Duration::ZERO);
     Caller {
         http: Http::new(base_url, credentials, Duration::from_secs(2), headers).unwrap(),
-        gate: Gate::new(10_000.0),
+        gate,
         clock: Arc::new(SystemClock::new()),
     }
 }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::failure::Failure;
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
+use crate::tenure::{Ending, Tenure};
 
 /// How much one partition takes on at once.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,8 @@ pub struct Partition<T> {
     /// What the commit under way takes along.
     committing: Option<Vec<(Identity, Destiny)>>,
     changed: bool,
-    /// How long the destination was out of service, in all.
-    outages: Duration,
+    /// What the next owner is told.
+    tenure: Tenure,
     /// Length of the marks at the last commit.
     marks_length: BTreeMap<Source, usize>,
 }
@@ -85,9 +86,16 @@ impl<T: Clone> Partition<T> {
             leaving: VecDeque::new(),
             committing: None,
             changed: false,
-            outages: Duration::ZERO,
+            tenure: Tenure::default(),
             marks_length: BTreeMap::new(),
         }
+    }
+
+    /// The same, where an earlier owner left word.
+    #[must_use]
+    pub fn after(mut self, earlier: Tenure) -> Self {
+        self.tenure.outages = earlier.outages;
+        self
     }
 
     /// A record was read at `place`.
@@ -198,12 +206,22 @@ impl<T: Clone> Partition<T> {
 
     /// The destination was out of service for so long: no time of any event's own.
     pub fn out_of_service(&mut self, so_long: Duration) {
-        self.outages += so_long;
+        self.tenure.outages += so_long;
     }
 
-    /// Whether no call can take effect any more, among those whose outcome was told.
-    pub fn is_quiet(&self, now: Timestamp) -> bool {
-        self.sending.is_empty() && self.lanes.values().all(|lane| lane.quarantine <= now)
+    /// The next checkpoint is to be committed, even if nothing changed.
+    pub fn refresh(&mut self) {
+        self.changed = true;
+    }
+
+    /// Nothing is started any more: has the next commit say so, if no call is under way and none that
+    /// nobody answered can take effect any more.
+    pub fn close(&mut self, now: Timestamp) {
+        let quiet = self.lanes.values().all(|lane| lane.quarantine <= now);
+        if quiet && self.sending.is_empty() {
+            self.tenure.ending = Ending::Clean;
+            self.changed = true;
+        }
     }
 
     /// Undone records of a topic among what was read.

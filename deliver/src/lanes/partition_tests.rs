@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::tenure::Ending;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -315,7 +316,6 @@ fn a_lane_stays_in_quarantine_after_its_last_event_was_parked() {
     assert_eq!(checkpoint.departures[0].history.effect, Effect::Unknown);
     partition.committed(at(1_002));
     let _ = partition.arrive(event(100), arriving("a", 4, "a4"), at(1_003));
-    assert!(!partition.is_quiet(at(1_999)));
     assert_eq!(partition.start(at(1_999)), None);
     assert_eq!(partition.start(at(2_000)).unwrap().1, "a4");
 }
@@ -347,4 +347,24 @@ fn time_in_which_the_destination_is_out_of_service_does_not_count_towards_the_ho
         let (ticket, _) = partition.start(at(15_000)).unwrap();
         assert_eq!(partition.finish(ticket, failed(), at(15_000), 0.0), Some(settled));
     }
+}
+
+#[test]
+fn an_end_is_clean_when_nothing_that_was_sent_can_take_effect_any_more() {
+    let mut partition =
+        partition().after(Tenure { outages: Duration::from_secs(3), ..Tenure::none() });
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let ending = |partition: &mut Partition<&'static str>, now| {
+        partition.close(at(now));
+        partition.refresh();
+        let tenure = partition.checkpoint(at(now)).unwrap().tenure;
+        partition.committed(at(now));
+        assert_eq!(tenure.outages, Duration::from_secs(3));
+        tenure.ending
+    };
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert_eq!(ending(&mut partition, 0), Ending::Open, "a call is under way");
+    let _ = partition.finish(ticket, unanswered(), at(0), 0.0);
+    assert_eq!(ending(&mut partition, 999), Ending::Open, "it may take effect");
+    assert_eq!(ending(&mut partition, 1_000), Ending::Clean);
 }

@@ -42,7 +42,7 @@ impl<T: Clone> Partition<T> {
         let (events, retry) = (self.events.marks(), self.retry.marks());
         self.marks_length.insert(Source::Events, events.encode().len());
         self.marks_length.insert(Source::Retry, retry.encode().len());
-        Some(Checkpoint { events, retry, departures })
+        Some(Checkpoint { events, retry, tenure: self.tenure, departures })
     }
 
     /// The transaction of the last [`Self::checkpoint`] is committed.

@@ -42,7 +42,7 @@ impl<T: Clone> Partition<T> {
                 Settled::Postponed
             }
             Outcome::Refused(failure) => {
-                held.fail(now, self.outages);
+                held.fail(now, self.tenure.outages);
                 self.park(&identity, failure, now)
             }
             Outcome::Failed(failure) => self.failed(&identity, failure, now, jitter)?,
@@ -59,7 +59,7 @@ impl<T: Clone> Partition<T> {
         now: Timestamp,
         jitter: f64,
     ) -> Option<Settled> {
-        let (schedule, outages) = (self.schedule.clone(), self.outages);
+        let (schedule, outages) = (self.schedule.clone(), self.tenure.outages);
         let lane = self.lanes.get_mut(&identity.lane)?;
         let held = lane.records.get_mut(&identity.rank())?;
         let history = held.fail(now, outages);
