@@ -23,7 +23,10 @@
 //!   returns to the dead letters when it fails again (lane protocol, rule 10).
 //! * **Bounded marks.** What is undone in the event topic is bounded by setting failed lanes aside:
 //!   their records move to the retry topic, followers untried. There the oldest are appended anew when
-//!   they keep the committed offset from moving.
+//!   they keep the committed offset from moving, and before the topic's retention comes near them.
+//! * **Bounded memory.** Every undone record of the retry topic is held, because nobody else can say which
+//!   is the first of its lane. So no more events are taken on while too many wait, or too large ones: the
+//!   event topic is the queue then.
 
 mod log;
 mod partition;
@@ -118,8 +121,19 @@ pub struct Arriving<T> {
     pub history: History,
     /// Not to be sent before.
     pub due: Timestamp,
+    /// What it takes to keep it.
+    pub footprint: Footprint,
     /// The record itself.
     pub content: T,
+}
+
+/// What a record that waits takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Memory.
+    pub bytes: usize,
+    /// Since when it lies where it does: the topic keeps it for so long and no longer.
+    pub appended: Timestamp,
 }
 
 /// What became of a record that was read.

@@ -11,10 +11,13 @@ use schemas::{LifecycleEvent, Timestamp};
 use stream::{Received, Record};
 
 use crate::failure::{Failure, Reason};
-use crate::lanes::{Arriving, Departure, Effect, Fate, History, Identity, Source, Turn};
+use crate::lanes::{Arriving, Departure, Effect, Fate, Footprint, History, Identity, Source, Turn};
 
 /// A record without a key cannot be written again without one; this names nobody.
 const NO_KEY: &[u8] = b"unknown";
+
+/// What a record costs in memory beside its own bytes.
+const ENTRY: usize = 512;
 
 /// Why a record says nothing yet.
 #[derive(Debug)]
@@ -67,7 +70,8 @@ impl Records {
     ) -> Result<Arriving<Arc<Received>>, (Arc<Received>, Unread)> {
         match self.read(&received, source) {
             Ok((identity, history, due)) => {
-                Ok(Arriving { identity, history, due, content: received })
+                let footprint = footprint(&received);
+                Ok(Arriving { identity, history, due, footprint, content: received })
             }
             Err(unread) => Err((received, unread)),
         }
@@ -163,6 +167,15 @@ impl Records {
             request_id: failure.request_id.clone(),
         }
     }
+}
+
+/// What it takes to keep a record: its bytes, and what each entry of an index costs.
+fn footprint(received: &Received) -> Footprint {
+    let headers = received.headers.iter().map(|header| header.name.len() + header.value.len());
+    let key = received.key.as_ref().map_or(0, Vec::len);
+    let value = received.value.as_ref().map_or(0, Vec::len);
+    let bytes = ENTRY + key + value + headers.sum::<usize>();
+    Footprint { bytes, appended: received.timestamp }
 }
 
 /// What the dead letter says: also that an attempt before the last may have taken effect.

@@ -14,7 +14,7 @@ use deliver::dispatch::{Caller, Dispatch, Finished, Token};
 use deliver::gate::Gate;
 use deliver::http::{Credentials, Http};
 use deliver::lanes::{
-    self, Arriving, Bounds, History, Partition, Place, Schedule, Source, Ticket, Turn,
+    self, Arriving, Bounds, Footprint, History, Partition, Place, Schedule, Source, Ticket, Turn,
 };
 use deliver::lease::Lease;
 use deliver::marks::Marks;
@@ -104,7 +104,13 @@ fn tickets(count: i64) -> Vec<Ticket> {
     for offset in 0..count {
         let identity =
             lanes::Identity { lane: offset.to_string().into(), turn: Turn::Live, sequence: 1 };
-        let arriving = Arriving { identity, history: History::default(), due: now, content: () };
+        let arriving = Arriving {
+            identity,
+            history: History::default(),
+            due: now,
+            footprint: Footprint::default(),
+            content: (),
+        };
         let _ = partition.arrive(Place { source: Source::Events, offset }, arriving, now);
     }
     (0..count).map(|_| partition.start(now).unwrap().0).collect()

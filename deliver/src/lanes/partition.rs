@@ -13,8 +13,8 @@ use schemas::Timestamp;
 
 use self::lane::{Destiny, Held, Lane, Phase};
 use super::{
-    Arrival, Arriving, Departure, Fate, History, Identity, Log, Place, Schedule, Source, Ticket,
-    Turn,
+    Arrival, Arriving, Departure, Fate, Footprint, History, Identity, Log, Place, Schedule, Source,
+    Ticket, Turn,
 };
 use crate::failure::Failure;
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
@@ -27,13 +27,27 @@ pub struct Bounds {
     pub undone_events: usize,
     /// Records that leave in one transaction.
     pub departures: usize,
+    /// Undone records of the retry topic beyond which no more events are read.
+    pub undone_retry: usize,
+    /// Memory taken by undone records of both beyond which no more events are read.
+    pub undone_bytes: usize,
     /// Length of the retry topic's marks from which its oldest records are appended anew.
     pub crowded_marks: usize,
+    /// How long a record lies in the retry topic before it is appended anew: well within what the topic
+    /// keeps.
+    pub longest_stay: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { undone_events: 2_000, departures: 500, crowded_marks: 2_048 }
+        Self {
+            undone_events: 2_000,
+            departures: 500,
+            undone_retry: 20_000,
+            undone_bytes: 32 << 20,
+            crowded_marks: 2_048,
+            longest_stay: Duration::from_hours(24),
+        }
     }
 }
 
@@ -100,9 +114,9 @@ impl<T: Clone> Partition<T> {
 
     /// A record was read at `place`.
     pub fn arrive(&mut self, place: Place, arriving: Arriving<T>, now: Timestamp) -> Arrival {
-        let Arriving { identity, history, due, content } = arriving;
+        let Arriving { identity, history, due, footprint, content } = arriving;
         self.changed = true;
-        if !self.log(place.source).read(place.offset, Some(identity.clone())) {
+        if !self.log(place.source).read(place.offset, Some(identity.clone()), footprint) {
             return Arrival::Done;
         }
         let fresh = Held { place, history, content, phase: Phase::Waiting { due } };
@@ -143,7 +157,7 @@ impl<T: Clone> Partition<T> {
         now: Timestamp,
     ) -> Arrival {
         self.changed = true;
-        if !self.log(place.source).read(place.offset, None) {
+        if !self.log(place.source).read(place.offset, None, Footprint::default()) {
             return Arrival::Done;
         }
         let fate = Fate::Parked { failure, at: now };
@@ -184,14 +198,26 @@ impl<T: Clone> Partition<T> {
     pub fn wants(&self, source: Source) -> bool {
         let crowded = self.marks_length.values().any(|length| *length > COMFORTABLE_LENGTH);
         match source {
-            Source::Events => !crowded && self.events.undone_count() < self.bounds.undone_events,
+            Source::Events => {
+                let bytes = self.events.undone_bytes() + self.retry.undone_bytes();
+                !crowded
+                    && self.events.undone_count() < self.bounds.undone_events
+                    && self.retry.undone_count() < self.bounds.undone_retry
+                    && bytes < self.bounds.undone_bytes
+            }
+            // Also beyond the bounds: the record that the others wait for may lie at the end.
             Source::Retry => !crowded,
         }
     }
 
-    /// Whether reading that was stopped is worth starting again: half of what was too much is done.
+    /// Whether reading that was stopped is worth starting again: for events, when half of what was too
+    /// much is done.
     pub fn has_caught_up(&self, source: Source) -> bool {
-        self.wants(source) && self.events.undone_count() <= self.bounds.undone_events / 2
+        let worthwhile = match source {
+            Source::Events => self.events.undone_count() <= self.bounds.undone_events / 2,
+            Source::Retry => true,
+        };
+        worthwhile && self.wants(source)
     }
 
     /// Whether there is something to commit.

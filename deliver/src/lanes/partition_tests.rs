@@ -8,20 +8,26 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
+/// Of every record here.
+const FOOTPRINT: Footprint = Footprint { bytes: 100, appended: Timestamp::from_millis(0) };
+
 fn partition() -> Partition<&'static str> {
+    bounded(Bounds { undone_events: 4, ..Bounds::default() })
+}
+
+fn bounded(bounds: Bounds) -> Partition<&'static str> {
     let schedule = Schedule {
         in_place: vec![Duration::from_millis(10)],
         delays: vec![Duration::from_millis(100)],
         horizon: Duration::from_secs(10),
         quarantine: Duration::from_secs(1),
     };
-    let bounds = Bounds { undone_events: 4, ..Bounds::default() };
     Partition::restored(Marks::up_to(100), Marks::up_to(0), Arc::new(schedule), bounds)
 }
 
 fn arriving(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
     let identity = Identity { lane: lane.into(), turn: Turn::Live, sequence };
-    Arriving { identity, history: History::default(), due: at(0), content }
+    Arriving { identity, history: History::default(), due: at(0), footprint: FOOTPRINT, content }
 }
 
 fn event(offset: i64) -> Place {
@@ -206,7 +212,7 @@ fn an_earlier_event_that_turns_up_waits_for_the_sending_under_way_and_goes_next(
 
 fn redriven(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
     let identity = Identity { lane: lane.into(), turn: Turn::Redriven, sequence };
-    Arriving { identity, history: History::default(), due: at(0), content }
+    Arriving { identity, history: History::default(), due: at(0), footprint: FOOTPRINT, content }
 }
 
 fn retry(offset: i64) -> Place {
@@ -367,4 +373,61 @@ fn an_end_is_clean_when_nothing_that_was_sent_can_take_effect_any_more() {
     let _ = partition.finish(ticket, unanswered(), at(0), 0.0);
     assert_eq!(ending(&mut partition, 999), Ending::Open, "it may take effect");
     assert_eq!(ending(&mut partition, 1_000), Ending::Clean);
+}
+
+#[test]
+fn no_more_events_are_taken_on_while_too_many_or_too_large_records_wait() {
+    let bounds = Bounds { undone_retry: 3, ..Bounds::default() };
+    for bounds in [bounds, Bounds { undone_bytes: 300, ..Bounds::default() }] {
+        let mut partition = bounded(bounds);
+        for offset in 0..3 {
+            assert!(partition.wants(Source::Events));
+            let _ = partition.arrive(retry(offset), arriving("a", offset, "a"), at(0));
+        }
+        assert!(!partition.wants(Source::Events));
+        assert!(partition.wants(Source::Retry), "the first of a lane may lie at the end");
+        let (ticket, _) = partition.start(at(0)).unwrap();
+        let _ = partition.finish(ticket, Outcome::Done, at(0), 0.0);
+        assert!(partition.has_caught_up(Source::Events));
+    }
+}
+
+#[test]
+fn a_flow_of_retries_that_was_stopped_does_not_wait_for_events() {
+    let mut partition = partition();
+    for offset in 100..104 {
+        let _ = partition.arrive(event(offset), arriving("a", offset, "a"), at(0));
+    }
+    assert!(!partition.has_caught_up(Source::Events));
+    assert!(partition.has_caught_up(Source::Retry), "the first of their lane may lie there");
+}
+
+#[test]
+fn what_lies_long_in_the_retry_topic_is_appended_anew_as_it_is() {
+    let day = Duration::from_hours(24);
+    let mut partition = bounded(Bounds { longest_stay: day, ..Bounds::default() });
+    let tried = History { attempts: 3, first_failure: Some(at(0)), ..History::default() };
+    let due = at(0).plus_millis(25 * 3_600_000);
+    let _ = partition.arrive(
+        retry(0),
+        Arriving { history: tried, due, ..arriving("a", 1, "a1") },
+        at(0),
+    );
+    let _ = partition.arrive(retry(1), arriving("a", 2, "a2"), at(0));
+    let young = Footprint { appended: at(1_000), ..FOOTPRINT };
+    let _ =
+        partition.arrive(retry(2), Arriving { footprint: young, ..arriving("a", 3, "a3") }, at(0));
+    let just_before = at(24 * 3_600_000 - 1);
+    assert!(partition.checkpoint(just_before).unwrap().departures.is_empty());
+    partition.committed(just_before);
+    partition.refresh();
+    let checkpoint = partition.checkpoint(at(24 * 3_600_000)).unwrap();
+    let moved: Vec<_> = checkpoint
+        .departures
+        .iter()
+        .map(|departure| (departure.content, departure.history.attempts))
+        .collect();
+    assert_eq!(moved, [("a1", 3), ("a2", 0)]);
+    assert!(matches!(checkpoint.departures[0].fate, Fate::SetAside { due: moved } if moved == due));
+    assert_eq!(checkpoint.retry.next(), 2);
 }

@@ -333,7 +333,7 @@ fn position(source: Source, partition: i32, marks: &Marks, metadata: String) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::{History, Identity, Turn};
+    use crate::lanes::{Footprint, History, Identity, Turn};
     use crate::tenure::Ending;
 
     const TERMS: Terms = Terms { lease: Duration::from_secs(5), landing: Duration::from_secs(20) };
@@ -370,7 +370,13 @@ mod tests {
                 headers: Vec::new(),
             });
             let identity = Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: 1 };
-            let arriving = Arriving { identity, history: History::default(), due: now(), content };
+            let arriving = Arriving {
+                identity,
+                history: History::default(),
+                due: now(),
+                footprint: Footprint::default(),
+                content,
+            };
             let _ = ledger.arrive(Source::Events, arriving, now());
         }
         ledger.begin();
