@@ -104,10 +104,18 @@ fn schedule() -> Arc<Schedule> {
         in_place: vec![Duration::from_millis(2)],
         delays: vec![Duration::from_millis(10), Duration::from_millis(30)],
         horizon: Duration::from_millis(200),
+        quarantine: Duration::from_millis(20),
     })
 }
 
-const BOUNDS: Bounds = Bounds { undone_events: 12, departures: 3, crowded_marks: 8 };
+const BOUNDS: Bounds = Bounds {
+    undone_events: 12,
+    departures: 3,
+    undone_retry: 1_000,
+    undone_bytes: usize::MAX,
+    crowded_marks: 8,
+    longest_stay: Duration::from_hours(1),
+};
 
 impl World {
     fn new(lanes: &[u8]) -> Self {
@@ -157,7 +165,8 @@ impl World {
         *at += 1;
         let (event, turn) = content;
         let identity = Identity { lane: event.0.to_string().into(), turn, sequence: event.1 };
-        let arriving = Arriving { identity, history, due, content };
+        let arriving =
+            Arriving { identity, history, due, footprint: Footprint::default(), content };
         let arrival = self.partition.arrive(place, arriving, self.now);
         assert_ne!(arrival, Arrival::Duplicate, "{content:?} is in two places");
         if arrival == Arrival::Owed && turn == Turn::Live {
