@@ -24,6 +24,10 @@ pub struct Breaker {
     state: State,
     failures: u32,
     wait: Duration,
+    /// When it opened last.
+    opened: Duration,
+    /// How long it was not closed, before it opened last.
+    before: Duration,
 }
 
 /// Where the breaker stands.
@@ -42,7 +46,13 @@ pub enum State {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Closed, failures: 0, wait: FIRST_WAIT }
+        Self {
+            state: State::Closed,
+            failures: 0,
+            wait: FIRST_WAIT,
+            opened: Duration::ZERO,
+            before: Duration::ZERO,
+        }
     }
 }
 
@@ -95,14 +105,26 @@ impl Breaker {
     }
 
     /// The probe found the destination well.
-    pub fn probe_succeeded(&mut self) {
+    pub fn probe_succeeded(&mut self, now: Duration) {
         if self.state == State::HalfOpen {
+            self.before = self.out_of_service(now);
             self.state = State::Closed;
             self.failures = 0;
         }
     }
 
+    /// How long it was not closed, in all: no time that an event is to answer for.
+    pub fn out_of_service(&self, now: Duration) -> Duration {
+        match self.state {
+            State::Closed => self.before,
+            State::Open { .. } | State::HalfOpen => self.before + now.saturating_sub(self.opened),
+        }
+    }
+
     fn open(&mut self, now: Duration, asked: Option<Duration>) {
+        if self.is_closed() {
+            self.opened = now;
+        }
         let wait = asked.unwrap_or(self.wait);
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         self.state = State::Open { until: now + wait };
@@ -139,8 +161,22 @@ mod tests {
         assert!(!breaker.begin_probe(at(39)));
         assert!(breaker.begin_probe(at(40)));
         assert!(!breaker.begin_probe(at(40)), "one probe at a time");
-        breaker.probe_succeeded();
+        breaker.probe_succeeded(at(0));
         assert!(breaker.is_closed());
+    }
+
+    #[test]
+    fn time_out_of_service_counts_from_opening_to_the_probe_that_succeeds() {
+        let mut breaker = Breaker::default();
+        breaker.pause(at(10), Some(at(5)));
+        assert_eq!(breaker.out_of_service(at(12)), at(2));
+        assert!(breaker.begin_probe(at(15)));
+        breaker.pause(at(16), Some(at(4)));
+        assert!(breaker.begin_probe(at(20)));
+        breaker.probe_succeeded(at(21));
+        assert_eq!(breaker.out_of_service(at(100)), at(11));
+        breaker.pause(at(100), None);
+        assert_eq!(breaker.out_of_service(at(101)), at(12));
     }
 
     #[test]
@@ -174,7 +210,7 @@ mod tests {
             breaker.pause(at(0), None);
             let State::Open { until } = breaker.state() else { panic!("not open") };
             assert!(breaker.begin_probe(until));
-            breaker.probe_succeeded();
+            breaker.probe_succeeded(until);
             until
         };
         assert_eq!(wait(&mut breaker), FIRST_WAIT);

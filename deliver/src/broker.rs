@@ -22,6 +22,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::lanes::Source;
 use crate::marks::{Marks, MarksError};
+use crate::tenure::Tenure;
 
 /// How long a command may wait behind a poll.
 const POLL: Duration = Duration::from_millis(5);
@@ -71,6 +72,8 @@ pub enum FromBroker {
         events: Marks,
         /// Of the retry topic.
         retry: Marks,
+        /// What its last owner left word of.
+        tenure: Tenure,
     },
     /// A record.
     Record(Source, Arc<Received>),
@@ -98,7 +101,7 @@ pub enum ToBroker {
         /// To be appended, in this order.
         records: Vec<Record>,
         /// By topic and partition.
-        progress: Vec<(Source, i32, Marks)>,
+        progress: Vec<Position>,
     },
     /// Stops and starts the flow of records.
     Flow {
@@ -111,6 +114,19 @@ pub enum ToBroker {
     Release,
     /// Leave the group and end.
     Leave,
+}
+
+/// What is to be committed for one partition of one topic.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// The topic.
+    pub source: Source,
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that is not done.
+    pub next: i64,
+    /// What stands beside it.
+    pub metadata: String,
 }
 
 /// Why the thread ended.
@@ -307,7 +323,7 @@ impl Session {
 
     fn obey(&mut self, order: ToBroker) -> Result<(), BrokerError> {
         match order {
-            ToBroker::Commit { records, progress } => self.commit(&records, &progress),
+            ToBroker::Commit { records, progress } => self.commit(&records, progress),
             ToBroker::Flow { pause, resume } => {
                 let named = |list: &[(Source, i32)]| {
                     list.iter().map(|(source, at)| self.at(*source, *at)).collect::<Vec<_>>()
@@ -322,17 +338,13 @@ impl Session {
         }
     }
 
-    fn commit(
-        &mut self,
-        records: &[Record],
-        progress: &[(Source, i32, Marks)],
-    ) -> Result<(), BrokerError> {
+    fn commit(&mut self, records: &[Record], progress: Vec<Position>) -> Result<(), BrokerError> {
         let progress: Vec<Progress> = progress
-            .iter()
-            .map(|(source, partition, marks)| Progress {
-                partition: self.at(*source, *partition),
-                next_offset: marks.next(),
-                metadata: marks.encode(),
+            .into_iter()
+            .map(|position| Progress {
+                partition: self.at(position.source, position.partition),
+                next_offset: position.next,
+                metadata: position.metadata,
             })
             .collect();
         self.transact(records, &progress)?;

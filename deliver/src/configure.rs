@@ -26,6 +26,7 @@ use crate::dispatch::Caller;
 use crate::gate::Gate;
 use crate::http::{Credentials, Http, HttpError};
 use crate::lanes::Schedule;
+use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
 
 /// How long one question to the schema registry may take.
@@ -132,6 +133,7 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
             in_place: destination.retry.in_place.clone(),
             delays: destination.retry.delays.clone(),
             horizon: destination.retry.horizon,
+            quarantine: destination.retry.quarantine,
         }),
         mode: match destination.mode {
             config::Mode::Live => Mode::Live,
@@ -140,6 +142,10 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
         concurrency: usize::try_from(config.deliver.concurrency).unwrap_or(usize::MAX),
         commit_interval: config.deliver.commit_interval,
         drain: config.deliver.drain,
+        terms: Terms {
+            lease: config.deliver.lease,
+            landing: destination.timeout + destination.retry.quarantine,
+        },
         park_most: park.count,
         park_window: park.period,
     }
@@ -152,10 +158,11 @@ pub fn group(config: &Config, name: &str) -> String {
 
 /// What makes the calls of a destination.
 pub fn caller(
+    config: &Config,
     destination: &config::Destination,
     clock: Arc<dyn Clock>,
 ) -> Result<Caller, HttpError> {
-    let gate = Gate::new(destination.rate_limit.per_second());
+    let gate = Gate::new(destination.rate_limit.per_second(), Lease::new(config.deliver.lease));
     Ok(Caller { http: http(destination)?, gate, clock })
 }
 

@@ -143,7 +143,8 @@ impl Stage for Dead {
     }
 
     fn redriven(&self, letter: Received, partition: i32, headers: Vec<Header>) -> Record {
-        let fresh = RetryHeaders { attempts: 0, first_failure: None, due: None };
+        let fresh =
+            RetryHeaders { attempts: 0, first_failure: None, due: None, outages: Duration::ZERO };
         Record {
             topic: self.retry.clone(),
             partition: Some(partition),
@@ -178,6 +179,7 @@ mod tests {
             attempts: 4,
             first_failure: Some(Timestamp::from_millis(5)),
             due: Some(Timestamp::from_millis(6)),
+            outages: Duration::from_secs(1),
         };
         let letter = Received {
             topic: "acme.deliver.crm.dead".into(),
@@ -196,7 +198,10 @@ mod tests {
             (&b"shop/cus_1"[..], Some(vec![1, 2, 3]))
         );
         let waits = RetryHeaders::from_headers(&record.headers).unwrap();
-        assert_eq!(waits, RetryHeaders { attempts: 0, first_failure: None, due: None });
+        assert_eq!(
+            waits,
+            RetryHeaders { attempts: 0, first_failure: None, due: None, outages: Duration::ZERO }
+        );
         assert_eq!(times_redriven(&record.headers), Ok(1));
         assert_eq!(record.headers[0], Header::text("ce_id", "e1"));
     }

@@ -42,7 +42,8 @@ pub struct Token {
 pub enum Finished {
     /// Verdicts in the order of the tokens.
     Called(Vec<(Token, Verdict)>),
-    /// The breaker opened before it was over: nothing is known of these, and nothing was spent.
+    /// The breaker opened or the lease ran out before it was over: nothing is known of these, and
+    /// nothing was spent.
     Interrupted(Vec<Token>),
     /// A probe is back.
     Probed,
@@ -90,6 +91,9 @@ impl<D: Destination> Dispatch<D> {
             State::Closed => {}
             State::HalfOpen => return None,
             State::Open { until } => return Some(until.saturating_sub(now)),
+        }
+        if !self.caller.gate.may_begin(now) {
+            return None;
         }
         while !self.queue.is_empty() && self.tasks.len() < self.concurrency {
             // Waiting here and not in the task lets the group grow meanwhile.
@@ -141,9 +145,9 @@ impl<D: Destination> Dispatch<D> {
         }
     }
 
-    /// Forgets what has not begun.
-    pub fn abandon_queue(&mut self) {
-        self.queue.clear();
+    /// Forgets what has not begun, and says what that is.
+    pub fn abandon_queue(&mut self) -> Vec<Token> {
+        self.queue.drain(..).map(|(token, _)| token).collect()
     }
 
     /// Breaks off what has begun, and returns when nothing is under way any more.
@@ -163,8 +167,8 @@ async fn converse(
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        // Directly before the call: what another call learned meanwhile counts.
-        if !caller.gate.is_open_for_calls() {
+        // Directly before the call: what another call learned meanwhile counts, and the lease.
+        if !caller.gate.may_begin(caller.clock.elapsed()) {
             return Finished::Interrupted(tokens);
         }
         let answer = caller.http.send(&request, caller.clock.now().as_second()).await;

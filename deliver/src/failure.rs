@@ -67,6 +67,25 @@ impl Failure {
         Self { reason, message, status: None, request_id: None }
     }
 
+    /// Whether the request may yet take effect: nobody who knows has answered. A gateway that gave up
+    /// (502, 504) or a server that did (408) does not know.
+    pub fn may_still_land(&self) -> bool {
+        match self.reason {
+            Reason::TimedOut | Reason::ConnectionLost => true,
+            Reason::ServerError => matches!(self.status, Some(408 | 502 | 504)),
+            Reason::Undecodable
+            | Reason::Refused
+            | Reason::TooLarge
+            | Reason::PersonArchived
+            | Reason::HorizonExceeded
+            | Reason::Unreachable
+            | Reason::Throttled
+            | Reason::CredentialsRefused
+            | Reason::UnexpectedAnswer
+            | Reason::NotReady => false,
+        }
+    }
+
     /// The same with what the answer said of itself.
     #[must_use]
     pub fn answered(mut self, status: u16, request_id: Option<String>) -> Self {
@@ -103,6 +122,17 @@ mod tests {
         assert_eq!(failure.message.len(), 1_000);
         assert_eq!(shortened("aé", 2), "a");
         assert_eq!(shortened("aé", 3), "aé");
+    }
+
+    #[test]
+    fn only_a_request_that_nobody_answered_for_may_still_land() {
+        let lands =
+            |reason, status: u16| Failure::new(reason, "").answered(status, None).may_still_land();
+        assert!(Failure::new(Reason::TimedOut, "").may_still_land());
+        assert!(Failure::new(Reason::ConnectionLost, "").may_still_land());
+        assert!(!Failure::new(Reason::Unreachable, "").may_still_land());
+        assert!([408, 502, 504].into_iter().all(|status| lands(Reason::ServerError, status)));
+        assert!(!lands(Reason::ServerError, 500) && !lands(Reason::Refused, 400));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Asked directly before every call: is the destination to be called at all, and how soon.
+//! Asked directly before every call: is the destination to be called at all, is it ours to call, and how
+//! soon.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,22 +7,25 @@ use std::time::Duration;
 use crate::breaker::{Breaker, State};
 use crate::destinations::Verdict;
 use crate::failure::{Failure, Reason};
+use crate::lease::Lease;
 use crate::pace::Pace;
 
-/// Breaker and pace of one destination, shared by all its calls. Times are those of a stopwatch.
+/// Breaker, lease and pace of one destination, shared by all its calls. Times are those of a stopwatch.
 #[derive(Debug)]
 pub struct Gate(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     breaker: Breaker,
+    lease: Lease,
     pace: Pace,
 }
 
 impl Gate {
-    /// Closed breaker, `ceiling` calls a second for all instances together.
-    pub fn new(ceiling: f64) -> Self {
-        Self(Mutex::new(Inner { breaker: Breaker::default(), pace: Pace::new(ceiling) }))
+    /// Closed breaker, `ceiling` calls a second for all instances together; no call begins before
+    /// `lease` is renewed.
+    pub fn new(ceiling: f64, lease: Lease) -> Self {
+        Self(Mutex::new(Inner { breaker: Breaker::default(), lease, pace: Pace::new(ceiling) }))
     }
 
     /// Where the breaker stands.
@@ -32,6 +36,27 @@ impl Gate {
     /// Whether the destination is to be called.
     pub fn is_open_for_calls(&self) -> bool {
         self.lock().breaker.is_closed()
+    }
+
+    /// Whether a call may begin now: the destination is to be called, and it is ours to call.
+    pub fn may_begin(&self, now: Duration) -> bool {
+        let inner = self.lock();
+        inner.breaker.is_closed() && inner.lease.holds(now)
+    }
+
+    /// A commit that was sent at this time has succeeded.
+    pub fn renew_lease(&self, sent: Duration) {
+        self.lock().lease.renew(sent);
+    }
+
+    /// Nothing is ours any more.
+    pub fn end_lease(&self) {
+        self.lock().lease.end();
+    }
+
+    /// How long the destination was not called, in all, because it was out of service.
+    pub fn out_of_service(&self, now: Duration) -> Duration {
+        self.lock().breaker.out_of_service(now)
     }
 
     /// This instance's part of the ceiling.
@@ -59,7 +84,7 @@ impl Gate {
     pub fn probed(&self, trouble: Option<&Verdict>, now: Duration) {
         let mut inner = self.lock();
         match trouble {
-            None => inner.breaker.probe_succeeded(),
+            None => inner.breaker.probe_succeeded(now),
             Some(Verdict::Pause { after, .. }) => inner.breaker.pause(now, *after),
             Some(_) => inner.breaker.pause(now, None),
         }

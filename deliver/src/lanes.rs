@@ -13,13 +13,20 @@
 //!   parked.
 //! * **Nothing is lost.** A record is marked done when it is delivered, or in the very transaction that
 //!   writes its copy to the retry topic or to the dead letters.
+//! * **Quarantine.** After a call that nobody answered nothing more of its lane is sent until it can no
+//!   longer take effect, wherever its record went meanwhile (rule 12).
+//! * **The horizon is the event's own.** Time in which the destination is out of service does not count
+//!   towards it (rule 15).
 //! * **One place.** So a record is undone in exactly one place. A second copy in memory is recognised by
 //!   subscriber and sequence, never by "not above the highest seen".
 //! * **A redriven event is a guest.** It goes when nothing live of its lane is left, blocks nobody, and
 //!   returns to the dead letters when it fails again (lane protocol, rule 10).
 //! * **Bounded marks.** What is undone in the event topic is bounded by setting failed lanes aside:
 //!   their records move to the retry topic, followers untried. There the oldest are appended anew when
-//!   they keep the committed offset from moving.
+//!   they keep the committed offset from moving, and before the topic's retention comes near them.
+//! * **Bounded memory.** Every undone record of the retry topic is held, because nobody else can say which
+//!   is the first of its lane. So no more events are taken on while too many wait, or too large ones: the
+//!   event topic is the queue then.
 
 mod log;
 mod partition;
@@ -31,6 +38,7 @@ mod model_tests;
 mod partition_tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::Timestamp;
 
@@ -40,6 +48,7 @@ pub use schedule::{Next, Schedule};
 
 use crate::failure::{Failure, Reason};
 use crate::marks::Marks;
+use crate::tenure::Tenure;
 
 /// When an event of a lane has its turn: everything live goes before what was redriven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +96,20 @@ pub struct History {
     pub attempts: u32,
     /// When the first of them did.
     pub first_failure: Option<Timestamp>,
+    /// How long the destination had been out of service by then, by the partition's count.
+    pub outages: Duration,
+    /// Whether it is known what the calls did.
+    pub effect: Effect,
+}
+
+/// What is known of the calls that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    /// None of them did anything.
+    #[default]
+    None,
+    /// One of them was not answered, and may have done what it asked for.
+    Unknown,
 }
 
 /// A record that was read. `T` is what a caller needs to send it, to move it and to park it.
@@ -98,8 +121,19 @@ pub struct Arriving<T> {
     pub history: History,
     /// Not to be sent before.
     pub due: Timestamp,
+    /// What it takes to keep it.
+    pub footprint: Footprint,
     /// The record itself.
     pub content: T,
+}
+
+/// What a record that waits takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Memory.
+    pub bytes: usize,
+    /// Since when it lies where it does: the topic keeps it for so long and no longer.
+    pub appended: Timestamp,
 }
 
 /// What became of a record that was read.
@@ -126,7 +160,9 @@ pub enum Outcome {
     Failed(Failure),
     /// It never will.
     Refused(Failure),
-    /// Not the event's fault: no attempt is spent.
+    /// It may succeed later, and the destination takes the blame: no attempt is spent.
+    Excused(Failure),
+    /// Nothing was asked of the destination: no attempt is spent.
     Postponed {
         /// Not to be sent before.
         until: Timestamp,
@@ -186,6 +222,8 @@ pub struct Checkpoint<T> {
     pub events: Marks,
     /// For the retry topic.
     pub retry: Marks,
+    /// Beside the marks of the event topic.
+    pub tenure: Tenure,
     /// To be appended, in this order.
     pub departures: Vec<Departure<T>>,
 }

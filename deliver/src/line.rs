@@ -8,6 +8,8 @@
 mod handover;
 mod ledger;
 mod questions;
+#[cfg(test)]
+mod throughput_tests;
 mod verdicts;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::broker::{Broker, BrokerError, FromBroker, Place};
 use crate::destinations::Destination;
 use crate::dispatch::{Caller, Dispatch, Token};
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
+use crate::lease::Terms;
 use crate::metrics::Metrics;
 use crate::park_limit::{Ending, ParkLimit};
 use crate::records::{Records, Unread};
@@ -71,6 +74,8 @@ pub struct Settings {
     pub commit_interval: Duration,
     /// How long calls under way may take to end.
     pub drain: Duration,
+    /// When calls begin, and when they are over.
+    pub terms: Terms,
     /// The line stops when more than so many are parked …
     pub park_most: u32,
     /// … in so long.
@@ -106,6 +111,8 @@ pub struct Line<D: Destination> {
     questions: Questions,
     ledger: Ledger,
     limit: ParkLimit,
+    /// How long the destination was out of service, as far as the lanes were told.
+    outages: Duration,
     /// Time until the calls want to be asked again.
     ask_again: Option<Duration>,
 }
@@ -131,7 +138,7 @@ impl<D: Destination> Line<D> {
         let caller = Arc::new(caller);
         let dispatch =
             Dispatch::new(destination.clone(), caller.clone(), settings.concurrency.max(1));
-        let ledger = Ledger::new(settings.schedule.clone(), Bounds::default());
+        let ledger = Ledger::new(settings.schedule.clone(), settings.terms, Bounds::default());
         let limit = ParkLimit::new(settings.park_most, settings.park_window);
         let questions = Questions::of(around.registry.clone());
         Self {
@@ -144,6 +151,7 @@ impl<D: Destination> Line<D> {
             questions,
             ledger,
             limit,
+            outages: Duration::ZERO,
             ask_again: None,
         }
     }
@@ -185,6 +193,7 @@ impl<D: Destination> Line<D> {
         let resume = self.around.resume.clone();
         let shutdown = self.around.shutdown.clone();
         loop {
+            self.excuse_outages();
             self.start_what_may_start();
             self.commit(broker);
             let held = self.limit.is_stopped() || self.questions.is_asking();
@@ -218,17 +227,26 @@ impl<D: Destination> Line<D> {
         Timestamp::from_millis(self.around.clock.now_millis())
     }
 
+    /// Tells the lanes for how long the destination was out of service.
+    fn excuse_outages(&mut self) {
+        let outages = self.caller.gate.out_of_service(self.around.clock.elapsed());
+        self.ledger.out_of_service(outages.saturating_sub(self.outages));
+        self.outages = outages;
+    }
+
     fn start_what_may_start(&mut self) {
         self.ask_again = None;
         if !self.ledger.is_started() || self.limit.is_stopped() {
             return;
         }
-        let now = self.now();
+        let (now, elapsed) = (self.now(), self.around.clock.elapsed());
         for _ in 0..STARTS_IN_A_TURN {
             if !self.dispatch.has_room() {
                 break;
             }
-            let Some((partition, ticket, received)) = self.ledger.start(now) else { break };
+            let Some((partition, ticket, received)) = self.ledger.start(now, elapsed) else {
+                break;
+            };
             self.plan(Token { partition, ticket, received_at: now }, &received);
         }
         self.ask_again = self.dispatch.begin();
@@ -276,22 +294,30 @@ impl<D: Destination> Line<D> {
 
     fn hear(&mut self, message: FromBroker) -> Heard {
         match message {
-            FromBroker::Assigned { partition, events, retry } => {
-                self.ledger.assign(partition, events, retry);
+            FromBroker::Assigned { partition, events, retry, tenure } => {
+                let elapsed = self.around.clock.elapsed();
+                self.ledger.assign(partition, (events, retry), tenure, elapsed);
             }
             FromBroker::Record(source, received) => {
                 self.hear_in_order(InOrder::Record(source, received));
             }
             FromBroker::Started { share } => self.hear_in_order(InOrder::Started { share }),
             FromBroker::Committed => {
-                let now = self.now();
-                self.ledger.committed(now, &self.around.metrics, &self.settings.name);
+                self.committed();
             }
             FromBroker::Revoked => return Heard::HandOver,
             FromBroker::Lost => return Heard::Drop,
             FromBroker::Ended(error) => return Heard::Ended(error),
         }
         Heard::Nothing
+    }
+
+    fn committed(&mut self) {
+        let now = self.now();
+        let sent = self.ledger.committed(now, &self.around.metrics, &self.settings.name);
+        if let Some(sent) = sent {
+            self.caller.gate.renew_lease(sent);
+        }
     }
 
     /// Everything owed is known: calls may begin.
@@ -301,7 +327,9 @@ impl<D: Destination> Line<D> {
         self.ledger.begin();
         self.around.joined.holds();
         let retrying = self.ledger.backlog();
-        tracing::info!(destination = self.settings.name, share, retrying, "delivers");
+        let waits = self.ledger.held_back_for(self.around.clock.elapsed());
+        let destination = &self.settings.name;
+        tracing::info!(destination, share, retrying, ?waits, "delivers");
     }
 
     fn take(&mut self, source: Source, received: Arc<Received>) {

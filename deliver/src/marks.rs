@@ -252,12 +252,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lanes::{Identity, Log, Turn};
+    use crate::lanes::{Footprint, Identity, Log, Turn};
 
     fn read(log: &mut Log, offset: i64) -> bool {
         log.read(
             offset,
             Some(Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: offset }),
+            Footprint::default(),
         )
     }
 

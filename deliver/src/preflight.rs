@@ -47,7 +47,7 @@ async fn check_destination(
     destination: &config::Destination,
     clock: &Arc<dyn Clock>,
 ) -> Result<Result<(), String>, Failure> {
-    let caller = configure::caller(destination, clock.clone()).map_err(Failure::failed)?;
+    let caller = configure::caller(config, destination, clock.clone()).map_err(Failure::failed)?;
     match &destination.account {
         Account::Customerio(_) => {
             let probe = configure::customerio(destination).probe();
@@ -103,7 +103,7 @@ async fn declare(
     destination: &config::Destination,
     clock: &Arc<dyn Clock>,
 ) -> Result<usize, Failure> {
-    let caller = configure::caller(destination, clock.clone()).map_err(Failure::failed)?;
+    let caller = configure::caller(config, destination, clock.clone()).map_err(Failure::failed)?;
     let wanted = configure::intercom(destination).declarations(configure::sources(config));
     let refused = |what: String| Failure::Refused(format!("{name}: {what}"));
     let missing = undeclared(&caller, &wanted).await.map_err(refused)?;

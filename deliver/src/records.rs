@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use schemas::codec::{Codec, CodecError, Framing};
-use schemas::headers::{ParkedHeaders, RetryHeaders, times_redriven};
+use schemas::headers::{
+    ParkedHeaders, RetryHeaders, is_outcome_unknown, times_redriven, with_unknown_outcome,
+};
 use schemas::topics::Topic;
 use schemas::{LifecycleEvent, Timestamp};
 use stream::{Received, Record};
 
 use crate::failure::{Failure, Reason};
-use crate::lanes::{Arriving, Departure, Fate, History, Identity, Source, Turn};
+use crate::lanes::{Arriving, Departure, Effect, Fate, Footprint, History, Identity, Source, Turn};
 
 /// A record without a key cannot be written again without one; this names nobody.
 const NO_KEY: &[u8] = b"unknown";
+
+/// What a record costs in memory beside its own bytes.
+const ENTRY: usize = 512;
 
 /// Why a record says nothing yet.
 #[derive(Debug)]
@@ -65,7 +70,8 @@ impl Records {
     ) -> Result<Arriving<Arc<Received>>, (Arc<Received>, Unread)> {
         match self.read(&received, source) {
             Ok((identity, history, due)) => {
-                Ok(Arriving { identity, history, due, content: received })
+                let footprint = footprint(&received);
+                Ok(Arriving { identity, history, due, footprint, content: received })
             }
             Err(unread) => Err((received, unread)),
         }
@@ -95,25 +101,37 @@ impl Records {
             .map_err(|error| Unread::Foreign(undecodable(&error)))?;
         let turn = if redriven > 0 { Turn::Redriven } else { Turn::Live };
         let identity = Identity { lane, turn, sequence };
-        let history = History { attempts: headers.attempts, first_failure: headers.first_failure };
+        let effect =
+            if is_outcome_unknown(&received.headers) { Effect::Unknown } else { Effect::None };
+        let history = History {
+            attempts: headers.attempts,
+            first_failure: headers.first_failure,
+            outages: headers.outages,
+            effect,
+        };
         Ok((identity, history, headers.due.unwrap_or_default()))
     }
 
     /// The record that a departure leaves behind: the event byte for byte under its own key.
     pub fn departing(&self, departure: &Departure<Arc<Received>>) -> Record {
         let received = &departure.content;
+        let headers = match departure.history.effect {
+            Effect::None => received.headers.clone(),
+            Effect::Unknown => with_unknown_outcome(&received.headers),
+        };
         let (topic, partition, headers) = match &departure.fate {
             Fate::SetAside { due } => {
-                let headers = RetryHeaders {
+                let waits = RetryHeaders {
                     attempts: departure.history.attempts,
                     first_failure: departure.history.first_failure,
                     due: (departure.history.attempts > 0).then_some(*due),
+                    outages: departure.history.outages,
                 };
                 let partition = Some(received.partition);
-                (&self.retry_topic, partition, headers.onto(&received.headers))
+                (&self.retry_topic, partition, waits.onto(&headers))
             }
             Fate::Parked { failure, at } => {
-                let headers = self.end(departure, failure, *at).onto(&received.headers);
+                let headers = self.end(departure, failure, *at).onto(&headers);
                 (&self.dead_topic, None, headers)
             }
         };
@@ -141,7 +159,7 @@ impl Records {
             group: self.group.clone(),
             stage: "deliver".to_owned(),
             class: format!("deliver.{}", failure.reason.word()),
-            message: failure.message.clone(),
+            message: message(failure, departure.history.effect),
             attempts: Some(departure.history.attempts),
             first_failure: departure.history.first_failure,
             last_failure: Some(at),
@@ -151,14 +169,34 @@ impl Records {
     }
 }
 
+/// What it takes to keep a record: its bytes, and what each entry of an index costs.
+fn footprint(received: &Received) -> Footprint {
+    let headers = received.headers.iter().map(|header| header.name.len() + header.value.len());
+    let key = received.key.as_ref().map_or(0, Vec::len);
+    let value = received.value.as_ref().map_or(0, Vec::len);
+    let bytes = ENTRY + key + value + headers.sum::<usize>();
+    Footprint { bytes, appended: received.timestamp }
+}
+
+/// What the dead letter says: also that an attempt before the last may have taken effect.
+fn message(failure: &Failure, effect: Effect) -> String {
+    match effect {
+        Effect::Unknown => format!("outcome unknown; {}", failure.message),
+        Effect::None => failure.message.clone(),
+    }
+}
+
 fn undecodable(error: &dyn std::error::Error) -> Failure {
     Failure::new(Reason::Undecodable, error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::destinations::samples;
+    use crate::lanes::Place;
     use schemas::EventType;
     use schemas::codec::Described;
     use schemas::headers::restored;
@@ -201,11 +239,44 @@ mod tests {
     #[test]
     fn only_the_retry_topic_says_that_an_event_was_redriven() {
         let records = Records::new("", "crm", "group").unwrap();
-        let waits = RetryHeaders { attempts: 0, first_failure: None, due: None };
+        let waits =
+            RetryHeaders { attempts: 0, first_failure: None, due: None, outages: Duration::ZERO };
         let headers = waits.onto(&restored(&[]).unwrap());
         let redriven = Arc::new(Received { headers, ..(*received(Framing::SingleObject)).clone() });
         let turn = |source| records.arriving(redriven.clone(), source).unwrap().identity.turn;
         assert_eq!((turn(Source::Retry), turn(Source::Events)), (Turn::Redriven, Turn::Live));
+    }
+
+    #[test]
+    fn a_dead_letter_says_that_an_earlier_outcome_is_unknown() {
+        let records = Records::new("", "crm", "group").unwrap();
+        let history = History { attempts: 2, effect: Effect::Unknown, ..History::default() };
+        let failure = Failure::new(Reason::Refused, "no").answered(400, None);
+        let fate = Fate::Parked { failure, at: Timestamp::from_millis(9) };
+        let place = Place { source: Source::Events, offset: 0 };
+        let content = received(Framing::SingleObject);
+        let letter = records.departing(&Departure { content, place, history, fate });
+        assert!(is_outcome_unknown(&letter.headers));
+        let parked = ParkedHeaders::from_headers(&letter.headers).unwrap();
+        assert_eq!(parked.message, "outcome unknown; no");
+    }
+
+    #[test]
+    fn an_outcome_stays_unknown_through_the_retry_topic() {
+        let records = Records::new("", "crm", "group").unwrap();
+        let history = History {
+            attempts: 2,
+            first_failure: Some(Timestamp::from_millis(5)),
+            outages: Duration::from_millis(70),
+            effect: Effect::Unknown,
+        };
+        let content = received(Framing::SingleObject);
+        let fate = Fate::SetAside { due: Timestamp::from_millis(9) };
+        let place = Place { source: Source::Events, offset: 0 };
+        let moved =
+            records.departing(&Departure { content: content.clone(), place, history, fate });
+        let copy = Arc::new(Received { headers: moved.headers, ..(*content).clone() });
+        assert_eq!(records.arriving(copy, Source::Retry).unwrap().history, history);
     }
 
     #[test]

@@ -136,7 +136,8 @@ fn spawn<D: Destination>(
     let group = configure::group(config, name);
     let records =
         Records::new(&config.kafka.topic_prefix, name, &group).map_err(Failure::failed)?;
-    let caller = configure::caller(destination, around.clock.clone()).map_err(Failure::failed)?;
+    let caller =
+        configure::caller(config, destination, around.clock.clone()).map_err(Failure::failed)?;
     let settings = configure::line(config, name, destination);
     let line = Line::new(settings, around, workspace, caller, records);
     let name = name.to_owned();

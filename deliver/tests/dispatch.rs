@@ -14,8 +14,9 @@ use deliver::dispatch::{Caller, Dispatch, Finished, Token};
 use deliver::gate::Gate;
 use deliver::http::{Credentials, Http};
 use deliver::lanes::{
-    self, Arriving, Bounds, History, Partition, Place, Schedule, Source, Ticket, Turn,
+    self, Arriving, Bounds, Footprint, History, Partition, Place, Schedule, Source, Ticket, Turn,
 };
+use deliver::lease::Lease;
 use deliver::marks::Marks;
 use emulators::{Credentials as Accepts, Effect, Fault, Outage};
 use schemas::event::{Subscriber, Subscription};
@@ -37,9 +38,11 @@ fn secret(text: &str) -> Secrets {
 
 fn caller(base_url: &str, credentials: Credentials) -> Caller {
     let headers = vec![("Intercom-Version", API_VERSION)];
+    let gate = Gate::new(10_000.0, Lease::new(Duration::from_hours(1)));
+    gate.renew_lease(Duration::ZERO);
     Caller {
         http: Http::new(base_url, credentials, Duration::from_secs(2), headers).unwrap(),
-        gate: Gate::new(10_000.0),
+        gate,
         clock: Arc::new(SystemClock::new()),
     }
 }
@@ -90,14 +93,24 @@ fn event(person: u32, sequence: i64) -> LifecycleEvent {
 
 /// Tickets as a partition hands them out.
 fn tickets(count: i64) -> Vec<Ticket> {
-    let schedule =
-        Arc::new(Schedule { in_place: Vec::new(), delays: Vec::new(), horizon: Duration::ZERO });
+    let schedule = Arc::new(Schedule {
+        in_place: Vec::new(),
+        delays: Vec::new(),
+        horizon: Duration::ZERO,
+        quarantine: Duration::ZERO,
+    });
     let (now, marks) = (Timestamp::from_millis(0), Marks::up_to(0));
     let mut partition = Partition::restored(marks.clone(), marks, schedule, Bounds::default());
     for offset in 0..count {
         let identity =
             lanes::Identity { lane: offset.to_string().into(), turn: Turn::Live, sequence: 1 };
-        let arriving = Arriving { identity, history: History::default(), due: now, content: () };
+        let arriving = Arriving {
+            identity,
+            history: History::default(),
+            due: now,
+            footprint: Footprint::default(),
+            content: (),
+        };
         let _ = partition.arrive(Place { source: Source::Events, offset }, arriving, now);
     }
     (0..count).map(|_| partition.start(now).unwrap().0).collect()

@@ -5,6 +5,7 @@
 //! moved keeps what its producer gave it.
 
 mod dead;
+mod retry;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
@@ -12,6 +13,7 @@ use strum::{EnumString, IntoStaticStr};
 use crate::time::Timestamp;
 
 pub use dead::{Disposal, Labels, disposal, disposal_headers, restored, times_redriven};
+pub use retry::{RetryHeaders, is_outcome_unknown, with_unknown_outcome};
 
 /// One Kafka header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,7 @@ const ATTEMPTS: &str = "tributary-attempts";
 const FIRST_FAILURE: &str = "tributary-first-failure";
 const LAST_FAILURE: &str = "tributary-last-failure";
 const DUE: &str = "tributary-due";
+const OUTAGES: &str = "tributary-outages";
 const HTTP_STATUS: &str = "tributary-http-status";
 const REQUEST_ID: &str = "tributary-request-id";
 const CONNECT_TOPIC: &str = "__connect.errors.topic";
@@ -289,41 +292,6 @@ impl EventHeaders {
     }
 }
 
-/// What the retry topic adds to an event: its history of failures and when it is due again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryHeaders {
-    /// Attempts made so far; 0 for an event that only follows its lane.
-    pub attempts: u32,
-    /// When the first attempt failed; none for a follower.
-    pub first_failure: Option<Timestamp>,
-    /// Not before this moment; none for a follower.
-    pub due: Option<Timestamp>,
-}
-
-impl RetryHeaders {
-    /// The record's headers with this history in place of an older one.
-    pub fn onto(&self, original: &[Header]) -> Vec<Header> {
-        let mut headers = without(original, &[ATTEMPTS, FIRST_FAILURE, DUE]);
-        headers.push(Header::text(ATTEMPTS, self.attempts.to_string()));
-        let moments = [(FIRST_FAILURE, self.first_failure), (DUE, self.due)];
-        headers.extend(
-            moments
-                .into_iter()
-                .filter_map(|(name, moment)| Some(Header::text(name, moment?.to_string()))),
-        );
-        headers
-    }
-
-    /// Reads the history of a record of the retry topic.
-    pub fn from_headers(headers: &[Header]) -> Result<Self, HeaderError> {
-        Ok(Self {
-            attempts: parse(headers, ATTEMPTS)?.ok_or(HeaderError::Missing(ATTEMPTS))?,
-            first_failure: moment(headers, FIRST_FAILURE)?,
-            due: moment(headers, DUE)?,
-        })
-    }
-}
-
 /// What a dead letter says about its end. The `__connect.errors.*` names are Kafka Connect's
 /// (`DeadLetterQueueReporter`), so that existing tools show them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -376,7 +344,7 @@ impl ParkedHeaders {
     /// The record's headers with this end in place of an older one, and no longer due.
     pub fn onto(&self, original: &[Header]) -> Vec<Header> {
         let mut headers = without(original, &PARKED);
-        headers.retain(|header| header.name != DUE);
+        headers.retain(|header| header.name != DUE && header.name != OUTAGES);
         headers.extend([
             Header::text(REASON, &self.reason),
             Header::text(CONNECT_TOPIC, &self.topic),
@@ -494,17 +462,6 @@ mod tests {
             let twice = second.onto(&first.onto(&own));
             prop_assert_eq!(ParkedHeaders::from_headers(&twice), Ok(second));
             prop_assert!(twice.contains(&own[0]));
-        }
-
-        #[test]
-        fn retries_survive_the_wire_and_a_move_replaces_the_one_before(
-            attempts: (u32, u32), due in any_moment(), first in proptest::option::of(any_moment()),
-        ) {
-            let follower = RetryHeaders { attempts: attempts.0, first_failure: None, due: None };
-            let head =
-                RetryHeaders { attempts: attempts.1, first_failure: first, due: Some(due) };
-            prop_assert_eq!(RetryHeaders::from_headers(&head.onto(&follower.onto(&[]))), Ok(head.clone()));
-            prop_assert_eq!(RetryHeaders::from_headers(&follower.onto(&head.onto(&[]))), Ok(follower));
         }
     }
 

@@ -9,6 +9,7 @@ use stream::{Committed, Progress, TopicPartition};
 use super::{Beginning, BrokerError, FromBroker, Session};
 use crate::lanes::Source;
 use crate::marks::Marks;
+use crate::tenure::Tenure;
 
 impl Session {
     pub(super) fn take_over(&mut self, assigned: &[TopicPartition]) -> Result<(), BrokerError> {
@@ -19,16 +20,17 @@ impl Session {
             // From the first record on, a restart must not depend on where the log ends then.
             self.transact(&[], &missing)?;
         }
-        let marks = |source, partition| {
-            positions.get(&(source, partition)).cloned().unwrap_or_else(|| Marks::up_to(0))
+        let standing = |source, partition| {
+            let nothing = || (Marks::up_to(0), Tenure::none());
+            positions.get(&(source, partition)).cloned().unwrap_or_else(nothing)
         };
         let mut start = Vec::new();
         for partition in &partitions {
-            let (events, retry) =
-                (marks(Source::Events, *partition), marks(Source::Retry, *partition));
+            let (events, tenure) = standing(Source::Events, *partition);
+            let (retry, _) = standing(Source::Retry, *partition);
             start.push((self.at(Source::Events, *partition), events.next()));
             let from = retry.next();
-            self.tell(FromBroker::Assigned { partition: *partition, events, retry })?;
+            self.tell(FromBroker::Assigned { partition: *partition, events, retry, tenure })?;
             let end = self.restore(*partition, from)?;
             start.push((self.at(Source::Retry, *partition), end));
         }
@@ -60,7 +62,7 @@ impl Session {
     fn positions(
         &self,
         committed: &[Committed],
-    ) -> Result<(BTreeMap<(Source, i32), Marks>, Vec<Progress>), BrokerError> {
+    ) -> Result<(BTreeMap<(Source, i32), (Marks, Tenure)>, Vec<Progress>), BrokerError> {
         let mut positions = BTreeMap::new();
         let mut missing = Vec::new();
         for found in committed {
@@ -72,7 +74,8 @@ impl Session {
                 let next_offset = self.beginning(source, partition, (low, high))?;
                 let at = found.partition.clone();
                 missing.push(Progress { partition: at, next_offset, metadata: String::new() });
-                positions.insert((source, partition), Marks::up_to(next_offset));
+                let standing = (Marks::up_to(next_offset), Tenure::none());
+                positions.insert((source, partition), standing);
                 continue;
             };
             if is_gone(next, low, high) {
@@ -81,7 +84,8 @@ impl Session {
             }
             let damaged = |cause| BrokerError::Marks { topic: topic.to_owned(), partition, cause };
             let marks = Marks::decode(next, &found.metadata).map_err(damaged)?.not_below(low);
-            positions.insert((source, partition), marks);
+            let tenure = Tenure::read(&found.metadata).map_err(damaged)?;
+            positions.insert((source, partition), (marks, tenure));
         }
         Ok((positions, missing))
     }

@@ -1,19 +1,24 @@
 //! The state machine of one partition.
 
 mod commit;
+mod lane;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::Timestamp;
 
+use self::lane::{Destiny, Held, Lane, Phase};
 use super::{
-    Arrival, Arriving, Departure, Fate, History, Identity, Log, Next, Outcome, Place, Schedule,
-    Settled, Source, Ticket, Turn,
+    Arrival, Arriving, Departure, Fate, Footprint, History, Identity, Log, Place, Schedule, Source,
+    Ticket, Turn,
 };
-use crate::failure::{Failure, Reason};
+use crate::failure::Failure;
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
+use crate::tenure::{Ending, Tenure};
 
 /// How much one partition takes on at once.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +27,27 @@ pub struct Bounds {
     pub undone_events: usize,
     /// Records that leave in one transaction.
     pub departures: usize,
+    /// Undone records of the retry topic beyond which no more events are read.
+    pub undone_retry: usize,
+    /// Memory taken by undone records of both beyond which no more events are read.
+    pub undone_bytes: usize,
     /// Length of the retry topic's marks from which its oldest records are appended anew.
     pub crowded_marks: usize,
+    /// How long a record lies in the retry topic before it is appended anew: well within what the topic
+    /// keeps.
+    pub longest_stay: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { undone_events: 2_000, departures: 500, crowded_marks: 2_048 }
+        Self {
+            undone_events: 2_000,
+            departures: 500,
+            undone_retry: 20_000,
+            undone_bytes: 32 << 20,
+            crowded_marks: 2_048,
+            longest_stay: Duration::from_hours(24),
+        }
     }
 }
 
@@ -51,44 +70,10 @@ pub struct Partition<T> {
     /// What the commit under way takes along.
     committing: Option<Vec<(Identity, Destiny)>>,
     changed: bool,
+    /// What the next owner is told.
+    tenure: Tenure,
     /// Length of the marks at the last commit.
     marks_length: BTreeMap<Source, usize>,
-}
-
-#[derive(Debug)]
-struct Lane<T> {
-    /// In the order in which they are sent.
-    records: BTreeMap<(Turn, i64), Held<T>>,
-    queued: bool,
-    sending: bool,
-    /// Up to this sequence, followers were sent after a head that is set aside.
-    followed: i64,
-}
-
-#[derive(Debug)]
-struct Held<T> {
-    place: Place,
-    history: History,
-    content: T,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Waiting {
-        due: Timestamp,
-    },
-    Sending,
-    /// Its move or its parking is in a commit that is under way or to come.
-    Leaving(Destiny),
-    /// Its move is committed; its copy has not been read yet.
-    Travelling,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Destiny {
-    Retry,
-    Dead,
 }
 
 #[derive(Debug)]
@@ -115,15 +100,23 @@ impl<T: Clone> Partition<T> {
             leaving: VecDeque::new(),
             committing: None,
             changed: false,
+            tenure: Tenure::default(),
             marks_length: BTreeMap::new(),
         }
     }
 
+    /// The same, where an earlier owner left word.
+    #[must_use]
+    pub fn after(mut self, earlier: Tenure) -> Self {
+        self.tenure.outages = earlier.outages;
+        self
+    }
+
     /// A record was read at `place`.
     pub fn arrive(&mut self, place: Place, arriving: Arriving<T>, now: Timestamp) -> Arrival {
-        let Arriving { identity, history, due, content } = arriving;
+        let Arriving { identity, history, due, footprint, content } = arriving;
         self.changed = true;
-        if !self.log(place.source).read(place.offset, Some(identity.clone())) {
+        if !self.log(place.source).read(place.offset, Some(identity.clone()), footprint) {
             return Arrival::Done;
         }
         let fresh = Held { place, history, content, phase: Phase::Waiting { due } };
@@ -164,7 +157,7 @@ impl<T: Clone> Partition<T> {
         now: Timestamp,
     ) -> Arrival {
         self.changed = true;
-        if !self.log(place.source).read(place.offset, None) {
+        if !self.log(place.source).read(place.offset, None, Footprint::default()) {
             return Arrival::Done;
         }
         let fate = Fate::Parked { failure, at: now };
@@ -195,74 +188,6 @@ impl<T: Clone> Partition<T> {
         }
     }
 
-    /// The sending `ticket` ended. `None` when it was not under way.
-    pub fn finish(
-        &mut self,
-        ticket: Ticket,
-        outcome: Outcome,
-        now: Timestamp,
-        jitter: f64,
-    ) -> Option<Settled> {
-        let identity = self.sending.remove(&ticket)?;
-        let schedule = self.schedule.clone();
-        let lane = self.lanes.get_mut(&identity.lane)?;
-        lane.sending = false;
-        let held = lane.records.get_mut(&identity.rank())?;
-        let settled = match outcome {
-            Outcome::Done => {
-                let place = held.place;
-                lane.records.remove(&identity.rank());
-                self.log(place.source).finish(place.offset);
-                self.changed = true;
-                Settled::Done
-            }
-            Outcome::Postponed { until } => {
-                held.phase = Phase::Waiting { due: until };
-                Settled::Postponed
-            }
-            Outcome::Refused(failure) => {
-                held.fail(now);
-                self.park(&identity, failure, now)
-            }
-            Outcome::Failed(failure) => {
-                let history = held.fail(now);
-                let first = history.first_failure.unwrap_or(now);
-                match schedule.after_failure(history.attempts, first, now, jitter) {
-                    Next::InPlace { due } => {
-                        held.phase = Phase::Waiting { due };
-                        Settled::AgainInPlace
-                    }
-                    // It had its waits before it was parked.
-                    Next::SetAside { .. } if identity.turn == Turn::Redriven => {
-                        self.park(&identity, failure, now)
-                    }
-                    Next::SetAside { due } => {
-                        held.phase = Phase::Leaving(Destiny::Retry);
-                        let fate = Fate::SetAside { due };
-                        self.leaving.push_back(Leaving::Known(identity.clone(), fate));
-                        Settled::SetAside
-                    }
-                    Next::Park => {
-                        let failure = Failure { reason: Reason::HorizonExceeded, ..failure };
-                        self.park(&identity, failure, now)
-                    }
-                }
-            }
-        };
-        self.settle(&identity.lane, now);
-        Some(settled)
-    }
-
-    fn park(&mut self, identity: &Identity, failure: Failure, now: Timestamp) -> Settled {
-        let reason = failure.reason;
-        if let Some(held) = self.held(identity) {
-            held.phase = Phase::Leaving(Destiny::Dead);
-        }
-        let fate = Fate::Parked { failure, at: now };
-        self.leaving.push_back(Leaving::Known(identity.clone(), fate));
-        Settled::Parked(reason)
-    }
-
     /// Whether records wait for a commit before their lane goes on.
     pub fn urgent(&self) -> bool {
         self.committing.is_none() && !self.leaving.is_empty()
@@ -273,14 +198,26 @@ impl<T: Clone> Partition<T> {
     pub fn wants(&self, source: Source) -> bool {
         let crowded = self.marks_length.values().any(|length| *length > COMFORTABLE_LENGTH);
         match source {
-            Source::Events => !crowded && self.events.undone_count() < self.bounds.undone_events,
+            Source::Events => {
+                let bytes = self.events.undone_bytes() + self.retry.undone_bytes();
+                !crowded
+                    && self.events.undone_count() < self.bounds.undone_events
+                    && self.retry.undone_count() < self.bounds.undone_retry
+                    && bytes < self.bounds.undone_bytes
+            }
+            // Also beyond the bounds: the record that the others wait for may lie at the end.
             Source::Retry => !crowded,
         }
     }
 
-    /// Whether reading that was stopped is worth starting again: half of what was too much is done.
+    /// Whether reading that was stopped is worth starting again: for events, when half of what was too
+    /// much is done.
     pub fn has_caught_up(&self, source: Source) -> bool {
-        self.wants(source) && self.events.undone_count() <= self.bounds.undone_events / 2
+        let worthwhile = match source {
+            Source::Events => self.events.undone_count() <= self.bounds.undone_events / 2,
+            Source::Retry => true,
+        };
+        worthwhile && self.wants(source)
     }
 
     /// Whether there is something to commit.
@@ -291,6 +228,26 @@ impl<T: Clone> Partition<T> {
     /// When a waiting lane may go on.
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// The destination was out of service for so long: no time of any event's own.
+    pub fn out_of_service(&mut self, so_long: Duration) {
+        self.tenure.outages += so_long;
+    }
+
+    /// The next checkpoint is to be committed, even if nothing changed.
+    pub fn refresh(&mut self) {
+        self.changed = true;
+    }
+
+    /// Nothing is started any more: has the next commit say so, if no call is under way and none that
+    /// nobody answered can take effect any more.
+    pub fn close(&mut self, now: Timestamp) {
+        let quiet = self.lanes.values().all(|lane| lane.quarantine <= now);
+        if quiet && self.sending.is_empty() {
+            self.tenure.ending = Ending::Clean;
+            self.changed = true;
+        }
     }
 
     /// Undone records of a topic among what was read.
@@ -325,13 +282,18 @@ impl<T: Clone> Partition<T> {
     fn settle(&mut self, key: &Arc<str>, now: Timestamp) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         let Some((first, head)) = lane.records.first_key_value() else {
-            self.lanes.remove(key);
+            if lane.quarantine <= now {
+                self.lanes.remove(key);
+            } else {
+                self.waiting.insert((lane.quarantine, key.clone()));
+            }
             return;
         };
         if lane.sending {
             return;
         }
         if let Phase::Waiting { due } = head.phase {
+            let due = due.max(lane.quarantine);
             if due > now {
                 self.waiting.insert((due, key.clone()));
             } else if !lane.queued {
@@ -363,36 +325,5 @@ impl Identity {
     /// Its place in the lane's order.
     fn rank(&self) -> (Turn, i64) {
         (self.turn, self.sequence)
-    }
-}
-
-impl<T> Lane<T> {
-    fn empty() -> Self {
-        Self { records: BTreeMap::new(), queued: false, sending: false, followed: i64::MIN }
-    }
-
-    /// Which is the head, if it may be sent.
-    fn startable(&self, now: Timestamp) -> Option<(Turn, i64)> {
-        let (rank, held) = self.records.first_key_value()?;
-        let due = matches!(held.phase, Phase::Waiting { due } if due <= now);
-        due.then_some(*rank)
-    }
-}
-
-impl<T> Held<T> {
-    fn fail(&mut self, now: Timestamp) -> History {
-        self.history.attempts = self.history.attempts.saturating_add(1);
-        self.history.first_failure.get_or_insert(now);
-        self.history
-    }
-
-    /// It failed and waits in the retry topic or on the way there.
-    fn is_set_aside(&self) -> bool {
-        let away = match self.phase {
-            Phase::Waiting { .. } => self.place.source == Source::Retry,
-            Phase::Leaving(Destiny::Retry) | Phase::Travelling => true,
-            Phase::Sending | Phase::Leaving(Destiny::Dead) => false,
-        };
-        away && self.history.attempts > 0
     }
 }

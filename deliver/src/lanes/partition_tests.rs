@@ -2,24 +2,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::tenure::Ending;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
+/// Of every record here.
+const FOOTPRINT: Footprint = Footprint { bytes: 100, appended: Timestamp::from_millis(0) };
+
 fn partition() -> Partition<&'static str> {
+    bounded(Bounds { undone_events: 4, ..Bounds::default() })
+}
+
+fn bounded(bounds: Bounds) -> Partition<&'static str> {
     let schedule = Schedule {
         in_place: vec![Duration::from_millis(10)],
         delays: vec![Duration::from_millis(100)],
         horizon: Duration::from_secs(10),
+        quarantine: Duration::from_secs(1),
     };
-    let bounds = Bounds { undone_events: 4, ..Bounds::default() };
     Partition::restored(Marks::up_to(100), Marks::up_to(0), Arc::new(schedule), bounds)
 }
 
 fn arriving(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
     let identity = Identity { lane: lane.into(), turn: Turn::Live, sequence };
-    Arriving { identity, history: History::default(), due: at(0), content }
+    Arriving { identity, history: History::default(), due: at(0), footprint: FOOTPRINT, content }
 }
 
 fn event(offset: i64) -> Place {
@@ -89,7 +97,7 @@ fn followers_of_a_head_that_is_set_aside_move_untried_in_the_same_order() {
 fn followers_go_as_soon_as_the_head_succeeded() {
     let mut partition = partition();
     let retry = |offset| Place { source: Source::Retry, offset };
-    let tried = History { attempts: 3, first_failure: Some(at(0)) };
+    let tried = History { attempts: 3, first_failure: Some(at(0)), ..History::default() };
     let head = Arriving { history: tried, due: at(500), ..arriving("a", 1, "a1") };
     let _ = partition.arrive(retry(0), head, at(0));
     let _ = partition.arrive(retry(1), arriving("a", 2, "a2"), at(0));
@@ -161,7 +169,7 @@ fn reading_stops_while_too_much_is_undone() {
 fn a_copy_of_an_event_in_the_lane_is_dropped_and_the_one_with_more_attempts_kept() {
     let mut partition = partition();
     let _ = partition.arrive(event(100), arriving("a", 1, "first"), at(0));
-    let tried = History { attempts: 2, first_failure: Some(at(0)) };
+    let tried = History { attempts: 2, first_failure: Some(at(0)), ..History::default() };
     let copy = Arriving { history: tried, ..arriving("a", 1, "copy") };
     let arrival = partition.arrive(Place { source: Source::Retry, offset: 0 }, copy, at(0));
     assert_eq!(arrival, Arrival::Duplicate);
@@ -204,7 +212,7 @@ fn an_earlier_event_that_turns_up_waits_for_the_sending_under_way_and_goes_next(
 
 fn redriven(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
     let identity = Identity { lane: lane.into(), turn: Turn::Redriven, sequence };
-    Arriving { identity, history: History::default(), due: at(0), content }
+    Arriving { identity, history: History::default(), due: at(0), footprint: FOOTPRINT, content }
 }
 
 fn retry(offset: i64) -> Place {
@@ -238,7 +246,7 @@ fn a_redriven_event_that_waits_holds_nobody_up() {
 #[test]
 fn a_redriven_event_waits_for_a_head_that_is_set_aside() {
     let mut partition = partition();
-    let tried = History { attempts: 3, first_failure: Some(at(0)) };
+    let tried = History { attempts: 3, first_failure: Some(at(0)), ..History::default() };
     let head = Arriving { history: tried, due: at(500), ..arriving("a", 4, "a4") };
     let _ = partition.arrive(retry(0), head, at(0));
     let _ = partition.arrive(retry(1), redriven("a", 1, "a1 again"), at(0));
@@ -271,4 +279,155 @@ fn a_redriven_event_is_no_copy_of_the_same_one_that_is_live() {
     let arrival = partition.arrive(retry(1), redriven("a", 1, "a1 twice"), at(0));
     assert_eq!(arrival, Arrival::Duplicate);
     assert_eq!(partition.undone(Source::Retry), 1);
+}
+
+fn unanswered() -> Outcome {
+    Outcome::Failed(Failure::new(Reason::TimedOut, ""))
+}
+
+#[test]
+fn nothing_of_a_lane_is_sent_while_a_call_that_nobody_answered_may_take_effect() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let _ = partition.arrive(event(101), arriving("b", 1, "b1"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert_eq!(partition.finish(ticket, unanswered(), at(0), 0.0), Some(Settled::AgainInPlace));
+    assert_eq!(partition.start(at(0)).unwrap().1, "b1", "other subscribers go on");
+    assert_eq!(partition.start(at(999)), None);
+    assert_eq!(partition.next_wake(), Some(at(1_000)));
+    assert_eq!(partition.start(at(1_000)).unwrap().1, "a1");
+}
+
+#[test]
+fn an_unanswered_call_holds_its_lane_also_when_the_destination_takes_the_blame() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    let excused = Outcome::Excused(Failure::new(Reason::ConnectionLost, ""));
+    assert_eq!(partition.finish(ticket, excused, at(0), 0.0), Some(Settled::Postponed));
+    assert_eq!(partition.start(at(999)), None);
+    assert_eq!(partition.start(at(1_000)).unwrap().1, "a1");
+}
+
+#[test]
+fn a_lane_stays_in_quarantine_after_its_last_event_was_parked() {
+    let mut partition = partition();
+    let _ = partition.arrive(retry(0), redriven("a", 1, "a1 again"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    let _ = partition.finish(ticket, unanswered(), at(0), 0.0);
+    let (ticket, _) = partition.start(at(1_000)).unwrap();
+    let settled = partition.finish(ticket, unanswered(), at(1_000), 0.0);
+    assert_eq!(settled, Some(Settled::Parked(Reason::TimedOut)));
+    let checkpoint = partition.checkpoint(at(1_001)).unwrap();
+    assert_eq!(checkpoint.departures[0].history.effect, Effect::Unknown);
+    partition.committed(at(1_002));
+    let _ = partition.arrive(event(100), arriving("a", 4, "a4"), at(1_003));
+    assert_eq!(partition.start(at(1_999)), None);
+    assert_eq!(partition.start(at(2_000)).unwrap().1, "a4");
+}
+
+#[test]
+fn a_copy_in_the_retry_topic_is_not_due_before_the_quarantine_ends() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    let _ = partition.finish(ticket, failed(), at(0), 0.0);
+    let (ticket, _) = partition.start(at(10)).unwrap();
+    assert_eq!(partition.finish(ticket, unanswered(), at(10), 0.0), Some(Settled::SetAside));
+    let checkpoint = partition.checkpoint(at(10)).unwrap();
+    assert!(matches!(checkpoint.departures[0].fate, Fate::SetAside { due } if due == at(1_010)));
+}
+
+#[test]
+fn time_in_which_the_destination_is_out_of_service_does_not_count_towards_the_horizon() {
+    for (out_of_service, settled) in [
+        (Duration::ZERO, Settled::Parked(Reason::HorizonExceeded)),
+        (Duration::from_secs(10), Settled::SetAside),
+    ] {
+        let mut partition = partition();
+        partition.out_of_service(Duration::from_mins(1));
+        let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+        let (ticket, _) = partition.start(at(0)).unwrap();
+        let _ = partition.finish(ticket, failed(), at(0), 0.0);
+        partition.out_of_service(out_of_service);
+        let (ticket, _) = partition.start(at(15_000)).unwrap();
+        assert_eq!(partition.finish(ticket, failed(), at(15_000), 0.0), Some(settled));
+    }
+}
+
+#[test]
+fn an_end_is_clean_when_nothing_that_was_sent_can_take_effect_any_more() {
+    let mut partition =
+        partition().after(Tenure { outages: Duration::from_secs(3), ..Tenure::none() });
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let ending = |partition: &mut Partition<&'static str>, now| {
+        partition.close(at(now));
+        partition.refresh();
+        let tenure = partition.checkpoint(at(now)).unwrap().tenure;
+        partition.committed(at(now));
+        assert_eq!(tenure.outages, Duration::from_secs(3));
+        tenure.ending
+    };
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert_eq!(ending(&mut partition, 0), Ending::Open, "a call is under way");
+    let _ = partition.finish(ticket, unanswered(), at(0), 0.0);
+    assert_eq!(ending(&mut partition, 999), Ending::Open, "it may take effect");
+    assert_eq!(ending(&mut partition, 1_000), Ending::Clean);
+}
+
+#[test]
+fn no_more_events_are_taken_on_while_too_many_or_too_large_records_wait() {
+    let bounds = Bounds { undone_retry: 3, ..Bounds::default() };
+    for bounds in [bounds, Bounds { undone_bytes: 300, ..Bounds::default() }] {
+        let mut partition = bounded(bounds);
+        for offset in 0..3 {
+            assert!(partition.wants(Source::Events));
+            let _ = partition.arrive(retry(offset), arriving("a", offset, "a"), at(0));
+        }
+        assert!(!partition.wants(Source::Events));
+        assert!(partition.wants(Source::Retry), "the first of a lane may lie at the end");
+        let (ticket, _) = partition.start(at(0)).unwrap();
+        let _ = partition.finish(ticket, Outcome::Done, at(0), 0.0);
+        assert!(partition.has_caught_up(Source::Events));
+    }
+}
+
+#[test]
+fn a_flow_of_retries_that_was_stopped_does_not_wait_for_events() {
+    let mut partition = partition();
+    for offset in 100..104 {
+        let _ = partition.arrive(event(offset), arriving("a", offset, "a"), at(0));
+    }
+    assert!(!partition.has_caught_up(Source::Events));
+    assert!(partition.has_caught_up(Source::Retry), "the first of their lane may lie there");
+}
+
+#[test]
+fn what_lies_long_in_the_retry_topic_is_appended_anew_as_it_is() {
+    let day = Duration::from_hours(24);
+    let mut partition = bounded(Bounds { longest_stay: day, ..Bounds::default() });
+    let tried = History { attempts: 3, first_failure: Some(at(0)), ..History::default() };
+    let due = at(0).plus_millis(25 * 3_600_000);
+    let _ = partition.arrive(
+        retry(0),
+        Arriving { history: tried, due, ..arriving("a", 1, "a1") },
+        at(0),
+    );
+    let _ = partition.arrive(retry(1), arriving("a", 2, "a2"), at(0));
+    let young = Footprint { appended: at(1_000), ..FOOTPRINT };
+    let _ =
+        partition.arrive(retry(2), Arriving { footprint: young, ..arriving("a", 3, "a3") }, at(0));
+    let just_before = at(24 * 3_600_000 - 1);
+    assert!(partition.checkpoint(just_before).unwrap().departures.is_empty());
+    partition.committed(just_before);
+    partition.refresh();
+    let checkpoint = partition.checkpoint(at(24 * 3_600_000)).unwrap();
+    let moved: Vec<_> = checkpoint
+        .departures
+        .iter()
+        .map(|departure| (departure.content, departure.history.attempts))
+        .collect();
+    assert_eq!(moved, [("a1", 3), ("a2", 0)]);
+    assert!(matches!(checkpoint.departures[0].fate, Fate::SetAside { due: moved } if moved == due));
+    assert_eq!(checkpoint.retry.next(), 2);
 }

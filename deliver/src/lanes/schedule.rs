@@ -13,6 +13,8 @@ pub struct Schedule {
     pub delays: Vec<Duration>,
     /// How long after the first failure the event is parked.
     pub horizon: Duration,
+    /// How long a call that nobody answered may still take effect.
+    pub quarantine: Duration,
 }
 
 /// What becomes of an event whose call failed and may succeed later.
@@ -63,7 +65,7 @@ impl Schedule {
     }
 }
 
-fn later(moment: Timestamp, wait: Duration) -> Timestamp {
+pub(super) fn later(moment: Timestamp, wait: Duration) -> Timestamp {
     moment.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -80,6 +82,7 @@ mod tests {
             in_place: vec![Duration::from_secs(1), Duration::from_secs(2)],
             delays: vec![Duration::from_secs(10), Duration::from_mins(1)],
             horizon: Duration::from_secs(200),
+            quarantine: Duration::ZERO,
         }
     }
 

@@ -3,22 +3,26 @@
 use super::Line;
 use crate::broker::{Broker, BrokerError, FromBroker, ToBroker};
 use crate::destinations::Destination;
+use crate::dispatch::Finished;
 
 impl<D: Destination> Line<D> {
     /// Lets calls under way end, and commits what came of them.
     pub(super) async fn finish_work(&mut self, broker: &mut Broker) -> Result<(), BrokerError> {
         self.ledger.end();
-        self.dispatch.abandon_queue();
+        let not_begun = self.dispatch.abandon_queue();
+        self.settle(Finished::Interrupted(not_begun))?;
         let clock = self.around.clock.clone();
         let deadline = clock.elapsed() + self.settings.drain;
         while self.dispatch.is_busy() {
             let left = deadline.saturating_sub(clock.elapsed());
             let Ok(finished) = tokio::time::timeout(left, self.dispatch.next()).await else {
+                // What was broken off may yet take effect: the next owner has to wait for it.
                 self.dispatch.break_off().await;
                 break;
             };
             self.settle(finished)?;
         }
+        self.ledger.close(self.now(), clock.elapsed());
         loop {
             while self.ledger.is_committing() {
                 match broker.incoming.recv().await {
@@ -27,8 +31,7 @@ impl<D: Destination> Line<D> {
                     }
                     Some(FromBroker::Ended(error)) => return Err(error),
                     Some(FromBroker::Committed) => {
-                        let now = self.now();
-                        self.ledger.committed(now, &self.around.metrics, &self.settings.name);
+                        self.committed();
                     }
                     // Whatever is read from now on is the next owner's.
                     Some(
@@ -80,6 +83,7 @@ impl<D: Destination> Line<D> {
 
     /// Nothing of it is ours any more.
     pub(super) async fn drop_everything(&mut self) {
+        self.caller.gate.end_lease();
         self.dispatch.abandon_queue();
         self.dispatch.break_off().await;
         self.ledger.clear();

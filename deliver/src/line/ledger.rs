@@ -7,15 +7,17 @@ use std::time::Duration;
 use schemas::Timestamp;
 use stream::Received;
 
-use crate::broker::{Broker, ToBroker};
+use crate::broker::{Broker, Position, ToBroker};
 use crate::dispatch::Token;
 use crate::failure::{Failure, Reason};
 use crate::lanes::{
     Arrival, Arriving, Bounds, Fate, Outcome, Partition, Place, Schedule, Settled, Source, Ticket,
 };
+use crate::lease::Terms;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::records::Records;
+use crate::tenure::Tenure;
 
 /// Every partition that is ours.
 #[derive(Debug)]
@@ -29,21 +31,30 @@ pub(super) struct Ledger {
     paused: BTreeSet<(Source, i32)>,
     committing: Option<Committing>,
     committed_at: Duration,
+    terms: Terms,
+    /// When the last commit that was made was sent.
+    renewed_at: Option<Duration>,
+    /// Partitions of which nothing is started before the calls of their last owner are over.
+    held_back: BTreeMap<i32, Duration>,
 }
 
 /// The commit under way.
 #[derive(Debug)]
 struct Committing {
     partitions: Vec<i32>,
+    sent: Duration,
     moved: u64,
     parked: Vec<Reason>,
 }
 
 impl Ledger {
-    pub(super) fn new(schedule: Arc<Schedule>, bounds: Bounds) -> Self {
+    pub(super) fn new(schedule: Arc<Schedule>, terms: Terms, bounds: Bounds) -> Self {
         Self {
             schedule,
             bounds,
+            terms,
+            renewed_at: None,
+            held_back: BTreeMap::new(),
             partitions: BTreeMap::new(),
             started: false,
             last_started: -1,
@@ -53,9 +64,24 @@ impl Ledger {
         }
     }
 
-    pub(super) fn assign(&mut self, partition: i32, events: Marks, retry: Marks) {
+    pub(super) fn assign(
+        &mut self,
+        partition: i32,
+        (events, retry): (Marks, Marks),
+        earlier: Tenure,
+        elapsed: Duration,
+    ) {
         let restored = Partition::restored(events, retry, self.schedule.clone(), self.bounds);
-        self.partitions.insert(partition, restored);
+        self.partitions.insert(partition, restored.after(earlier));
+        let patience = self.terms.patience_of_successor(earlier.ending);
+        if !patience.is_zero() {
+            self.held_back.insert(partition, elapsed + patience);
+        }
+    }
+
+    /// For how long nothing is started of the last partition whose owner did not end cleanly.
+    pub(super) fn held_back_for(&self, elapsed: Duration) -> Duration {
+        self.held_back.values().max().map_or(Duration::ZERO, |until| until.saturating_sub(elapsed))
     }
 
     /// Every retry topic is read to its end.
@@ -68,6 +94,17 @@ impl Ledger {
         self.started = false;
     }
 
+    /// Calls have ended: whoever comes next need not wait for them. Those of an earlier owner that did
+    /// not end cleanly may still be under way.
+    pub(super) fn close(&mut self, now: Timestamp, elapsed: Duration) {
+        self.held_back.retain(|_, until| *until > elapsed);
+        for (number, partition) in &mut self.partitions {
+            if !self.held_back.contains_key(number) {
+                partition.close(now);
+            }
+        }
+    }
+
     pub(super) fn is_started(&self) -> bool {
         self.started
     }
@@ -77,6 +114,8 @@ impl Ledger {
         self.partitions.clear();
         self.paused.clear();
         self.committing = None;
+        self.renewed_at = None;
+        self.held_back.clear();
     }
 
     pub(super) fn arrive(
@@ -103,13 +142,19 @@ impl Ledger {
     }
 
     /// The next event that may be sent, of each partition in turn.
-    pub(super) fn start(&mut self, now: Timestamp) -> Option<(i32, Ticket, Arc<Received>)> {
+    pub(super) fn start(
+        &mut self,
+        now: Timestamp,
+        elapsed: Duration,
+    ) -> Option<(i32, Ticket, Arc<Received>)> {
+        self.held_back.retain(|_, until| *until > elapsed);
         let last = self.last_started;
         let order: Vec<i32> = self
             .partitions
             .range(last.saturating_add(1)..)
             .chain(self.partitions.range(..=last))
             .map(|(number, _)| *number)
+            .filter(|number| !self.held_back.contains_key(number))
             .collect();
         for number in order {
             let started = self.partitions.get_mut(&number).and_then(|one| one.start(now));
@@ -131,6 +176,13 @@ impl Ledger {
         self.partitions.get_mut(&token.partition)?.finish(token.ticket, outcome, now, jitter)
     }
 
+    /// The destination was out of service for so long.
+    pub(super) fn out_of_service(&mut self, so_long: Duration) {
+        for partition in self.partitions.values_mut() {
+            partition.out_of_service(so_long);
+        }
+    }
+
     pub(super) fn is_committing(&self) -> bool {
         self.committing.is_some()
     }
@@ -138,7 +190,14 @@ impl Ledger {
     pub(super) fn is_commit_due(&self, elapsed: Duration, interval: Duration) -> bool {
         let urgent = self.partitions.values().any(Partition::urgent);
         let overdue = elapsed.saturating_sub(self.committed_at) >= interval;
-        self.started && self.committing.is_none() && (urgent || overdue)
+        let due = urgent || overdue || self.is_renewal_due(elapsed);
+        self.started && self.committing.is_none() && due
+    }
+
+    /// Whether a commit has to be made for the lease alone.
+    fn is_renewal_due(&self, elapsed: Duration) -> bool {
+        let interval = self.terms.renewal_interval();
+        self.renewed_at.is_none_or(|sent| elapsed.saturating_sub(sent) >= interval)
     }
 
     /// Has everything committed that changed, as one. `false` when nothing did.
@@ -152,7 +211,11 @@ impl Ledger {
         if self.committing.is_some() {
             return false;
         }
-        let mut committing = Committing { partitions: Vec::new(), moved: 0, parked: Vec::new() };
+        if self.started && self.is_renewal_due(elapsed) {
+            self.partitions.values_mut().for_each(Partition::refresh);
+        }
+        let (partitions, parked) = (Vec::new(), Vec::new());
+        let mut committing = Committing { partitions, sent: elapsed, moved: 0, parked };
         let (mut leaving, mut progress) = (Vec::new(), Vec::new());
         for (number, partition) in &mut self.partitions {
             let Some(checkpoint) = partition.checkpoint(now) else { continue };
@@ -164,14 +227,17 @@ impl Ledger {
                 }
                 leaving.push(records.departing(departure));
             }
-            progress.push((Source::Events, *number, checkpoint.events));
-            progress.push((Source::Retry, *number, checkpoint.retry));
+            let beside = checkpoint.tenure.beside(&checkpoint.events);
+            progress.push(position(Source::Events, *number, &checkpoint.events, beside));
+            let beside = checkpoint.retry.encode();
+            progress.push(position(Source::Retry, *number, &checkpoint.retry, beside));
         }
         self.committed_at = elapsed;
         if progress.is_empty() {
             return false;
         }
         self.committing = Some(committing);
+        self.renewed_at = Some(elapsed);
         // There is room: at most one commit is under way, and flow is told by difference. If the
         // thread is gone, it says so itself.
         let order = ToBroker::Commit { records: leaving, progress };
@@ -181,8 +247,14 @@ impl Ledger {
         true
     }
 
-    pub(super) fn committed(&mut self, now: Timestamp, metrics: &Metrics, destination: &str) {
-        let Some(committing) = self.committing.take() else { return };
+    /// The commit under way succeeded. Says when it was sent.
+    pub(super) fn committed(
+        &mut self,
+        now: Timestamp,
+        metrics: &Metrics,
+        destination: &str,
+    ) -> Option<Duration> {
+        let committing = self.committing.take()?;
         for number in committing.partitions {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.committed(now);
@@ -192,6 +264,7 @@ impl Ledger {
         for reason in committing.parked {
             metrics.parked.with([destination, reason.word()]).inc();
         }
+        Some(committing.sent)
     }
 
     /// Stops the flow of what is too much, or of everything while the line stands still.
@@ -236,11 +309,101 @@ impl Ledger {
         } else {
             Duration::MAX
         };
-        lanes.max(Duration::from_millis(1)).min(commit)
+        let renewal = match self.renewed_at {
+            Some(sent) if self.started && self.committing.is_none() => {
+                (sent + self.terms.renewal_interval()).saturating_sub(elapsed)
+            }
+            Some(_) | None => Duration::MAX,
+        };
+        let held_back = self.held_back.values().min();
+        let held_back = held_back.map_or(Duration::MAX, |until| until.saturating_sub(elapsed));
+        lanes.min(held_back).max(Duration::from_millis(1)).min(commit).min(renewal)
     }
 
     /// Records of the retry topic that are owed.
     pub(super) fn backlog(&self) -> usize {
         self.partitions.values().map(|partition| partition.undone(Source::Retry)).sum()
+    }
+}
+
+fn position(source: Source, partition: i32, marks: &Marks, metadata: String) -> Position {
+    Position { source, partition, next: marks.next(), metadata }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::{Footprint, History, Identity, Turn};
+    use crate::tenure::Ending;
+
+    const TERMS: Terms = Terms { lease: Duration::from_secs(5), landing: Duration::from_secs(20) };
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_000)
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Partition 0 after an owner that did not end cleanly, partition 1 after one that did, and an event
+    /// in each.
+    fn ledger() -> Ledger {
+        let schedule = Schedule {
+            in_place: Vec::new(),
+            delays: Vec::new(),
+            horizon: Duration::ZERO,
+            quarantine: Duration::ZERO,
+        };
+        let mut ledger = Ledger::new(Arc::new(schedule), TERMS, Bounds::default());
+        let nothing = || (Marks::up_to(0), Marks::up_to(0));
+        ledger.assign(0, nothing(), Tenure::default(), at(10));
+        ledger.assign(1, nothing(), Tenure::none(), at(10));
+        for partition in 0..2 {
+            let content = Arc::new(Received {
+                topic: "events".into(),
+                partition,
+                offset: 0,
+                timestamp: now(),
+                key: None,
+                value: None,
+                headers: Vec::new(),
+            });
+            let identity = Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: 1 };
+            let arriving = Arriving {
+                identity,
+                history: History::default(),
+                due: now(),
+                footprint: Footprint::default(),
+                content,
+            };
+            let _ = ledger.arrive(Source::Events, arriving, now());
+        }
+        ledger.begin();
+        ledger
+    }
+
+    #[test]
+    fn nothing_is_started_before_the_calls_of_an_owner_that_died_are_over() {
+        let mut ledger = ledger();
+        assert_eq!(ledger.start(now(), at(10)).map(|started| started.0), Some(1));
+        assert!(ledger.start(now(), at(34)).is_none());
+        assert_eq!(ledger.wait(now(), at(34), at(0)), Duration::ZERO, "a commit is due");
+        assert_eq!(ledger.held_back_for(at(34)), at(1));
+        assert_eq!(ledger.start(now(), at(35)).map(|started| started.0), Some(0));
+    }
+
+    #[test]
+    fn a_short_tenure_after_an_owner_that_died_is_no_clean_end() {
+        for (elapsed, ending) in [(at(34), Ending::Open), (at(35), Ending::Clean)] {
+            let mut ledger = ledger();
+            ledger.close(now(), elapsed);
+            let mut tenure = |number| {
+                let partition = ledger.partitions.get_mut(&number).unwrap();
+                partition.refresh();
+                partition.checkpoint(now()).unwrap().tenure
+            };
+            assert_eq!((tenure(0).ending, tenure(1).ending), (ending, Ending::Clean));
+        }
     }
 }

@@ -88,7 +88,6 @@ impl<D: Destination> Line<D> {
         let name = self.settings.name.clone();
         let now = self.now();
         let metrics = &self.around.metrics;
-        let postponed = Outcome::Postponed { until: now };
         let (word, outcome) = match verdict {
             Verdict::Delivered => ("delivered", Outcome::Done),
             Verdict::DeliveredWithoutAttributes(failure) => {
@@ -102,17 +101,19 @@ impl<D: Destination> Line<D> {
             }
             Verdict::Pause { failure, .. } => {
                 tracing::debug!(destination = name, reason = failure.reason.word(), "pauses");
-                ("paused", postponed)
+                ("paused", Outcome::Excused(failure))
             }
-            // The breaker takes the blame: not the event's fault, no attempt is spent.
-            Verdict::Retry(_) if !self.caller.gate.is_open_for_calls() => ("paused", postponed),
+            // The breaker takes the blame.
+            Verdict::Retry(failure) if !self.caller.gate.is_open_for_calls() => {
+                ("paused", Outcome::Excused(failure))
+            }
             Verdict::Retry(failure) => ("failed", Outcome::Failed(failure)),
             Verdict::Park(failure) => {
                 if self.limit.admits(Ending::Parked, self.around.clock.elapsed()) {
                     ("refused", Outcome::Refused(failure))
                 } else {
                     tell_stopped(&name, &failure);
-                    ("refused", postponed)
+                    ("refused", Outcome::Postponed { until: now })
                 }
             }
         };

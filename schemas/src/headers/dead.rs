@@ -64,6 +64,8 @@ impl Labels {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::headers::{ParkedHeaders, RetryHeaders};
     use crate::time::Timestamp;
@@ -91,7 +93,8 @@ mod tests {
     fn a_redriven_record_has_its_own_headers_and_a_count() {
         let own = [Header::text("ce_id", "evt_1"), Header::text("x-theirs", "kept")];
         let due = Some(Timestamp::from_millis(9));
-        let waited = RetryHeaders { attempts: 2, first_failure: due, due }.onto(&own);
+        let waited = RetryHeaders { attempts: 2, first_failure: due, due, outages: Duration::ZERO }
+            .onto(&own);
         let once = restored(&parked(&waited)).unwrap();
         assert_eq!(once[..2], own);
         assert_eq!((once.len(), times_redriven(&once)), (3, Ok(1)));

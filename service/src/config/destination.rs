@@ -123,6 +123,8 @@ pub struct Retry {
     pub delays: Vec<Duration>,
     /// How long after the first failure the event is parked.
     pub horizon: Duration,
+    /// How long a call without an answer may still take effect.
+    pub quarantine: Duration,
 }
 
 impl Destination {
@@ -262,10 +264,22 @@ impl Retry {
             "How long after the first failure the event is parked. Customer.io starts no campaign \
              for events older than 72 h.",
         );
+        let quarantine = fields.optional(
+            "quarantine",
+            &duration(),
+            "10s",
+            "How long a call that timed out or broke off may still take effect: so long nothing more \
+             of this subscriber is sent. At least the destination's own limit for a call.",
+        );
         if let Some(delays) = &delays {
             judge_delays(fields, delays, horizon);
         }
-        Some(Self { in_place: in_place?, delays: delays?, horizon: horizon? })
+        Some(Self {
+            in_place: in_place?,
+            delays: delays?,
+            horizon: horizon?,
+            quarantine: quarantine?,
+        })
     }
 }
 

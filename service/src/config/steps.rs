@@ -63,6 +63,8 @@ pub struct Deliver {
     pub commit_interval: Duration,
     /// How long calls under way may take to end at shutdown.
     pub drain: Duration,
+    /// How long after its last commit an instance still begins calls.
+    pub lease: Duration,
 }
 
 /// What is logged, and how.
@@ -225,11 +227,20 @@ impl Deliver {
             "10s",
             "How long calls under way may take to end after SIGTERM.",
         );
+        let lease = fields.optional(
+            "lease",
+            &positive_duration(),
+            "5s",
+            "How long after its last commit an instance still begins calls: one that was replaced \
+             without knowing stops by itself. Whoever takes over from one that did not end cleanly \
+             waits that long, and as long as a call may still take effect.",
+        );
         Some(Self {
             admin: admin?,
             concurrency: concurrency?,
             commit_interval: commit_interval?,
             drain: drain?,
+            lease: lease?,
         })
     }
 }

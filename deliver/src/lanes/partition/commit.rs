@@ -2,7 +2,9 @@
 
 use schemas::Timestamp;
 
-use super::{Destiny, Leaving, Partition, Phase};
+use super::lane::{Destiny, Phase};
+use super::{Leaving, Partition};
+use crate::lanes::schedule::later;
 use crate::lanes::{Checkpoint, Departure, Fate, Identity, Source};
 
 impl<T: Clone> Partition<T> {
@@ -41,7 +43,7 @@ impl<T: Clone> Partition<T> {
         let (events, retry) = (self.events.marks(), self.retry.marks());
         self.marks_length.insert(Source::Events, events.encode().len());
         self.marks_length.insert(Source::Retry, retry.encode().len());
-        Some(Checkpoint { events, retry, departures })
+        Some(Checkpoint { events, retry, tenure: self.tenure, departures })
     }
 
     /// The transaction of the last [`Self::checkpoint`] is committed.
@@ -63,17 +65,21 @@ impl<T: Clone> Partition<T> {
         }
     }
 
-    /// Moves the oldest waiting records of a crowded retry topic to its end, as they are: an order by
-    /// sequence does not care where they lie.
+    /// Moves the oldest waiting records of the retry topic to its end, as they are, where they crowd the
+    /// marks or have lain for long: an order by sequence does not care where they lie.
     fn append_anew(&mut self, now: Timestamp) {
-        let length = self.marks_length.get(&Source::Retry).copied().unwrap_or_default();
-        if length <= self.bounds.crowded_marks || !self.leaving.is_empty() {
+        if !self.leaving.is_empty() {
             return;
         }
+        let length = self.marks_length.get(&Source::Retry).copied().unwrap_or_default();
+        let crowded = length > self.bounds.crowded_marks;
         let oldest: Vec<Identity> = self
             .retry
             .undone()
-            .filter_map(|(_, identity)| identity.cloned())
+            .take_while(|(_, appended)| {
+                crowded || later(*appended, self.bounds.longest_stay) <= now
+            })
+            .map(|(identity, _)| identity.clone())
             .take(self.bounds.departures)
             .collect();
         for identity in oldest {
