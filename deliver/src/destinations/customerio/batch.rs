@@ -30,7 +30,7 @@ impl Batch {
         let items: Vec<&str> =
             self.deliveries[part].iter().flat_map(Operations::items).map(String::as_str).collect();
         let body = format!(r#"{{"batch":[{}]}}"#, items.join(","));
-        Request { method: Method::Post, path: BATCH_PATH.to_owned(), body: Some(body.into_bytes()) }
+        Request::with_body(Method::Post, BATCH_PATH, body)
     }
 
     fn accepted(&mut self, part: Range<usize>, refused: Vec<(usize, crate::failure::Failure)>) {
