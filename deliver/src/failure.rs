@@ -15,6 +15,8 @@ pub enum Reason {
     Undecodable,
     /// The destination says that the request is wrong and always will be.
     Refused,
+    /// The destination takes no further names of events.
+    TooManyNames,
     /// The event cannot be written within the destination's limits.
     TooLarge,
     /// The destination knows the person as archived, and reviving people is not ours to decide.
