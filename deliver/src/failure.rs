@@ -77,6 +77,7 @@ impl Failure {
             Reason::ServerError => matches!(self.status, Some(408 | 502 | 504)),
             Reason::Undecodable
             | Reason::Refused
+            | Reason::TooManyNames
             | Reason::TooLarge
             | Reason::PersonArchived
             | Reason::HorizonExceeded
