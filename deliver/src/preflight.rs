@@ -48,9 +48,11 @@ pub async fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Failure
 
 /// What was found out about a destination, in sentences.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
-    good: Vec<String>,
-    wrong: Vec<String>,
+pub struct Found {
+    /// What is as it should be.
+    pub good: Vec<String>,
+    /// What has to be put right.
+    pub wrong: Vec<String>,
 }
 
 impl Found {
@@ -62,7 +64,11 @@ impl Found {
     }
 }
 
-async fn check_destination(
+/// What the destination itself says: credentials, region, clock, and what must be set up there.
+///
+/// # Errors
+/// When no call could be made at all.
+pub async fn check_destination(
     config: &Config,
     destination: &config::Destination,
     clock: &Arc<dyn Clock>,

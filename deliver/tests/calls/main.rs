@@ -6,4 +6,5 @@
 mod bench;
 mod dispatch;
 mod idempotence;
+mod preflight;
 mod webhook;
