@@ -15,19 +15,22 @@ use service::clock::Clock;
 use service::config::{self, Account, Config, CustomerioRegion, IntercomRegion, Problems};
 use stream::Cluster;
 use strum::IntoEnumIterator;
+use transform::sources::{Mapper, Treatment, mapper_of};
 
 use crate::broker::{Beginning, Place};
 use crate::destinations::customerio::{self, CustomerIo};
 use crate::destinations::intercom::{self, API_VERSION, Intercom};
+use crate::destinations::webhook::Webhook;
 use crate::destinations::{
     Anonymous, Audience, Change, Changes, Identity, Names, Naming, our_attribute_names,
 };
 use crate::dispatch::Caller;
 use crate::gate::Gate;
-use crate::http::{Credentials, Http, HttpError};
+use crate::http::{Credentials, Http, HttpError, is_signing_secret};
 use crate::lanes::Schedule;
 use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
+use crate::preview::Rehearse;
 
 /// How long one question to the schema registry may take.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
@@ -43,10 +46,16 @@ pub fn attribute_names() -> Vec<&'static str> {
 }
 
 /// What only this binary can find wrong: names that no event and no attribute has under
-/// `naming: provider`.
+/// `naming: provider`, secrets that nothing can be signed with.
 pub fn judge(config: &Config) -> Result<(), Problems> {
     let mut problems = Problems::new();
     for destination in config.destinations.values() {
+        if let Account::Webhook(account) = &destination.account
+            && !account.secrets.current().iter().all(is_signing_secret)
+        {
+            let message = "a secret is not `whsec_` and a key in base64";
+            problems.push(&destination.place, message.to_owned());
+        }
         match destination.naming {
             config::Naming::Unified => {}
             config::Naming::Provider => {
@@ -73,6 +82,19 @@ pub fn sources(config: &Config) -> impl Iterator<Item = (&str, Provider)> + Clon
         };
         (name.as_str(), provider)
     })
+}
+
+/// The configured sources' providers, each with the types of its events that `transform` tells: those
+/// that mean something to it, and those that are passed on by configuration.
+pub fn told_types(config: &Config) -> Vec<(Provider, Vec<&str>)> {
+    let told = sources(config).map(|(name, provider)| {
+        let treatments = mapper_of(provider).map(Mapper::treatments).unwrap_or_default();
+        let mapped = treatments.iter().filter(|(_, treatment)| *treatment == Treatment::Mapped);
+        let also = config.sources.get(name).map(|source| &source.also);
+        let also = also.into_iter().flatten().map(String::as_str);
+        (provider, mapped.map(|(event_type, _)| *event_type).chain(also).collect())
+    });
+    told.collect()
 }
 
 /// The cluster.
@@ -166,7 +188,8 @@ pub fn caller(
     Ok(Caller { http: http(destination)?, gate, clock })
 }
 
-fn http(destination: &config::Destination) -> Result<Http, HttpError> {
+/// What opens the connections to a destination.
+pub fn http(destination: &config::Destination) -> Result<Http, HttpError> {
     let (default_url, credentials, headers) = match &destination.account {
         Account::Customerio(account) => {
             let url = match account.region {
@@ -184,7 +207,11 @@ fn http(destination: &config::Destination) -> Result<Http, HttpError> {
                 IntercomRegion::Au => "https://api.au.intercom.io",
             };
             let token = Credentials::Bearer(account.access_token.clone());
-            (url, token, vec![("Intercom-Version", API_VERSION)])
+            (url, token, vec![("intercom-version", API_VERSION)])
+        }
+        Account::Webhook(account) => {
+            let (origin, _) = origin_and_path(&account.url);
+            (origin, Credentials::Signed(account.secrets.clone()), Vec::new())
         }
     };
     let url = destination.base_url.as_deref().unwrap_or(default_url);
@@ -210,6 +237,28 @@ pub fn intercom(destination: &config::Destination) -> Intercom {
         config::OnCustomerDeleted::Suppress => intercom::OnCustomerDeleted::Archive,
     };
     Intercom::new(audience(destination), names(destination), end)
+}
+
+/// A receiver of webhooks as configured.
+pub fn webhook(destination: &config::Destination, account: &config::Webhook) -> Webhook {
+    let (_, path) = origin_and_path(&account.url);
+    Webhook { audience: audience(destination), names: names(destination), path: path.to_owned() }
+}
+
+/// A URL before and from its path, or its query where it has no path.
+fn origin_and_path(url: &str) -> (&str, &str) {
+    let authority = url.find("://").map_or(0, |scheme| scheme + "://".len());
+    let path = url[authority..].find(['/', '?']).map_or(url.len(), |path| authority + path);
+    url.split_at(path)
+}
+
+/// A destination of any kind, to ask for its requests: one row for each kind.
+pub fn rehearsed(destination: &config::Destination) -> Box<dyn Rehearse> {
+    match &destination.account {
+        Account::Customerio(_) => Box::new(customerio(destination)),
+        Account::Intercom(_) => Box::new(intercom(destination)),
+        Account::Webhook(account) => Box::new(webhook(destination, account)),
+    }
 }
 
 fn audience(destination: &config::Destination) -> Audience {

@@ -71,7 +71,7 @@ fn stages(config: &Config, only: Option<&str>) -> Result<Vec<Box<dyn Stage>>, Fa
     let stages = chosen.map(|(name, destination)| {
         let campaigns = match destination.account {
             Account::Customerio(_) => Some(CAMPAIGNS_IGNORE_AFTER),
-            Account::Intercom(_) => None,
+            Account::Intercom(_) | Account::Webhook(_) => None,
         };
         let bodies = Bodies::new(schemas.clone()).map_err(Failure::failed)?;
         let dead = Dead::of(&config.kafka.topic_prefix, name, campaigns, bodies);

@@ -17,6 +17,7 @@ mod request;
 #[cfg(test)]
 pub(crate) mod samples;
 mod telling;
+pub mod webhook;
 
 use schemas::LifecycleEvent;
 use strum::{Display, EnumIter, IntoStaticStr, VariantNames};
@@ -51,6 +52,10 @@ pub trait Destination: std::fmt::Debug + Send + Sync + 'static {
     /// A request without effect that succeeds when the destination is well and the credentials are
     /// right.
     fn probe(&self) -> Request;
+
+    /// What a destination that is well answers to `request` about a person it has never met: for
+    /// previews, which call nobody.
+    fn first_answer(&self, request: &Request) -> Reply;
 
     /// Forgets what was learned about people: somebody else may have changed it since.
     fn forget(&self);
@@ -127,5 +132,20 @@ impl Skip {
     /// The label.
     pub fn word(self) -> &'static str {
         self.into()
+    }
+
+    /// The same for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Environment => "purchases of this environment do not go to this destination",
+            Self::Anonymous => "the subscriber is anonymous",
+            Self::NoIdentity => "nothing is known by which people are identified here",
+            Self::Disabled => "it is switched off, or not asked for",
+            Self::ProviderEvent => "it has no meaning of ours, and so no unified name",
+            Self::ToldByFirst => "told already, by the first event of the same webhook",
+            Self::NotInIntegration => "the provider's own integration does not send it",
+            Self::UnknownType => "its type is of a later version than this program",
+            Self::Unsupported => "the destination has nothing that corresponds to it",
+        }
     }
 }

@@ -15,6 +15,8 @@ pub enum Reason {
     Undecodable,
     /// The destination says that the request is wrong and always will be.
     Refused,
+    /// The destination takes no further names of events.
+    TooManyNames,
     /// The event cannot be written within the destination's limits.
     TooLarge,
     /// The destination knows the person as archived, and reviving people is not ours to decide.
@@ -75,6 +77,7 @@ impl Failure {
             Reason::ServerError => matches!(self.status, Some(408 | 502 | 504)),
             Reason::Undecodable
             | Reason::Refused
+            | Reason::TooManyNames
             | Reason::TooLarge
             | Reason::PersonArchived
             | Reason::HorizonExceeded

@@ -125,6 +125,7 @@ fn is_suspicious(failure: &Failure) -> bool {
         | Reason::UnexpectedAnswer => true,
         Reason::Undecodable
         | Reason::Refused
+        | Reason::TooManyNames
         | Reason::TooLarge
         | Reason::PersonArchived
         | Reason::HorizonExceeded

@@ -5,14 +5,17 @@
 //! limit. Credentials are asked for at each call, so that a rotated one is used at once; they are added
 //! here and exist nowhere else.
 
+mod signature;
+
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LINK, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use service::secrets::Secrets;
 
+pub use self::signature::is_secret as is_signing_secret;
 use crate::destinations::{Answer, Method, Reply, Request, Transport};
 
 /// More of an answer is never read: the largest, a contact, is far below.
@@ -30,6 +33,8 @@ pub enum Credentials {
     },
     /// A bearer token.
     Bearer(Secrets),
+    /// No name and no password: every message is signed (Standard Webhooks), with each of the secrets.
+    Signed(Secrets),
 }
 
 /// Calls one destination.
@@ -82,19 +87,53 @@ impl Http {
         }
     }
 
+    /// Where the request goes.
+    pub fn url(&self, request: &Request) -> String {
+        format!("{}{}", self.base_url, request.path)
+    }
+
+    /// The headers that go with the request, for people: secrets and what is made of them are left out.
+    pub fn shown_headers(
+        &self,
+        request: &Request,
+        wall_seconds: i64,
+    ) -> Vec<(&'static str, String)> {
+        let mut shown = self.plain_headers(request, wall_seconds);
+        shown.push(match &self.credentials {
+            Credentials::Basic { .. } => ("authorization", "Basic (not shown)".to_owned()),
+            Credentials::Bearer(_) => ("authorization", "Bearer (not shown)".to_owned()),
+            Credentials::Signed(_) => (signature::SIGNATURE, "v1,(not shown)".to_owned()),
+        });
+        shown
+    }
+
+    /// All headers but those that a secret is needed for.
+    fn plain_headers(&self, request: &Request, wall_seconds: i64) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("accept", "application/json".to_owned())];
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        if request.body.is_some() {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
+        if let (Credentials::Signed(_), Some(id)) = (&self.credentials, &request.message_id) {
+            headers.push((signature::ID, id.clone()));
+            headers.push((signature::TIMESTAMP, wall_seconds.to_string()));
+        }
+        headers
+    }
+
     async fn attempt(&self, request: &Request, wall_seconds: i64) -> Result<Reply, reqwest::Error> {
-        let url = format!("{}{}", self.base_url, request.path);
+        let url = self.url(request);
         let mut call = match request.method {
             Method::Get => self.client.get(url),
             Method::Post => self.client.post(url),
             Method::Put => self.client.put(url),
         };
-        call = self.authorized(call).header(ACCEPT, "application/json");
-        for (name, value) in &self.headers {
-            call = call.header(*name, *value);
+        for (name, value) in self.plain_headers(request, wall_seconds) {
+            call = call.header(name, value);
         }
+        call = self.authorized(call, request, wall_seconds);
         if let Some(body) = &request.body {
-            call = call.header(CONTENT_TYPE, "application/json").body(body.clone());
+            call = call.body(body.clone());
         }
         let mut response = call.send().await?;
         let headers = response.headers().clone();
@@ -112,11 +151,17 @@ impl Http {
             retry_after: retry_after(&headers, status, wall_seconds),
             request_id: text(&headers, "x-request-id"),
             link: text(&headers, LINK.as_str()),
+            served_at: text(&headers, DATE.as_str()).as_deref().and_then(unix_seconds),
             body,
         })
     }
 
-    fn authorized(&self, call: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    fn authorized(
+        &self,
+        call: reqwest::RequestBuilder,
+        request: &Request,
+        wall_seconds: i64,
+    ) -> reqwest::RequestBuilder {
         match &self.credentials {
             Credentials::Basic { user, password } => {
                 let password = password.first();
@@ -124,6 +169,10 @@ impl Http {
                 call.basic_auth(exposed(user.as_ref()), Some(exposed(password.as_ref())))
             }
             Credentials::Bearer(token) => call.bearer_auth(exposed(token.first().as_ref())),
+            Credentials::Signed(secrets) => {
+                let signatures = signature::signatures(&secrets.current(), request, wall_seconds);
+                call.header(signature::SIGNATURE, signatures)
+            }
         }
     }
 }
@@ -147,6 +196,11 @@ fn retry_after(headers: &HeaderMap, status: u16, wall_seconds: i64) -> Option<Du
     Some(Duration::from_secs(reset.saturating_sub(now)))
 }
 
+/// `Wed, 21 Oct 2026 07:28:00 GMT`.
+fn unix_seconds(date: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(date).ok().map(|moment| moment.timestamp().as_second())
+}
+
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
@@ -157,6 +211,12 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_time_of_an_answer_is_read() {
+        assert_eq!(unix_seconds("Thu, 28 May 2026 20:26:40 GMT"), Some(1_780_000_000));
+        assert_eq!(unix_seconds("yesterday"), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod pace;
 pub mod park_limit;
 pub mod preflight;
+pub mod preview;
 pub mod records;
 pub mod run;
 pub mod tenure;

@@ -8,6 +8,8 @@
 mod handover;
 mod ledger;
 mod questions;
+#[cfg(test)]
+mod throughput_tests;
 mod verdicts;
 
 use std::sync::Arc;

@@ -13,6 +13,8 @@ use service::exit::Failure;
 enum Own {
     /// See and deal with the events that were parked.
     Dead(deliver::dead::Arguments),
+    /// Show the requests that a webhook would cause, without making any.
+    Preview(deliver::preview::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -29,6 +31,9 @@ async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         Command::Setup => deliver::preflight::setup(&config, clock).await,
         Command::Own(Own::Dead(arguments)) => {
             deliver::dead::work(arguments, &config, clock, shutdown).await
+        }
+        Command::Own(Own::Preview(arguments)) => {
+            deliver::preview::work(arguments, &config, &clock).await
         }
     }
 }

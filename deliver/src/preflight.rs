@@ -1,16 +1,19 @@
 //! What must be true before the first call, and what of it `setup` can make so.
 
-use std::collections::BTreeSet;
+mod account;
+mod attributes;
+
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use service::cli::say;
 use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
 use stream::admin::{self, Finding, TopicsError};
 
+use self::account::residence;
 use crate::configure;
+use crate::destinations::intercom::MOST_EVENT_NAMES;
 use crate::destinations::{Answer, Destination, Reply, Request};
 use crate::dispatch::Caller;
 
@@ -34,44 +37,79 @@ pub async fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Failure
         Err(error) => wrong.push(error.to_string()),
     }
     for (name, destination) in &config.destinations {
-        match check_destination(config, destination, &clock).await? {
-            Ok(()) => say(&format!("{name}: credentials accepted"))?,
-            Err(what) => wrong.push(format!("{name}: {what}")),
+        let found = check_destination(config, destination, &clock).await?;
+        for good in found.good {
+            say(&format!("{name}: {good}"))?;
         }
+        wrong.extend(found.wrong.into_iter().map(|what| format!("{name}: {what}")));
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Refused(wrong.join("\n"))) }
 }
 
-async fn check_destination(
+/// What was found out about a destination, in sentences.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What is as it should be.
+    pub good: Vec<String>,
+    /// What has to be put right.
+    pub wrong: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, finding: Result<String, String>) {
+        match finding {
+            Ok(good) => self.good.push(good),
+            Err(wrong) => self.wrong.push(wrong),
+        }
+    }
+}
+
+/// What the destination itself says: credentials, region, clock, and what must be set up there.
+///
+/// # Errors
+/// When no call could be made at all.
+pub async fn check_destination(
     config: &Config,
     destination: &config::Destination,
     clock: &Arc<dyn Clock>,
-) -> Result<Result<(), String>, Failure> {
+) -> Result<Found, Failure> {
     let caller = configure::caller(config, destination, clock.clone()).map_err(Failure::failed)?;
-    match &destination.account {
-        Account::Customerio(_) => {
-            let probe = configure::customerio(destination).probe();
-            Ok(ask(&caller, &probe).await.map(drop))
+    let mut found = Found::default();
+    let reply = match ask(&caller, &probe(destination)).await {
+        Ok(reply) => reply,
+        Err(what) => {
+            found.wrong.push(what);
+            return Ok(found);
         }
+    };
+    found.good.push("credentials accepted".to_owned());
+    found.add(residence(&destination.account, &reply).told());
+    found.add(account::clock(&reply, clock.now().as_second()));
+    match &destination.account {
         Account::Intercom(_) => {
             let intercom = configure::intercom(destination);
-            let probed = ask(&caller, &intercom.probe()).await;
-            if let Err(what) = probed {
-                return Ok(Err(what));
-            }
             let wanted = intercom.declarations(configure::sources(config));
-            let missing = match undeclared(&caller, &wanted).await {
-                Ok(missing) => missing,
-                Err(what) => return Ok(Err(what)),
-            };
-            let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
-            Ok(if names.is_empty() {
-                Ok(())
+            found.add(attributes::check(&caller, &wanted).await);
+            let names = intercom.event_names(configure::told_types(config)).len();
+            found.add(if names > MOST_EVENT_NAMES {
+                Err(format!(
+                    "events can have {names} names and Intercom takes {MOST_EVENT_NAMES}: switch \
+                     some off below `events`, or use `naming: unified`"
+                ))
             } else {
-                let names = names.join(", ");
-                Err(format!("run `deliver setup`: attributes are not declared: {names}"))
-            })
+                Ok(format!("at most {names} of {MOST_EVENT_NAMES} event names"))
+            });
         }
+        Account::Customerio(_) | Account::Webhook(_) => {}
+    }
+    Ok(found)
+}
+
+fn probe(destination: &config::Destination) -> Request {
+    match &destination.account {
+        Account::Customerio(_) => configure::customerio(destination).probe(),
+        Account::Intercom(_) => configure::intercom(destination).probe(),
+        Account::Webhook(account) => configure::webhook(destination, account).probe(),
     }
 }
 
@@ -90,7 +128,7 @@ pub async fn setup(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Failure
     let mut declared = 0;
     for (name, destination) in &config.destinations {
         declared += match destination.account {
-            Account::Customerio(_) => 0,
+            Account::Customerio(_) | Account::Webhook(_) => 0,
             Account::Intercom(_) => declare(config, name, destination, &clock).await?,
         };
     }
@@ -106,27 +144,12 @@ async fn declare(
     let caller = configure::caller(config, destination, clock.clone()).map_err(Failure::failed)?;
     let wanted = configure::intercom(destination).declarations(configure::sources(config));
     let refused = |what: String| Failure::Refused(format!("{name}: {what}"));
-    let missing = undeclared(&caller, &wanted).await.map_err(refused)?;
+    let missing = attributes::missing(&caller, &wanted).await.map_err(refused)?;
     for (attribute, data_type) in &missing {
-        let body = json!({"name": attribute, "model": "contact", "data_type": data_type});
-        ask(&caller, &Request::post("/data_attributes", &body)).await.map_err(refused)?;
+        attributes::declare(&caller, attribute, data_type).await.map_err(refused)?;
         say(&format!("{name}: declared {attribute} ({data_type})"))?;
     }
     Ok(missing.len())
-}
-
-/// Which of the attributes in use the workspace does not know.
-async fn undeclared(
-    caller: &Caller,
-    wanted: &BTreeSet<(String, &'static str)>,
-) -> Result<Vec<(String, &'static str)>, String> {
-    let reply = ask(caller, &Request::get("/data_attributes?model=contact")).await?;
-    let body: Value = serde_json::from_slice(&reply.body)
-        .map_err(|_| "the list of attributes is no JSON".to_owned())?;
-    let entries = body.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
-    let known: BTreeSet<&str> =
-        entries.iter().filter_map(|entry| entry.get("name").and_then(Value::as_str)).collect();
-    Ok(wanted.iter().filter(|(name, _)| !known.contains(name.as_str())).cloned().collect())
 }
 
 /// Makes a request that must succeed; says why it did not.
@@ -140,4 +163,22 @@ async fn ask(caller: &Caller, request: &Request) -> Result<Reply, String> {
         }),
         Answer::Failed(transport) => Err(format!("no answer ({transport:?})")),
     }
+}
+
+/// Whether the account lies where the configuration says, before anything about a person goes there. A
+/// destination that cannot be asked is not waited for: what it refuses later makes it pause.
+///
+/// # Errors
+/// When it lies elsewhere.
+pub async fn require_home(
+    destination: &config::Destination,
+    caller: &Caller,
+) -> Result<(), Failure> {
+    match &destination.account {
+        Account::Webhook(_) => return Ok(()),
+        Account::Customerio(_) | Account::Intercom(_) => {}
+    }
+    let answer = caller.http.send(&probe(destination), caller.clock.now().as_second()).await;
+    let Answer::Replied(reply) = answer else { return Ok(()) };
+    residence(&destination.account, &reply).told().map(drop).map_err(Failure::Refused)
 }

@@ -16,18 +16,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::BrokerError;
 use crate::configure;
 use crate::destinations::Destination;
-use crate::line::{Line, Surroundings};
+use crate::line::{Line, Mode, Surroundings};
 use crate::metrics::Metrics;
-use crate::preflight::check_topics;
+use crate::preflight::{check_topics, require_home};
 use crate::records::Records;
 
 /// How often topics out of reach are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-type Lines = JoinSet<(String, Result<(), BrokerError>)>;
+type Lines = JoinSet<(String, Result<(), Failure>)>;
 
 /// Works until `shutdown`.
 pub async fn run(
@@ -122,6 +121,10 @@ fn begin(
             let workspace = configure::intercom(destination);
             spawn(lines, config, name, destination, workspace, around)
         }
+        Account::Webhook(account) => {
+            let receiver = configure::webhook(destination, account);
+            spawn(lines, config, name, destination, receiver, around)
+        }
     }
 }
 
@@ -139,9 +142,20 @@ fn spawn<D: Destination>(
     let caller =
         configure::caller(config, destination, around.clock.clone()).map_err(Failure::failed)?;
     let settings = configure::line(config, name, destination);
-    let line = Line::new(settings, around, workspace, caller, records);
+    let (shutdown, is_called) = (around.shutdown.clone(), settings.mode == Mode::Live);
+    let destination = destination.clone();
     let name = name.to_owned();
-    lines.spawn(async move { (name, line.run().await) });
+    lines.spawn(async move {
+        if is_called {
+            let home = shutdown.run_until_cancelled(require_home(&destination, &caller)).await;
+            if let Some(Err(failure)) = home {
+                return (name, Err(failure));
+            }
+        }
+        let line = Line::new(settings, around, workspace, caller, records);
+        let ended = line.run().await;
+        (name, ended.map_err(|error| Failure::Refused(Failure::failed(error).report())))
+    });
     Ok(())
 }
 
@@ -156,9 +170,7 @@ async fn outlast(mut lines: Lines, shutdown: &CancellationToken) -> Result<(), F
     while let Some(ended) = lines.join_next().await {
         let failure = match ended {
             Ok((_, Ok(()))) => continue,
-            Ok((name, Err(error))) => {
-                Failure::Refused(format!("{name}: {}", Failure::failed(error).report()))
-            }
+            Ok((name, Err(failure))) => Failure::Refused(format!("{name}: {}", failure.report())),
             Err(error) => Failure::failed(error),
         };
         shutdown.cancel();

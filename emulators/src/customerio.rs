@@ -6,6 +6,7 @@
 //! what other integrations report.
 
 mod profiles;
+mod refusal;
 mod rules;
 mod settings;
 
@@ -23,7 +24,8 @@ use crate::exchange::{Moment, Received, Reply, Vendor};
 use crate::people::Person;
 use crate::violations::{Findings, Rule};
 use profiles::{Profiles, Slot};
-use rules::{Identifier, Refusal};
+use refusal::Refusal;
+use rules::Identifier;
 pub use settings::{Region, Settings};
 
 /// A batch of more bytes is refused as a whole. Documented as 500 kB; read as the smaller of the

@@ -80,6 +80,9 @@ pub struct Fault {
     /// Only requests that concern this person: an id, an address, or a key (`id:u_42`).
     #[serde(default)]
     pub person: Option<String>,
+    /// Only requests with this HTTP method.
+    #[serde(default)]
+    pub method: Option<String>,
     /// Only requests whose path begins with this.
     #[serde(default)]
     pub path: Option<String>,
@@ -101,6 +104,7 @@ impl Fault {
             effect,
             times: None,
             person: None,
+            method: None,
             path: None,
             chance: None,
             after_millis: 0,
@@ -119,6 +123,13 @@ impl Fault {
     #[must_use]
     pub fn person(mut self, person: impl Into<String>) -> Self {
         self.person = Some(person.into());
+        self
+    }
+
+    /// Strikes requests with this method only.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
         self
     }
 
@@ -182,6 +193,15 @@ pub struct FaultOrder {
     /// The credentials switch.
     #[serde(default)]
     pub credentials: Option<Credentials>,
+}
+
+/// A request, as far as faults look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    /// Keys of the people it concerns.
+    pub(crate) people: &'a [String],
 }
 
 /// What is done with a request.
@@ -259,7 +279,7 @@ impl FaultPlan {
     }
 
     /// Says what is done with a request, and uses up what strikes it.
-    pub(crate) fn decide(&mut self, now: Duration, path: &str, people: &[String]) -> Course {
+    pub(crate) fn decide(&mut self, now: Duration, arrival: &Arrival<'_>) -> Course {
         match self.outage {
             Outage::Off => {}
             Outage::Unavailable => return answer("outage", 503, None),
@@ -269,7 +289,7 @@ impl FaultPlan {
             return answer("credentials_refused", 401, None);
         }
         let struck = self.injected.iter_mut().position(|injected| {
-            injected.matches(now, path, people) && {
+            injected.matches(now, arrival) && {
                 injected.matched += 1;
                 injected.strikes()
             }
@@ -293,15 +313,16 @@ impl FaultPlan {
 }
 
 impl Injected {
-    fn matches(&self, now: Duration, path: &str, people: &[String]) -> bool {
+    fn matches(&self, now: Duration, arrival: &Arrival<'_>) -> bool {
         let fault = &self.fault;
         let age = millis(now.saturating_sub(self.since));
         let open = age >= fault.after_millis
             && fault.for_millis.is_none_or(|length| age < fault.after_millis + length);
         open && fault.times != Some(0)
-            && fault.path.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_str()))
+            && fault.method.as_ref().is_none_or(|method| method == arrival.method)
+            && fault.path.as_ref().is_none_or(|prefix| arrival.path.starts_with(prefix.as_str()))
             && fault.person.as_ref().is_none_or(|person| {
-                people.iter().any(|key| {
+                arrival.people.iter().any(|key| {
                     key == person || key.split_once(':').is_some_and(|(_, value)| value == person)
                 })
             })

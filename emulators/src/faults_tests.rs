@@ -2,9 +2,13 @@ use super::*;
 
 const NOW: Duration = Duration::from_secs(100);
 
+fn posted<'a>(path: &'a str, people: &'a [String]) -> Arrival<'a> {
+    Arrival { method: "POST", path, people }
+}
+
 fn decide(plan: &mut FaultPlan, now: Duration, people: &[&str]) -> Option<&'static str> {
     let people: Vec<String> = people.iter().map(|key| (*key).to_owned()).collect();
-    plan.decide(now, "/events", &people).fault
+    plan.decide(now, &posted("/events", &people)).fault
 }
 
 #[test]
@@ -23,7 +27,11 @@ fn strikes_the_named_person_and_path_only() {
     plan.inject(Fault::always(Effect::ResetBeforeApplying).person("ann").path("/ev"), NOW);
     assert_eq!(decide(&mut plan, NOW, &["id:bob"]), None);
     assert_eq!(decide(&mut plan, NOW, &["id:bob", "id:ann"]), Some("reset_before_applying"));
-    assert_eq!(plan.decide(NOW, "/contacts", &["id:ann".to_owned()]).fault, None);
+    assert_eq!(plan.decide(NOW, &posted("/contacts", &["id:ann".to_owned()])).fault, None);
+    plan.inject(Fault::always(Effect::respond(500)).method("PUT").path("/contacts"), NOW);
+    assert_eq!(plan.decide(NOW, &posted("/contacts", &[])).fault, None);
+    let put = Arrival { method: "PUT", ..posted("/contacts/1", &[]) };
+    assert_eq!(plan.decide(NOW, &put).fault, Some("respond"));
 }
 
 #[test]
@@ -32,7 +40,7 @@ fn strikes_inside_its_window_only_and_a_throttle_tells_how_much_is_left() {
     let second = Duration::from_secs(1);
     plan.inject(Fault::always(Effect::Throttle).window(second, 5 * second), NOW);
     assert_eq!(decide(&mut plan, NOW, &[]), None);
-    let course = plan.decide(NOW + 3 * second, "/events", &[]);
+    let course = plan.decide(NOW + 3 * second, &posted("/events", &[]));
     let wanted = Action::Answer { status: 429, body: None, retry_after_seconds: Some(3) };
     assert_eq!(course.action, wanted);
     assert_eq!(decide(&mut plan, NOW + 6 * second, &[]), None);
@@ -59,7 +67,7 @@ fn the_switches_come_before_the_faults() {
     plan.set_credentials(Credentials::Refused);
     assert_eq!(decide(&mut plan, NOW, &[]), Some("credentials_refused"));
     plan.set_outage(Outage::Reset);
-    assert_eq!(plan.decide(NOW, "/events", &[]).action, Action::Reset);
+    assert_eq!(plan.decide(NOW, &posted("/events", &[])).action, Action::Reset);
     plan.set_outage(Outage::Off);
     plan.set_credentials(Credentials::Accepted);
     assert_eq!(decide(&mut plan, NOW, &[]), Some("hang_before_applying"));

@@ -23,7 +23,7 @@ use attributes::Attributes;
 use contacts::{Contact, Contacts, Reference, Slot};
 use history::History;
 use refusals::Refusal;
-pub use settings::Settings;
+pub use settings::{Region, Settings};
 
 /// Seconds of a rate-limit window.
 const WINDOW: u64 = 10;
@@ -96,7 +96,7 @@ impl Workspace {
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
         let by_id = |id: &str| Reference::ContactId(id.to_owned());
         match (request.method.as_str(), &path[..]) {
-            ("GET", ["me"]) => Ok(Reply::json(200, me())),
+            ("GET", ["me"]) => Ok(Reply::json(200, me(self.settings.region))),
             ("POST", ["events"]) => self.submit(&body(request, findings)?, findings),
             ("GET", ["contacts", "find_by_external_id", id]) => {
                 self.show(&Reference::ExternalId((*id).to_owned()))
@@ -323,13 +323,13 @@ fn body(request: &Received, findings: &mut Findings) -> Result<Map<String, Value
     })
 }
 
-fn me() -> Value {
+fn me(region: Region) -> Value {
     json!({
         "type": "admin", "id": "1", "name": "Emulated admin", "email": "admin@example.com",
         "email_verified": true, "has_inbox_seat": true,
         "app": {"type": "app", "id_code": "emulated", "name": "Emulated workspace",
             "created_at": 1_700_000_000, "secure": false, "identity_verification": false,
-            "timezone": "UTC", "region": "US"},
+            "timezone": "UTC", "region": region.word()},
     })
 }
 

@@ -70,8 +70,10 @@ pub use customerio::{
     Region as CustomerIoRegion, Settings as CustomerIoSettings, Workspace as CustomerIoWorkspace,
 };
 pub use emulator::{CustomerIo, Emulator, Intercom};
-pub use exchange::RequestRecord;
+pub use exchange::{RequestRecord, Vendor};
 pub use faults::{Chance, Credentials, Effect, Fault, FaultOrder, Outage};
-pub use intercom::{Settings as IntercomSettings, Workspace as IntercomWorkspace};
+pub use intercom::{
+    Region as IntercomRegion, Settings as IntercomSettings, Workspace as IntercomWorkspace,
+};
 pub use people::{Event, Person, Standing};
 pub use violations::{Rule, Violation};

@@ -95,6 +95,7 @@ transform:
 
 deliver:
   admin: 127.0.0.1:{deliver}
+  lease: 2s
 
 destinations:
 {customerio}{intercom}
@@ -108,8 +109,9 @@ telemetry:
             sources = sources(),
             state_dir = quoted(&self.state_dir),
             window = self.reorder_window.as_millis(),
-            customerio = self.destination("customerio", &self.customerio_account()),
-            intercom = self.destination("intercom", &self.intercom_account()),
+            customerio =
+                self.destination("customerio", &self.customerio, &self.customerio_account()),
+            intercom = self.destination("intercom", &self.intercom, &self.intercom_account()),
         )
     }
 
@@ -118,13 +120,18 @@ telemetry:
         self.schema_registry.as_ref().map(section).unwrap_or_default()
     }
 
-    fn destination(&self, name: &str, account: &str) -> String {
+    fn destination(&self, name: &str, receiver: &Receiver, account: &str) -> String {
+        // An emulator gives up a call when its caller does.
+        let quarantine = match receiver {
+            Receiver::Emulator { .. } => "1s",
+            Receiver::Real => "10s",
+        };
         format!(
             "  {name}:
     type: {name}
     region: us
 {account}    rate_limit: {rate}/s
-    retry: {{ delays: {delays}, horizon: 48h }}
+    retry: {{ delays: {delays}, horizon: 48h, quarantine: {quarantine} }}
 ",
             rate = self.rate_per_second,
             delays = self.retry_delays,

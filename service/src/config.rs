@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::account::{Account, Customerio, CustomerioRegion, Intercom, IntercomRegion};
+pub use self::account::{Account, Customerio, CustomerioRegion, Intercom, IntercomRegion, Webhook};
 pub use self::destination::{
     Anonymous, Destination, Entry, Identity, Mode, Naming, OnCustomerDeleted, Retry,
 };

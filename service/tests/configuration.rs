@@ -234,6 +234,27 @@ fn a_single_credential_in_a_file_is_one_line() {
 }
 
 #[test]
+fn a_receiver_of_webhooks_needs_an_address_and_something_to_sign_with() {
+    let text = |more: &str| {
+        format!("kafka: {{ brokers: a }}\ndestinations: {{ own: {{ type: webhook{more} }} }}\n")
+    };
+    let config = read(&text(", url: 'https://a.example/in/?b=1', secrets: [one, two]"), &[]);
+    let config = config.expect("it is right");
+    let Account::Webhook(webhook) = &config.destinations["own"].account else {
+        panic!("it is a receiver of webhooks");
+    };
+    assert_eq!(webhook.url, "https://a.example/in/?b=1", "called as it is written");
+    assert_eq!(webhook.secrets.current().len(), 2);
+    let said = complaints(&text(""), &[]);
+    assert!(
+        said.contains("`url` is required")
+            && said.contains("`secrets` or `secrets_file` is required"),
+        "{said}"
+    );
+    assert!(complaints(&text(", url: a.example, secrets: [one]"), &[]).contains("a URL such as"));
+}
+
+#[test]
 fn the_local_default_is_right() {
     let text = include_str!("../../tributary.yaml");
     let names = [

@@ -18,6 +18,7 @@ pub(super) fn judge(
     let receiver = match &destination.account {
         Account::Customerio(_) => Receiver::Customerio,
         Account::Intercom(_) => Receiver::Intercom,
+        Account::Webhook(_) => Receiver::Webhook,
     };
     let known = providers.clone().flat_map(|provider| events_of(provider, receiver));
     let known: Vec<_> = known.collect();

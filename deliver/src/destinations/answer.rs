@@ -36,6 +36,8 @@ pub struct Reply {
     pub request_id: Option<String>,
     /// From `Link`.
     pub link: Option<String>,
+    /// From `Date`, in Unix seconds.
+    pub served_at: Option<i64>,
     /// At most as much as the client reads.
     pub body: Vec<u8>,
 }

@@ -27,6 +27,8 @@ pub enum Receiver {
     Customerio,
     /// Intercom.
     Intercom,
+    /// A receiver of signed webhooks, with which no provider has an integration of its own.
+    Webhook,
 }
 
 /// One provider's integration with one kind of destination.
@@ -225,6 +227,22 @@ pub fn event_names(provider: Provider, receiver: Receiver) -> Vec<&'static str> 
     let mut names: Vec<_> = of(provider, receiver).rows.iter().map(|row| row.name).collect();
     names.dedup();
     names
+}
+
+/// The default names of all events of a pair, where `types` are the provider's types that are told.
+pub(super) fn names<'a>(
+    provider: Provider,
+    receiver: Receiver,
+    types: &[&'a str],
+) -> Vec<(&'a str, Standing)> {
+    let integration = of(provider, receiver);
+    let described = integration.rows.iter().filter(|row| types.contains(&row.event));
+    let described = described.map(|row| (row.name, row.standing));
+    let others = types.iter().filter(|one| match integration.rest {
+        Rest::NotSent => false,
+        Rest::OwnName { .. } => integration.rows.iter().all(|row| row.event != **one),
+    });
+    described.chain(others.map(|one| (*one, Standing::Sent))).collect()
 }
 
 /// Whether a type of the provider is its own name for this pair.

@@ -21,13 +21,17 @@ pub use contact::Visit;
 pub use plan::Message;
 
 use self::remembered::Remembered;
-use super::telling::{attributes, telling};
+use super::telling::{self, attributes, telling};
 use super::{
-    Audience, DataType, Destination, Grouping, Names, Plan, Receiver, Request, Skip, Standing,
+    Audience, DataType, Destination, Grouping, Names, Plan, Receiver, Reply, Request, Skip,
+    Standing,
 };
 
 /// Sent with every request: without it the version is whatever the workspace is set to.
 pub const API_VERSION: &str = "2.16";
+
+/// Names of events that a workspace takes (help article 5245634, read 2026-11).
+pub const MOST_EVENT_NAMES: usize = 120;
 
 /// What happens to a contact whose customer was deleted at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,20 @@ impl Intercom {
     }
 }
 
+impl Intercom {
+    /// Every name that an event can have there, as Intercom compares them. `sources` are those whose
+    /// events may come: with the provider, and the types of the provider's events that are told.
+    pub fn event_names<'a>(
+        &self,
+        sources: impl IntoIterator<Item = (Provider, Vec<&'a str>)>,
+    ) -> BTreeSet<String> {
+        let names = sources.into_iter().flat_map(|(provider, types)| {
+            telling::event_names(&self.names, Receiver::Intercom, provider, &types)
+        });
+        names.map(|name| plan::rewritten(&name).to_lowercase()).collect()
+    }
+}
+
 fn declared_type(data_type: DataType) -> &'static str {
     match data_type {
         DataType::Text => "string",
@@ -113,6 +131,10 @@ impl Destination for Intercom {
     /// Also says which region the workspace lies in.
     fn probe(&self) -> Request {
         Request::get("/me")
+    }
+
+    fn first_answer(&self, request: &Request) -> Reply {
+        contact::first_answer(request)
     }
 
     fn forget(&self) {

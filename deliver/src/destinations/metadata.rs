@@ -151,6 +151,16 @@ mod tests {
     use crate::destinations::samples::event;
 
     #[test]
+    fn the_page_has_the_keys_in_their_order() {
+        let page = include_str!("../../../docs/naming.md");
+        let (_, from) = page.split_once("With an event goes").unwrap();
+        let (table, _) = from.split_once("Customer.io gets an amount").unwrap();
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+        let keys = rows.flat_map(|(keys, _)| keys.split(", ")).map(|key| key.trim_matches('`'));
+        assert_eq!(keys.collect::<Vec<_>>(), KEYS);
+    }
+
+    #[test]
     fn the_keys_are_those_that_are_told() {
         let told = all(&event(EventType::SubscriptionRenewed)).map(|(key, _)| key);
         assert_eq!(told, KEYS);

@@ -15,6 +15,17 @@ pub enum Method {
     Put,
 }
 
+impl Method {
+    /// As it goes over the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
 /// A request without host, credentials and headers: those are added where connections are opened.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
@@ -24,6 +35,8 @@ pub struct Request {
     pub path: String,
     /// JSON, if there is a body.
     pub body: Option<Vec<u8>>,
+    /// By what a receiver of signed messages recognises a repetition.
+    pub message_id: Option<String>,
 }
 
 impl fmt::Debug for Request {
@@ -37,17 +50,28 @@ impl fmt::Debug for Request {
 impl Request {
     /// Reads `path`.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::Get, path: path.into(), body: None }
+        Self { method: Method::Get, path: path.into(), body: None, message_id: None }
     }
 
     /// Sends `body` to `path`.
     pub fn post(path: impl Into<String>, body: &Value) -> Self {
-        Self { method: Method::Post, path: path.into(), body: Some(body.to_string().into_bytes()) }
+        Self::with_body(Method::Post, path, body.to_string())
     }
 
     /// Replaces what is at `path`.
     pub fn put(path: impl Into<String>, body: &Value) -> Self {
-        Self { method: Method::Put, path: path.into(), body: Some(body.to_string().into_bytes()) }
+        Self::with_body(Method::Put, path, body.to_string())
+    }
+
+    /// Any method with JSON that is written already.
+    pub fn with_body(method: Method, path: impl Into<String>, body: String) -> Self {
+        Self { method, path: path.into(), body: Some(body.into_bytes()), message_id: None }
+    }
+
+    /// The same, as the message of this id.
+    #[must_use]
+    pub fn identified(self, message_id: impl Into<String>) -> Self {
+        Self { message_id: Some(message_id.into()), ..self }
     }
 }
 

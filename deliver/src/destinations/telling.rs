@@ -89,12 +89,9 @@ fn unified(event: &LifecycleEvent, names: &Names) -> Result<Telling, Skip> {
     }
     let default = event.event_type.name();
     let name = names.events.called(default, Standing::Sent).ok_or(Skip::Disabled)?;
-    // Those two say who somebody is, not what happened.
-    let is_news =
-        !matches!(event.event_type, EventType::CustomerCreated | EventType::CustomerUpdated);
     Ok(Telling {
         recipient: Recipient::Configured,
-        event: is_news.then(|| Told {
+        event: is_news(event.event_type).then(|| Told {
             name: name.to_owned(),
             facts: renamed(our_facts(event, Spokesman::Person), names),
         }),
@@ -163,6 +160,38 @@ pub(super) fn attributes(
             providers.into_iter().flat_map(of_one).collect()
         }
     }
+}
+
+/// The names that events of a provider can have, where `types` are the provider's types of those that
+/// are told.
+pub(super) fn event_names(
+    names: &Names,
+    receiver: Receiver,
+    provider: Provider,
+    types: &[&str],
+) -> Vec<String> {
+    let called = |(default, standing): (&str, Standing)| {
+        names.events.called(default, standing).map(str::to_owned)
+    };
+    match names.naming {
+        Naming::Provider if provider != Provider::Native => {
+            integrations::names(provider, receiver, types).into_iter().filter_map(called).collect()
+        }
+        Naming::Provider | Naming::Unified => {
+            let news = EventType::iter().filter(|event_type| {
+                *event_type != EventType::Unknown
+                    && *event_type != EventType::ProviderEvent
+                    && is_news(*event_type)
+            });
+            let defaults = news.map(|event_type| (event_type.name(), Standing::Sent));
+            defaults.filter_map(called).collect()
+        }
+    }
+}
+
+/// Two say who somebody is, not what happened.
+fn is_news(event_type: EventType) -> bool {
+    !matches!(event_type, EventType::CustomerCreated | EventType::CustomerUpdated)
 }
 
 type Unnamed = Vec<(&'static str, Shown)>;

@@ -1,8 +1,9 @@
 //! Reading one item: an operation, or the reason why Customer.io refuses it.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::refusal::Refusal;
 use crate::ulid;
 use crate::violations::{Findings, Rule};
 
@@ -68,51 +69,6 @@ pub(super) struct Event {
     pub(super) attributes: Map<String, Value>,
 }
 
-/// Why an item is refused.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) rule: Rule,
-    reason: &'static str,
-    field: String,
-    message: String,
-}
-
-impl Refusal {
-    fn new(rule: Rule, reason: &'static str, field: &str, message: &str) -> Self {
-        Self { rule, reason, field: field.to_owned(), message: message.to_owned() }
-    }
-
-    fn required(field: &str) -> Self {
-        Self::new(Rule::MissingField, "required", field, "is required")
-    }
-
-    fn invalid(rule: Rule, field: &str, message: &str) -> Self {
-        Self::new(rule, "invalid", field, message)
-    }
-
-    pub(super) fn malformed(message: &str) -> Self {
-        Self::new(Rule::MalformedBody, "malformed", "", message)
-    }
-
-    pub(super) fn too_large(bytes: usize) -> Self {
-        let (rule, message) = if bytes > super::BATCH_LIMIT {
-            (Rule::BodyTooLarge, "the batch must be smaller than 500 kB")
-        } else {
-            (Rule::ItemTooLarge, "the item must be 32 kB or smaller")
-        };
-        Self::new(rule, "too_large", "", message)
-    }
-
-    /// The field and the complaint, without values.
-    pub(super) fn place(&self) -> String {
-        format!("{} {}", self.field, self.message).trim_start().to_owned()
-    }
-
-    pub(super) fn to_json(&self) -> Value {
-        json!({"reason": self.reason, "field": self.field, "message": self.message})
-    }
-}
-
 type Fields = Map<String, Value>;
 
 #[derive(Deserialize)]
@@ -154,10 +110,7 @@ pub(super) fn read_item(text: &str, findings: &mut Findings) -> Result<Operation
 fn read_person(fields: &Fields, findings: &mut Findings) -> Result<Operation, Refusal> {
     let action = required_text(fields, "action")?;
     if action == "merge" {
-        note_unknown(fields, &["primary", "secondary"], findings);
-        let primary = identifier(object(fields, "primary")?, "primary")?;
-        let secondary = identifier(object(fields, "secondary")?, "secondary")?;
-        return Ok(Operation::Merge { primary, secondary });
+        return read_merge(fields, findings);
     }
     let who = identifier(object(fields, "identifiers")?, "identifiers")?;
     let known: &[&str] = match action {
@@ -176,10 +129,29 @@ fn read_person(fields: &Fields, findings: &mut Findings) -> Result<Operation, Re
         "suppress" => Ok(Operation::Suppress(who)),
         "unsuppress" => Ok(Operation::Unsuppress(who)),
         "add_device" | "delete_device" => {
-            required_text(object(fields, "device")?, "token").map(|_| Operation::Aside)
+            let device = object(fields, "device")?;
+            if action == "add_device" {
+                required_text(device, "platform")?;
+            }
+            required_text(device, "token").map(|_| Operation::Aside)
         }
         _ => array(fields, "cio_relationships").map(|()| Operation::Aside),
     }
+}
+
+/// Both people are named beside the operation, not in `identifiers`, and not by a phone number.
+fn read_merge(fields: &Fields, findings: &mut Findings) -> Result<Operation, Refusal> {
+    note_unknown(fields, &["primary", "secondary"], findings);
+    if fields.contains_key("identifiers") {
+        findings.note(Rule::UnknownField, "identifiers of a merge");
+    }
+    let named = |place| match identifier(object(fields, place)?, place)? {
+        Identifier::Phone(_) => {
+            Err(Refusal::invalid(Rule::NotOneIdentifier, place, "cannot be named by phone"))
+        }
+        by @ (Identifier::Id(_) | Identifier::Email(_) | Identifier::CioId(_)) => Ok(by),
+    };
+    Ok(Operation::Merge { primary: named("primary")?, secondary: named("secondary")? })
 }
 
 fn read_identify(
@@ -199,6 +171,11 @@ fn read_identify(
             ));
         }
     };
+    if attributes.get("cio_subscription_preferences").is_some_and(|value| !value.is_object()) {
+        let field = "attributes.cio_subscription_preferences";
+        return Err(Refusal::invalid(Rule::InvalidField, field, "is no object"));
+    }
+    optional_array(fields, "cio_relationships")?;
     if attributes.len() > ATTRIBUTE_COUNT_LIMIT {
         return Err(Refusal::invalid(Rule::TooManyAttributes, "attributes", "has more than 300"));
     }
@@ -366,6 +343,10 @@ fn array(fields: &Fields, name: &str) -> Result<(), Refusal> {
         Some(Value::Array(_)) => Ok(()),
         Some(_) => Err(Refusal::invalid(Rule::InvalidField, name, "is no array")),
     }
+}
+
+fn optional_array(fields: &Fields, name: &str) -> Result<(), Refusal> {
+    if fields.contains_key(name) { array(fields, name) } else { Ok(()) }
 }
 
 fn note_unknown(fields: &Fields, known: &[&str], findings: &mut Findings) {

@@ -310,6 +310,20 @@ fn suppression_silences_deletion_does_not_and_update_never_creates() {
 }
 
 #[test]
+fn a_merge_names_its_two_people_beside_itself_and_not_by_phone() {
+    let mut bench = Bench::new();
+    let merge = |primary: Value, secondary: Value| json!({"type": "person", "action": "merge", "primary": primary, "secondary": secondary});
+    let by_phone = merge(json!({"id": "ann"}), json!({"phone": "+4912345678"}));
+    assert_eq!(bench.refused(&by_phone), Rule::NotOneIdentifier);
+    let twice = merge(json!({"id": "ann", "email": "ann@example.com"}), json!({"id": "old"}));
+    assert_eq!(bench.refused(&twice), Rule::NotOneIdentifier);
+    let mut with_identifiers = merge(json!({"id": "ann"}), json!({"cio_id": "0a00"}));
+    assert_eq!(bench.accepted(&with_identifiers), []);
+    with_identifiers["identifiers"] = json!({"id": "ann"});
+    assert_eq!(bench.accepted(&with_identifiers), [Rule::UnknownField]);
+}
+
+#[test]
 fn a_merge_moves_the_story_if_the_primary_exists() {
     let mut bench = Bench::new();
     let merge = json!({"type": "person", "action": "merge", "primary": {"id": "ann"},
@@ -337,7 +351,8 @@ fn takes_the_other_operations_of_the_specification_and_no_more() {
     let delivery = json!({"type": "delivery", "action": "event", "identifiers": {"id": "d"},
         "name": "opened", "attributes": {"device_token": "t"}});
     for item in [
-        person("add_device", json!({"device": {"token": "t"}})),
+        person("add_device", json!({"device": {"token": "t", "platform": "ios"}})),
+        person("delete_device", json!({"device": {"token": "t"}})),
         person("add_relationships", json!({"cio_relationships": []})),
         object,
         delivery,
@@ -345,6 +360,12 @@ fn takes_the_other_operations_of_the_specification_and_no_more() {
         assert_eq!(bench.accepted(&item), [], "{item}");
     }
     assert_eq!(bench.refused(&person("add_device", json!({}))), Rule::MissingField);
+    let without_platform = person("add_device", json!({"device": {"token": "t"}}));
+    assert_eq!(bench.refused(&without_platform), Rule::MissingField);
+    let preferences = json!({"attributes": {"cio_subscription_preferences": "all"}});
+    assert_eq!(bench.refused(&person("identify", preferences)), Rule::InvalidField);
+    let relationships = json!({"cio_relationships": {}});
+    assert_eq!(bench.refused(&person("identify", relationships)), Rule::InvalidField);
     assert_eq!(bench.refused(&json!({"type": "company"})), Rule::UnknownAction);
     assert_eq!(bench.send("/api/v2/track", "{}").0, 404);
     assert_eq!(bench.rules, [Rule::UnknownEndpoint]);

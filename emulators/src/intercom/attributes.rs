@@ -32,6 +32,7 @@ impl Attributes {
         body: &Map<String, Value>,
         unix_seconds: u64,
     ) -> Result<Reply, Refusal> {
+        check_declaration(body)?;
         let text = |field: &str| body.get(field).and_then(Value::as_str);
         let model = text("model").filter(|model| ["contact", "company"].contains(model));
         let model = model.ok_or_else(|| invalid("model", "must be either contact or company"))?;
@@ -151,6 +152,25 @@ impl Attribute {
             "model": self.model,
         })
     }
+}
+
+/// The fields of a declaration that are optional, and no others.
+fn check_declaration(body: &Map<String, Value>) -> Result<(), Refusal> {
+    for (field, value) in body {
+        let is_valid = match field.as_str() {
+            "name" | "model" | "data_type" => continue,
+            "description" => value.is_string(),
+            "messenger_writable" => value.is_boolean(),
+            "options" => value.as_array().is_some_and(|options| {
+                options.iter().all(|option| option.get("value").is_some_and(Value::is_string))
+            }),
+            _ => return Err(Refusal::invalid(Rule::UnknownField, field, "is not known")),
+        };
+        if !is_valid {
+            return Err(invalid(field, "has the wrong type"));
+        }
+    }
+    Ok(())
 }
 
 fn is_allowed(letter: char) -> bool {

@@ -37,7 +37,8 @@ pub(super) struct Contacts {
     by_email: HashMap<String, Vec<Slot>>,
 }
 
-const TEXTS: [&str; 5] = ["email", "phone", "name", "avatar", "owner_id"];
+/// Texts that may be null; an address may not.
+const TEXTS: [&str; 4] = ["phone", "name", "avatar", "owner_id"];
 
 impl Contacts {
     pub(super) fn get(&self, slot: Slot) -> &Contact {
@@ -302,7 +303,7 @@ pub(super) fn check(body: &Map<String, Value>, findings: &mut Findings) -> Resul
     for (field, value) in body {
         let is_valid = match field.as_str() {
             "role" => value == "user" || value == "lead",
-            "external_id" => value.as_str().is_some_and(|id| !id.is_empty()),
+            "external_id" | "email" => value.as_str().is_some_and(|text| !text.is_empty()),
             "signed_up_at" | "last_seen_at" => {
                 value.is_null() || value.as_u64().is_some_and(|time| UNIX_SECONDS.contains(&time))
             }

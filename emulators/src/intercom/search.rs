@@ -10,6 +10,7 @@ use crate::people::Standing;
 use crate::violations::Rule;
 
 const FILTERS_IN_A_GROUP: usize = 15;
+const ON_ONE_VALUE: [&str; 10] = ["=", "!=", "<", "<=", ">", ">=", "~", "!~", "^", "$"];
 const NESTED_GROUPS: usize = 2;
 const RESULTS_ON_A_PAGE: usize = 50;
 
@@ -51,11 +52,14 @@ fn check(query: &Value, depth: usize) -> Result<(), Refusal> {
             }
             filters.iter().try_for_each(|filter| check(filter, depth + 1))
         }
-        (Some("=" | "!=" | "~" | "!~" | "^" | "$" | ">" | "<"), Value::Array(_), Some(_)) => {
+        (Some("IN" | "NIN"), Value::Array(_), Some(_)) => Ok(()),
+        (Some(operator), Value::Array(_), Some(_)) if ON_ONE_VALUE.contains(&operator) => {
             refuse("has a list for one value")
         }
-        (Some("=" | "!=" | "~" | "!~" | "^" | "$" | ">" | "<"), _, Some(_))
-        | (Some("IN" | "NIN"), Value::Array(_), Some(_)) => Ok(()),
+        (Some(operator), Value::Object(_), Some(_)) if ON_ONE_VALUE.contains(&operator) => {
+            refuse("has an object for a value")
+        }
+        (Some(operator), _, Some(_)) if ON_ONE_VALUE.contains(&operator) => Ok(()),
         _ => refuse("has an unknown operator or no field"),
     }
 }
@@ -82,14 +86,19 @@ fn matches(query: &Value, contact: &Value) -> bool {
         "!~" => !have.contains(&want),
         "^" => have.starts_with(&want),
         "$" => have.ends_with(&want),
-        ">" => actual
-            .as_f64()
-            .zip(want.parse().ok())
-            .is_some_and(|(have, want): (f64, f64)| have > want),
         _ => actual
             .as_f64()
             .zip(want.parse().ok())
-            .is_some_and(|(have, want): (f64, f64)| have < want),
+            .is_some_and(|(have, want)| compares(operator, have, want)),
+    }
+}
+
+fn compares(operator: &str, have: f64, want: f64) -> bool {
+    match operator {
+        ">" => have > want,
+        ">=" => have >= want,
+        "<=" => have <= want,
+        _ => have < want,
     }
 }
 

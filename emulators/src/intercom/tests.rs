@@ -370,6 +370,9 @@ fn declares_and_lists_attributes() {
         json!({"name": "x", "model": "contact", "data_type": "text"}),
         json!({"name": "x", "model": "person", "data_type": "string"}),
         json!({"name": "x", "model": "contact", "data_type": "options", "options": [{"value": "a"}]}),
+        json!({"name": "x", "model": "contact", "data_type": "string", "description": 7}),
+        json!({"name": "x", "model": "contact", "data_type": "string", "messenger_writable": "no"}),
+        json!({"name": "x", "model": "contact", "data_type": "string", "type": "string"}),
     ] {
         let reply = bench.post("/data_attributes", &body);
         assert_eq!((reply.status, code(&reply)), (400, "parameter_invalid"), "{body}");
@@ -389,6 +392,10 @@ fn checks_the_fields_of_a_contact() {
         (json!({"role": "admin"}), Rule::InvalidField),
         (json!({"signed_up_at": T * 1000}), Rule::NotUnixSeconds),
         (json!({"name": 7}), Rule::InvalidField),
+        (json!({"email": null}), Rule::InvalidField),
+        (json!({"external_id": null}), Rule::InvalidField),
+        (json!({"unsubscribed_from_emails": "yes"}), Rule::InvalidField),
+        (json!({"custom_attributes": []}), Rule::InvalidField),
         (json!({"email_verified": true}), Rule::MissingField),
     ] {
         assert_eq!(bench.put(&id, &body).status, 400, "{body}");
@@ -424,6 +431,11 @@ fn the_search_refuses_too_many_and_too_deep_filters() {
     let group = |filters: Vec<Value>| json!({"operator": "AND", "value": filters});
     let wide = group(vec![filter.clone(); 16]);
     let deep = group(vec![group(vec![group(vec![filter.clone()])])]);
+    for operator in ["<", "<=", ">", ">="] {
+        let filter = json!({"field": "created_at", "operator": operator, "value": 1});
+        let reply = bench.post("/contacts/search", &json!({"query": filter}));
+        assert_eq!(reply.status, 200, "{operator}");
+    }
     let unknown = json!({"field": "email", "operator": "LIKE", "value": "x"});
     for query in [wide, deep, unknown] {
         assert_eq!(bench.post("/contacts/search", &json!({"query": query})).status, 400, "{query}");

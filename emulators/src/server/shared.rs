@@ -8,7 +8,7 @@ use serde_json::Value;
 use service::clock::{Clock, SystemClock};
 
 use crate::exchange::{Moment, Received, Reply, RequestRecord, Vendor};
-use crate::faults::{Action, FaultPlan};
+use crate::faults::{Action, Arrival, FaultPlan};
 use crate::flights::Flights;
 use crate::people::Person;
 use crate::throttle::RetryAfterWatch;
@@ -91,7 +91,9 @@ impl<V: Vendor> Shared<V> {
             findings.note(Rule::RequestInsideRetryAfter, "arrived before the time asked for");
         }
         inner.note(findings);
-        let course = inner.faults.decide(now.elapsed, &received.path, &people);
+        let arrival =
+            Arrival { method: received.method.as_str(), path: &received.path, people: &people };
+        let course = inner.faults.decide(now.elapsed, &arrival);
         inner.requests.push(RequestRecord {
             index,
             arrived_millis: u64::try_from(now.elapsed.as_millis()).unwrap_or(u64::MAX),

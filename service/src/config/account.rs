@@ -3,7 +3,7 @@
 use strum::{Display, EnumString, VariantNames};
 
 use super::fields::Fields;
-use super::kinds::one_of;
+use super::kinds::{endpoint, one_of};
 use crate::secrets::Secrets;
 
 /// Which service a destination is.
@@ -13,6 +13,8 @@ pub enum Account {
     Customerio(Customerio),
     /// An Intercom workspace.
     Intercom(Intercom),
+    /// A receiver of signed webhooks.
+    Webhook(Webhook),
 }
 
 /// A Customer.io workspace.
@@ -57,11 +59,21 @@ pub enum IntercomRegion {
     Au,
 }
 
+/// A receiver of webhooks signed as Standard Webhooks describes.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where messages are posted to, with path and query.
+    pub url: String,
+    /// What messages are signed with; never empty. Each signs, so that one can be rotated.
+    pub secrets: Secrets,
+}
+
 #[derive(Clone, Copy, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 enum Type {
     Customerio,
     Intercom,
+    Webhook,
 }
 
 impl Account {
@@ -70,9 +82,11 @@ impl Account {
         match service {
             Some(Type::Customerio) => Customerio::read(fields).map(Self::Customerio),
             Some(Type::Intercom) => Intercom::read(fields).map(Self::Intercom),
+            Some(Type::Webhook) => Webhook::read(fields).map(Self::Webhook),
             None => {
                 fields.describe(Customerio::read);
                 fields.describe(Intercom::read);
+                fields.describe(Webhook::read);
                 fields.accept_any();
                 None
             }
@@ -103,5 +117,26 @@ impl Intercom {
         let access_token =
             fields.secret("access_token", "Only for `intercom`: token of the REST API.");
         Some(Self { region: region?, access_token: access_token? })
+    }
+}
+
+impl Webhook {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let url = fields.required(
+            "url",
+            &endpoint(),
+            "Only for `webhook`: where messages are posted to. `base_url` replaces what stands before \
+             the path.",
+        );
+        let secrets = fields.secrets(
+            "secrets",
+            "Only for `webhook`: what messages are signed with, `whsec_` and a key in base64. Each of \
+             them signs, so that one can be rotated.",
+        )?;
+        if !secrets.are_configured() && !fields.reader.describes() {
+            fields.problem_here("`secrets` or `secrets_file` is required");
+            return None;
+        }
+        Some(Self { url: url?, secrets })
     }
 }

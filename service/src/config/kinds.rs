@@ -189,6 +189,16 @@ pub(super) fn url() -> Kind<String> {
     })
 }
 
+/// A URL that is called as it is written.
+pub(super) fn endpoint() -> Kind<String> {
+    let says = "a URL such as `https://example.com/hooks`, without a user or password in it";
+    Kind::new(says, |text| {
+        let authority = authority(text)?;
+        let valid = !authority.is_empty() && !authority.contains('@') && !text.contains('#');
+        valid.then(|| text.to_owned())
+    })
+}
+
 /// A URL that may hold a user and a password, and is a secret for that reason.
 pub(super) fn url_with_user() -> Kind<SecretString> {
     let says = "a URL such as `https://example.com` or `https://user:password@example.com`";

@@ -1,5 +1,10 @@
 //! One batch on its way: sent whole, and halved for as long as it is refused whole, until the one
 //! delivery that is wrong stands alone.
+//!
+//! A server error is looked into in the same way, because one person's record may be what the server
+//! stumbles over, and whoever waits beside it would wait for ever. But where everything fails, the cause
+//! is not in the batch: after three errors without a success between them what is left waits for the
+//! breaker. Parts are taken in the order of their size, so that both halves are tried before a quarter.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,6 +13,7 @@ use super::BATCH_PATH;
 use super::judge::{Judgement, judge};
 use super::plan::Operations;
 use crate::destinations::{Answer, Conversation, Method, Request, Turn, Verdict};
+use crate::failure::{Failure, Reason};
 
 /// A group of deliveries, all of different lanes.
 #[derive(Debug)]
@@ -16,13 +22,18 @@ pub struct Batch {
     verdicts: Vec<Option<Verdict>>,
     /// Parts still to be sent; the first is the one in flight.
     parts: VecDeque<Range<usize>>,
+    /// Server errors since the last success.
+    errors: u8,
 }
+
+/// Server errors in a row after which the cause is not looked for in the batch.
+const MOST_ERRORS: u8 = 3;
 
 impl Batch {
     pub(super) fn new(deliveries: Vec<Operations>) -> Self {
         let verdicts = deliveries.iter().map(|_| None).collect();
         let parts = std::iter::once(0..deliveries.len()).collect();
-        Self { deliveries, verdicts, parts }
+        Self { deliveries, verdicts, parts, errors: 0 }
     }
 
     fn request(&self) -> Request {
@@ -30,10 +41,10 @@ impl Batch {
         let items: Vec<&str> =
             self.deliveries[part].iter().flat_map(Operations::items).map(String::as_str).collect();
         let body = format!(r#"{{"batch":[{}]}}"#, items.join(","));
-        Request { method: Method::Post, path: BATCH_PATH.to_owned(), body: Some(body.into_bytes()) }
+        Request::with_body(Method::Post, BATCH_PATH, body)
     }
 
-    fn accepted(&mut self, part: Range<usize>, refused: Vec<(usize, crate::failure::Failure)>) {
+    fn accepted(&mut self, part: Range<usize>, refused: Vec<(usize, Failure)>) {
         let owners: Vec<usize> = part
             .clone()
             .flat_map(|at| std::iter::repeat_n(at, self.deliveries[at].items().len()))
@@ -47,6 +58,18 @@ impl Batch {
                 self.verdicts[*owner] = Some(Verdict::Park(failure));
             }
         }
+    }
+
+    /// Both halves are tried by themselves; what cannot be halved has its verdict.
+    fn halve(&mut self, part: &Range<usize>, verdict: &Verdict) {
+        if part.len() <= 1 {
+            for at in part.clone() {
+                self.verdicts[at] = Some(verdict.clone());
+            }
+            return;
+        }
+        let middle = part.start + part.len() / 2;
+        self.parts.extend([part.start..middle, middle..part.end]);
     }
 
     /// Everything not yet decided waits for the same reason.
@@ -66,18 +89,19 @@ impl Conversation for Batch {
     fn judge(&mut self, answer: &Answer) -> Turn {
         let part = self.parts.pop_front().unwrap_or_default();
         match judge(answer) {
-            Judgement::Accepted { refused } => self.accepted(part, refused),
-            Judgement::Refused(failure) if part.len() <= 1 => {
-                for at in part {
-                    self.verdicts[at] = Some(Verdict::Park(failure.clone()));
+            Judgement::Accepted { refused } => {
+                self.errors = 0;
+                self.accepted(part, refused);
+            }
+            Judgement::Refused(failure) => self.halve(&part, &Verdict::Park(failure)),
+            Judgement::Trouble(verdict) => {
+                self.errors += 1;
+                if is_server_error(&verdict) && self.errors < MOST_ERRORS {
+                    self.halve(&part, &verdict);
+                } else {
+                    self.give_up(&verdict);
                 }
             }
-            Judgement::Refused(_) => {
-                let middle = part.start + part.len() / 2;
-                self.parts.push_front(middle..part.end);
-                self.parts.push_front(part.start..middle);
-            }
-            Judgement::Trouble(verdict) => self.give_up(&verdict),
         }
         if self.parts.is_empty() {
             Turn::Over(std::mem::take(&mut self.verdicts).into_iter().flatten().collect())
@@ -85,4 +109,9 @@ impl Conversation for Batch {
             Turn::Ask(self.request())
         }
     }
+}
+
+/// The server answered, and nothing else is known of the cause.
+fn is_server_error(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Retry(failure) if failure.reason == Reason::ServerError)
 }

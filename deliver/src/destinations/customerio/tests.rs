@@ -182,7 +182,7 @@ fn every_class_of_answer_has_its_meaning() {
         (524, ("retry", Some(Reason::ServerError))),
         (600, ("retry", Some(Reason::UnexpectedAnswer))),
     ] {
-        let verdicts = verdicts(&[reply(status, "{}")]);
+        let verdicts = verdicts(&vec![reply(status, "{}"); 3]);
         assert!(verdicts.iter().all(|verdict| reason(verdict) == meaning), "{status}");
         assert_eq!(verdicts.len(), 3);
     }
@@ -229,6 +229,29 @@ fn a_batch_refused_whole_is_halved_until_the_wrong_one_stands_alone() {
         meanings,
         [("delivered", None), ("park", Some(Reason::Refused)), ("delivered", None)]
     );
+}
+
+#[test]
+fn one_that_the_server_stumbles_over_stands_alone_in_the_end() {
+    // [0 1 2] fails, [0] taken, [1 2] fails, [1] taken, [2] fails.
+    let (no, yes) = (reply(500, "{}"), reply(200, "{}"));
+    let verdicts = verdicts(&[no.clone(), yes.clone(), no.clone(), yes, no]);
+    let meanings: Vec<_> = verdicts.iter().map(reason).collect();
+    let waits = ("retry", Some(Reason::ServerError));
+    assert_eq!(meanings, [("delivered", None), ("delivered", None), waits]);
+}
+
+#[test]
+fn a_server_that_fails_at_everything_is_asked_three_times() {
+    let operations = planned(&workspace(), &event(EventType::SubscriptionRenewed));
+    let mut batch = workspace().converse(vec![operations; 100]);
+    let _ = batch.begin();
+    for _ in 0..2 {
+        assert!(matches!(batch.judge(&reply(503, "{}")), Turn::Ask(_)));
+    }
+    let Turn::Over(verdicts) = batch.judge(&reply(503, "{}")) else { panic!("asked again") };
+    assert_eq!(verdicts.len(), 100);
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Retry(_))));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! One visit: find the contact, bring it up to date, record the event.
 //!
-//! Known id → update, or read it where what it shows may be newer. Otherwise look it up → update, follow a merge, or create; a create that finds the
-//! contact there after all updates it. Attributes are written only over an older sequence, the event is
-//! always sent. A 404 after all that means the id was stale: it is looked up once more, and only then
-//! the event waits.
+//! Known id → update, or read it where what it shows may be newer. Otherwise look it up → update, follow
+//! a merge, or create; a create that finds the contact there after all updates it. Attributes are written
+//! only over an older sequence, the event is always sent. A 404 after all that means the id was stale: it
+//! is looked up once more, and only then the event waits.
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 use super::judge::{Judgement, Seen, judge};
 use super::plan::{Afterwards, Message};
 use super::remembered::{Known, Remembered};
-use crate::destinations::{Answer, Conversation, Identifier, Request, Turn, Verdict, segment};
+use crate::destinations::{
+    Answer, Conversation, Identifier, Reply, Request, Turn, Verdict, segment,
+};
 use crate::failure::{Failure, Reason};
 
 /// Merges of merges that are followed.
@@ -257,6 +259,18 @@ impl Conversation for Visit {
             Some(verdict) => Turn::Over(vec![verdict; self.messages.len()]),
         }
     }
+}
+
+/// What is answered about a person who is not there yet. The id stands for the one Intercom will give.
+pub(super) fn first_answer(request: &Request) -> Reply {
+    let looks_up = request.path.starts_with("/contacts/find_by_external_id/");
+    let (status, body) = match request.path.as_str() {
+        _ if looks_up => (404, json!({})),
+        "/contacts/search" => (200, json!({"type": "list", "data": []})),
+        "/events" => (202, json!({})),
+        _ => (200, json!({"type": "contact", "id": "NEWCONTACT"})),
+    };
+    Reply { status, body: body.to_string().into_bytes(), ..Reply::default() }
 }
 
 /// By id directly; by address only the search can, which learns of new contacts late.

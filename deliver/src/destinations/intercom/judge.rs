@@ -123,9 +123,18 @@ fn conflict(reply: &Reply) -> Judgement {
     )
 }
 
+/// A workspace that has had 120 names of events takes no further one (help article 5245634, read
+/// 2026-11): whoever runs it must hear of that, as no event of that name will ever be taken.
 fn refused(reply: &Reply) -> Judgement {
+    let told = errors(reply);
+    let too_many = |error: &ApiError| {
+        error.message.as_deref().is_some_and(|message| message.contains("active event names"))
+    };
+    if told.errors.iter().any(too_many) {
+        return Judgement::Over(Verdict::Park(failure(reply, Reason::TooManyNames)));
+    }
     let failure = failure(reply, Reason::Refused);
-    let about_attributes = errors(reply).errors.iter().any(|error| {
+    let about_attributes = told.errors.iter().any(|error| {
         let named = |text: &Option<String>| {
             text.as_deref().is_some_and(|text| {
                 text.contains("custom_attribute")

@@ -88,9 +88,13 @@ fn standard_attributes(event: &LifecycleEvent) -> Map<String, Value> {
 }
 
 /// Intercom would replace dots and dollar signs in a name itself, and then nobody finds it again.
+pub(super) fn rewritten(name: &str) -> String {
+    name.replace(['.', '$'], "-")
+}
+
 fn event_request(told: Told, event: &LifecycleEvent) -> Map<String, Value> {
     let mut request = Map::new();
-    request.insert("event_name".to_owned(), Value::from(told.name.replace(['.', '$'], "-")));
+    request.insert("event_name".to_owned(), Value::from(rewritten(&told.name)));
     request.insert("created_at".to_owned(), Value::from(event.distinct_second));
     request.insert("metadata".to_owned(), Value::Object(event_metadata(told.facts)));
     request

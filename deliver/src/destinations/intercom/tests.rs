@@ -318,6 +318,34 @@ fn every_class_of_answer_has_its_meaning() {
 }
 
 #[test]
+fn a_name_too_many_parks_under_a_reason_of_its_own() {
+    let message = "Cannot have more than 120 active event names";
+    let answers = [contact("c1"), contact("c1"), error(422, "422", message)];
+    let (_, verdict) = play(&workspace(), &answers);
+    let Some(Verdict::Park(failure)) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(failure.reason, Reason::TooManyNames);
+}
+
+#[test]
+fn the_names_that_events_can_have_are_counted_as_intercom_compares_them() {
+    let stripe = || (Provider::Stripe, vec!["invoice.paid", "invoice.created"]);
+    let unified = workspace().event_names([stripe(), (Provider::Native, Vec::new())]);
+    assert!(unified.contains("subscription_renewed") && !unified.contains("customer_updated"));
+    assert!(unified.len() <= MOST_EVENT_NAMES, "{}", unified.len());
+    let mut theirs = named(Naming::Provider);
+    theirs.names.events = [("invoice.created", Change::Renamed("INVOICE-paid".into()))]
+        .into_iter()
+        .chain([("rc_renewal_event", Change::Off)])
+        .collect();
+    let told = theirs.event_names([stripe(), (Provider::Revenuecat, vec!["RENEWAL", "TRANSFER"])]);
+    assert_eq!(
+        told.into_iter().collect::<Vec<_>>(),
+        ["invoice-paid", "rc_trial_converted_event"],
+        "a renewal may end a trial"
+    );
+}
+
+#[test]
 fn all_attributes_in_use_are_declared() {
     let sources = Provider::iter().map(|provider| (provider.name(), provider));
     for naming in [Naming::Unified, Naming::Provider] {

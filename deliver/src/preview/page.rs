@@ -1,0 +1,84 @@
+//! What came of a payload, as text.
+
+use schemas::LifecycleEvent;
+use serde_json::Value;
+
+use super::rehearsal::{Fictitious, Rehearsal};
+use super::webhook::{Fate, Told};
+use crate::destinations::Request;
+use crate::http::Http;
+
+/// The page of one payload. `wall_seconds` is the present Unix time, which a signature covers.
+pub(super) fn page(told: &Told, destinations: &[Rehearsal], wall_seconds: i64) -> String {
+    let mut page = format!("{}\nkey {}\n", told.title, told.key);
+    if let Some(waits) = told.waits {
+        let minutes = waits.as_secs() / 60;
+        let text = format!("waits {minutes} min for a record that says whose it is; without one:");
+        line(&mut page, 0, &text);
+    }
+    match &told.fate {
+        Fate::Events(events) => {
+            for event in events {
+                line(&mut page, 0, "");
+                tell(&mut page, event, destinations, wall_seconds);
+            }
+        }
+        Fate::Duplicate => line(&mut page, 0, "no event: it was accepted before (duplicate)"),
+        Fate::Ignored(reasons) => {
+            line(&mut page, 0, &format!("no event: ignored as {}", reasons.join(", ")));
+        }
+        Fate::Parked(parking) => {
+            let (reason, message) = (parking.reason.name(), &parking.message);
+            line(&mut page, 0, &format!("no event: parked as {reason}: {message}"));
+        }
+        Fate::TooLarge(limit) => {
+            line(&mut page, 0, &format!("answered 413: it has more than {limit} bytes"));
+        }
+    }
+    page
+}
+
+fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], wall_seconds: i64) {
+    let (name, sequence, at) = (event.event_type.name(), event.sequence, event.occurred_at);
+    line(page, 0, &format!("event {name}, sequence {sequence}, occurred {at}"));
+    for Rehearsal { name, destination, http, calls } in destinations {
+        match destination.requests(event) {
+            Err(skip) => {
+                line(page, 1, &format!("{name}: not sent, {}: {}", skip.word(), skip.meaning()));
+            }
+            Ok(requests) => {
+                let remark = match calls {
+                    Fictitious::No => "",
+                    Fictitious::Shadow => " (planned only: mode is shadow)",
+                };
+                line(page, 1, &format!("{name}:{remark}"));
+                for request in &requests {
+                    show(page, http, request, wall_seconds);
+                }
+            }
+        }
+    }
+}
+
+fn show(page: &mut String, http: &Http, request: &Request, wall_seconds: i64) {
+    line(page, 2, &format!("{} {}", request.method.name(), http.url(request)));
+    for (name, value) in http.shown_headers(request, wall_seconds) {
+        line(page, 2, &format!("{name}: {value}"));
+    }
+    let Some(body) = &request.body else { return };
+    // Sent without the spaces; the digits of numbers and the order of keys are kept.
+    let pretty = serde_json::from_slice::<Value>(body)
+        .and_then(|body| serde_json::to_string_pretty(&body))
+        .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    for text in pretty.lines() {
+        line(page, 2, text);
+    }
+}
+
+fn line(page: &mut String, depth: usize, text: &str) {
+    if !text.is_empty() {
+        page.push_str(&"  ".repeat(depth));
+        page.push_str(text);
+    }
+    page.push('\n');
+}

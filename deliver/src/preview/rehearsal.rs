@@ -1,0 +1,54 @@
+//! Which requests a destination would make for an event, if it is well and has never met the person.
+
+use schemas::LifecycleEvent;
+
+use crate::destinations::{Answer, Conversation, Destination, Plan, Request, Skip, Turn};
+use crate::http::Http;
+
+/// Requests of one event beyond which a conversation is not believed to end.
+const MOST_REQUESTS: usize = 32;
+
+/// A destination that is asked for its requests and not made to send them.
+pub(super) struct Rehearsal {
+    pub(super) name: String,
+    pub(super) destination: Box<dyn Rehearse>,
+    /// Shows what would go over the wire.
+    pub(super) http: Http,
+    pub(super) calls: Fictitious,
+}
+
+/// Whether the calls would not even be made by the running program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fictitious {
+    No,
+    /// `mode: shadow`.
+    Shadow,
+}
+
+/// Any destination, whatever its deliveries look like.
+pub trait Rehearse {
+    /// The requests that the event causes, or why it causes none. What is learned on the way (a contact's
+    /// id) is known to the next event.
+    fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Skip>;
+}
+
+impl<D: Destination> Rehearse for D {
+    fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Skip> {
+        let delivery = match self.plan(event) {
+            Plan::Skip(skip) => return Err(skip),
+            Plan::Send(delivery) => delivery,
+        };
+        let mut conversation = self.converse(vec![delivery]);
+        let mut requests = vec![conversation.begin()];
+        while requests.len() < MOST_REQUESTS
+            && let Some(last) = requests.last()
+        {
+            let answer = Answer::Replied(self.first_answer(last));
+            match conversation.judge(&answer) {
+                Turn::Ask(next) => requests.push(next),
+                Turn::Over(_) => break,
+            }
+        }
+        Ok(requests)
+    }
+}
