@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use emulators::{CustomerIo, CustomerIoSettings, Intercom, IntercomSettings, Person, Standing};
 
-use crate::Narrate;
+use service::clock::{Clock, SystemClock};
+
+use crate::broker::Broker;
 use crate::configuration::{Configuration, Listeners, Receiver};
 use crate::journeys::Journey;
 use crate::judge::{Finding, Seen, judge};
 use crate::processes::{Binary, Process, ProcessError, Setting};
+use crate::{Narrate, workspace};
 
 const SETUP_WITHIN: Duration = Duration::from_mins(1);
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -112,6 +115,25 @@ impl Pipeline {
 }
 
 impl Plan {
+    /// For a test: topics, folder and ports of its own at this broker, emulated destinations, no registry. A
+    /// failed delivery is soon tried again.
+    ///
+    /// # Errors
+    /// When there is no folder or no port to be had.
+    pub fn for_test(name: &str, broker: &Broker) -> std::io::Result<Self> {
+        Ok(Self {
+            brokers: broker.address().to_owned(),
+            schema_registry: None,
+            topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
+            folder: workspace::fresh_run_folder(name)?,
+            listeners: Listeners::free()?,
+            reorder_window: Duration::from_secs(1),
+            retry_delays: "[500ms, 1s]".to_owned(),
+            receivers: Receivers::Emulated,
+            environment: Vec::new(),
+        })
+    }
+
     fn configuration(&self, destinations: &Destinations) -> Configuration {
         let real = |variables: &[&str]| {
             self.receivers == Receivers::RealWhereConfigured

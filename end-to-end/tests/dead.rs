@@ -20,7 +20,7 @@ use emulators::{Effect, Fault};
 use end_to_end::broker::Broker;
 use end_to_end::configuration::{Configuration, Listeners, Receiver};
 use end_to_end::journeys::{self, Journey, Provider};
-use end_to_end::pipeline::{Pipeline, Plan, Receivers};
+use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::processes::{self, Binary, Process, Setting};
 use end_to_end::schedule::{self, Shape};
 use end_to_end::sender::{self, Manners, Tally};
@@ -282,17 +282,8 @@ fn of_two_operators_one_goes_on_and_the_other_is_told() {
 }
 
 async fn pipeline(name: &str) -> Pipeline {
-    let plan = Plan {
-        brokers: Broker::shared().expect("a broker to test against").address().to_owned(),
-        schema_registry: None,
-        topic_prefix: prefix(name),
-        folder: workspace::fresh_run_folder(name).unwrap(),
-        listeners: Listeners::free().unwrap(),
-        reorder_window: Duration::from_secs(1),
-        retry_delays: "[500ms, 1s]".to_owned(),
-        receivers: Receivers::Emulated,
-        environment: Vec::new(),
-    };
+    let broker = Broker::shared().expect("a broker to test against");
+    let plan = Plan::for_test(name, broker).unwrap();
     Pipeline::start(plan, &|_| ()).await.unwrap()
 }
 

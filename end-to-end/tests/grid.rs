@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use emulators::{Credentials, Effect, Fault, Outage};
 use end_to_end::broker::Broker;
-use end_to_end::configuration::Listeners;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
-use end_to_end::pipeline::{Pipeline, Plan, Receivers};
+use end_to_end::pipeline::{Pipeline, Plan};
+use end_to_end::ports;
 use end_to_end::processes::{Binary, Process, Setting};
 use end_to_end::schedule::{self, Shape};
 use end_to_end::sender::{self, Manners};
-use end_to_end::{ports, workspace};
 use service::clock::{Clock, SystemClock};
 
 /// Cells that run side by side: most of their time is waiting.
@@ -115,7 +114,7 @@ fn no_trouble_at_a_destination_loses_repeats_or_reorders_anything() {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Runtime::new().unwrap();
                 while let Some(cell) = next() {
-                    println!("{}", runtime.block_on(cell.withstand(broker.address(), seed)));
+                    println!("{}", runtime.block_on(cell.withstand(broker, seed)));
                 }
             });
         }
@@ -124,9 +123,9 @@ fn no_trouble_at_a_destination_loses_repeats_or_reorders_anything() {
 
 impl Cell {
     /// Runs it; says in one line what was seen.
-    async fn withstand(self, brokers: &str, seed: u64) -> String {
+    async fn withstand(self, broker: &Broker, seed: u64) -> String {
         let seed = seed.wrapping_add(u64::try_from(self.number).unwrap());
-        let pipeline = self.pipeline(brokers).await;
+        let pipeline = self.pipeline(broker).await;
         let journeys = journeys::generate(seed, SystemClock::new().now_millis(), WEBHOOKS);
         let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
         self.begin(&pipeline, &unlucky.who, seed);
@@ -148,22 +147,17 @@ impl Cell {
         self.judge(&mut pipeline, &journeys, unlucky).await
     }
 
-    async fn pipeline(self, brokers: &str) -> Pipeline {
+    async fn pipeline(self, broker: &Broker) -> Pipeline {
         let name = format!("grid-{}", self.number);
         let plan = Plan {
-            brokers: brokers.to_owned(),
-            schema_registry: None,
-            topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
-            folder: workspace::fresh_run_folder(&name).unwrap(),
-            listeners: Listeners::free().unwrap(),
             reorder_window: Duration::from_secs(2),
             retry_delays: "[500ms, 1s, 2s]".to_owned(),
-            receivers: Receivers::Emulated,
             environment: vec![
                 ("TRIBUTARY__KAFKA__SESSION_TIMEOUT".to_owned(), "6s".to_owned()),
                 ("TRIBUTARY__DESTINATIONS__CUSTOMERIO__TIMEOUT".to_owned(), "2s".to_owned()),
                 ("TRIBUTARY__DESTINATIONS__INTERCOM__TIMEOUT".to_owned(), "2s".to_owned()),
             ],
+            ..Plan::for_test(&name, broker).unwrap()
         };
         Pipeline::start(plan, &|_| ()).await.unwrap()
     }

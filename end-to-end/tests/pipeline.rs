@@ -17,14 +17,12 @@ use std::time::Duration;
 
 use emulators::{Effect, Fault, Outage};
 use end_to_end::broker::Broker;
-use end_to_end::configuration::Listeners;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
-use end_to_end::pipeline::{Pipeline, Plan, Receivers};
+use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::processes::Process;
 use end_to_end::schedule::{self, Copy, Sending, Shape};
 use end_to_end::sender::{self, Manners, Tally};
-use end_to_end::workspace;
 use service::clock::{Clock, SystemClock};
 
 /// Short, so that a test need not wait for it twice; the disorder stays well below.
@@ -39,17 +37,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 /// Two installations of one broker, told apart by their prefix.
 async fn pipeline(name: &str, reorder_window: Duration) -> Pipeline {
     let broker = Broker::shared().expect("a broker to test against");
-    let plan = Plan {
-        brokers: broker.address().to_owned(),
-        schema_registry: None,
-        topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
-        folder: workspace::fresh_run_folder(name).unwrap(),
-        listeners: Listeners::free().unwrap(),
-        reorder_window,
-        retry_delays: "[500ms, 1s]".to_owned(),
-        receivers: Receivers::Emulated,
-        environment: Vec::new(),
-    };
+    let plan = Plan { reorder_window, ..Plan::for_test(name, broker).unwrap() };
     Pipeline::start(plan, &|_| ()).await.unwrap()
 }
 

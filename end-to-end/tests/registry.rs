@@ -14,9 +14,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use end_to_end::broker::Broker;
-use end_to_end::configuration::Listeners;
 use end_to_end::journeys::{self, Journey};
-use end_to_end::pipeline::{Pipeline, Plan, Receivers};
+use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Shape};
 use end_to_end::sender::{self, Manners};
 use end_to_end::{http, registry::Registry as Server, workspace};
@@ -194,17 +193,8 @@ async fn a_registry_may_go_away_but_not_come_back_with_other_schemas_under_the_s
 
 async fn pipeline(name: &str, registry: &str) -> Pipeline {
     let broker = Broker::shared().expect("a broker to test against");
-    let plan = Plan {
-        brokers: broker.address().to_owned(),
-        schema_registry: Some(registry.to_owned()),
-        topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
-        folder: workspace::fresh_run_folder(name).unwrap(),
-        listeners: Listeners::free().unwrap(),
-        reorder_window: Duration::from_secs(1),
-        retry_delays: "[500ms, 1s]".to_owned(),
-        receivers: Receivers::Emulated,
-        environment: Vec::new(),
-    };
+    let schema_registry = Some(registry.to_owned());
+    let plan = Plan { schema_registry, ..Plan::for_test(name, broker).unwrap() };
     Pipeline::start(plan, &|_| ()).await.unwrap()
 }
 

@@ -15,7 +15,6 @@ macro_rules! vocabulary {
         )]
         #[serde(rename_all = "snake_case")]
         #[strum(serialize_all = "snake_case")]
-        #[allow(clippy::enum_variant_names, reason = "the stores' own names: AppStore, PlayStore")]
         pub enum $name {
             $($(#[$variant_meta])* $variant,)+
             /// A symbol of a later version than this reader knows.
@@ -83,6 +82,7 @@ vocabulary! {
 
 vocabulary! {
     /// Where the subscription is sold.
+    #[expect(clippy::enum_variant_names, reason = "the stores' own names")]
     Store {
         AppStore, MacAppStore, PlayStore, Amazon, HuaweiAppGallery, Stripe, Dodo, Paddle, RcBilling,
         Roku, Promotional, TestStore,

@@ -1,23 +1,32 @@
-//! Writing very many records that a command makes: in order, and acknowledged before they count.
+//! Writing very many records that a command makes: in order, and acknowledged before they count. What makes
+//! them reads, and blocks, on a thread of its own.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
-use stream::{Acknowledged, AppendError, Appender, Record};
-use tokio::sync::mpsc::{Receiver, Sender, channel as bounded};
+use indicatif::{ProgressBar, ProgressStyle};
+use service::exit::Failure;
+use stream::{Acknowledged, AppendError, Appender, Cluster, Record};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Longer than a broker's failover: nobody waits for a single record.
-pub(crate) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
 
 /// Records between the reader and the writer, and those that are not acknowledged yet.
 const UNDERWAY: usize = 2_000;
 
 type Fate = Pin<Box<dyn Future<Output = Result<Acknowledged, AppendError>> + Send>>;
 
-/// From the reader, which blocks, to the writer.
-pub(crate) fn channel() -> (Sender<Record>, Receiver<Record>) {
-    bounded(UNDERWAY)
+/// How far a command has come with reading so many offsets.
+pub(crate) fn bar(offsets: u64) -> ProgressBar {
+    let bar = ProgressBar::new(offsets);
+    let style =
+        ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec} {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// The writer.
@@ -27,15 +36,37 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(appender: Appender) -> Self {
-        Self { appender, underway: VecDeque::new() }
+    pub(crate) fn open(cluster: &Cluster) -> Result<Self, AppendError> {
+        let appender = Appender::open(cluster, ACKNOWLEDGED_WITHIN)?;
+        Ok(Self { appender, underway: VecDeque::new() })
+    }
+
+    /// Writes what `read` sends while it reads `offsets` offsets. `read` also gets what is to be called for
+    /// each record that it has read.
+    pub(crate) async fn carry<T, E>(
+        &mut self,
+        bar: &ProgressBar,
+        offsets: u64,
+        read: impl FnOnce(&Sender<Record>, &dyn Fn()) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let ends_at = bar.position() + offsets;
+        let (sender, receiver) = channel(UNDERWAY);
+        let progress = bar.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&sender, &|| progress.inc(1)));
+        // When writing fails the reader finds nobody to send to, and ends.
+        let written = self.write_all(receiver).await;
+        let read = reading.await.map_err(Failure::failed)?;
+        written.map_err(Failure::failed)?;
+        bar.set_position(ends_at);
+        read.map_err(Failure::failed)
     }
 
     /// Writes until the reader has no more, and waits until all of it is acknowledged.
-    pub(crate) async fn write_all(
-        &mut self,
-        mut from: Receiver<Record>,
-    ) -> Result<(), AppendError> {
+    async fn write_all(&mut self, mut from: Receiver<Record>) -> Result<(), AppendError> {
         while let Some(record) = from.recv().await {
             while self.underway.len() >= UNDERWAY {
                 self.settle_oldest().await?;

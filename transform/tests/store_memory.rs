@@ -10,6 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use transform::state::{Batch, Change, DiskStore, DiskStores, Store};
 
 const PARTITIONS: usize = 12;
@@ -21,31 +23,6 @@ const BATCH: usize = 300;
 const VALUE: usize = 600;
 const MIB: usize = 1024 * 1024;
 
-/// A fixed sequence that looks random (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn value(&mut self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(VALUE + 8);
-        while value.len() < VALUE {
-            value.extend(self.next().to_le_bytes());
-        }
-        value
-    }
-}
-
 fn key(subscriber: u64) -> Vec<u8> {
     format!("stripe-main/cus_{subscriber:014}").into_bytes()
 }
@@ -54,7 +31,7 @@ fn key(subscriber: u64) -> Vec<u8> {
 struct Worker {
     stores: Vec<DiskStore>,
     subscribers: u64,
-    random: Random,
+    random: StdRng,
     checkpoint: i64,
 }
 
@@ -76,7 +53,9 @@ impl Worker {
     }
 
     fn change(&mut self, subscriber: u64) -> Change {
-        Change { key: key(subscriber), value: Some(self.random.value()), waits: false }
+        let mut value = vec![0; VALUE];
+        self.random.fill(&mut value[..]);
+        Change { key: key(subscriber), value: Some(value), waits: false }
     }
 
     fn read_and_write(&mut self, batches: usize) {
@@ -84,7 +63,7 @@ impl Worker {
             let store = batch % self.stores.len();
             let mut changes = Vec::with_capacity(BATCH);
             for _one in 0..BATCH {
-                let subscriber = self.random.below(self.subscribers);
+                let subscriber = self.random.random_range(0..self.subscribers);
                 let found = self.stores[store].get(&key(subscriber)).unwrap();
                 assert_eq!(found.unwrap().len(), VALUE);
                 changes.push(self.change(subscriber));
@@ -165,7 +144,7 @@ fn workers(stores: &DiskStores, subscribers: usize) -> Vec<Worker> {
     let worker = |number: usize| Worker {
         stores: (number..PARTITIONS).step_by(WORKERS).map(take).collect(),
         subscribers: (subscribers / PARTITIONS) as u64,
-        random: Random(number as u64),
+        random: StdRng::seed_from_u64(number as u64),
         checkpoint: 0,
     };
     (0..WORKERS).map(worker).collect()

@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     cargo("unit tests", &[&test[..], &["--lib", "--bins"]].concat(), &environment)?;
     cargo("examples in the documentation", &[&test[..], &["--doc"]].concat(), &environment)?;
     // One at a time: some run the whole pipeline, and two of them on two cores would only disturb each other.
-    let whole = ["--test", "*", "--", "--test-threads=1"];
+    // A run is long: it tells of everything that fails, not of the first.
+    let whole = ["--no-fail-fast", "--test", "*", "--", "--test-threads=1"];
     cargo("end-to-end tests", &[&test[..], &whole].concat(), &environment)?;
     say("all checks passed");
     Ok(ExitCode::SUCCESS)

@@ -14,11 +14,10 @@ mod plan;
 
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use service::cli::say;
 use service::config::Config;
 use service::exit::Failure;
-use stream::{Appender, Cluster, Reader};
+use stream::{Cluster, Reader};
 
 pub use self::arguments::Arguments;
 use self::copy::{Copied, copy};
@@ -45,43 +44,21 @@ pub async fn run(config: &Arc<Config>, arguments: Arguments) -> Result<(), Failu
         let planning = tokio::task::spawn_blocking(move || plan(&cluster, &there, &here));
         planning.await.map_err(Failure::failed)??
     };
-    let appender = Appender::open(&cluster, bulk::ACKNOWLEDGED_WITHIN).map_err(Failure::failed)?;
-    let copied = copy_all(&cluster, spans, &there.group, Output::new(appender)).await?;
+    let copied = copy_all(&cluster, spans, &there.group).await?;
     copied.lines(&arguments.from).iter().try_for_each(|line| say(line))
 }
 
-async fn copy_all(
-    cluster: &Cluster,
-    spans: Vec<Span>,
-    group: &str,
-    mut output: Output,
-) -> Result<Copied, Failure> {
-    let bar = bar(spans.iter().map(Span::offsets).sum());
+async fn copy_all(cluster: &Cluster, spans: Vec<Span>, group: &str) -> Result<Copied, Failure> {
+    let mut output = Output::open(cluster).map_err(Failure::failed)?;
+    let bar = bulk::bar(spans.iter().map(Span::offsets).sum());
     let mut sum = Copied::default();
     for span in spans {
-        let ends_at = bar.position() + span.offsets();
-        let (sender, receiver) = bulk::channel();
         let reader = Reader::open(cluster, group).map_err(Failure::failed)?;
-        let progress = bar.clone();
-        let reading =
-            tokio::task::spawn_blocking(move || copy(&reader, &span, &sender, &|| progress.inc(1)));
-        // When writing fails the reader finds nobody to send to, and ends.
-        let written = output.write_all(receiver).await;
-        let copied = reading.await.map_err(Failure::failed)?;
-        written.map_err(Failure::failed)?;
-        sum.add(copied.map_err(Failure::failed)?);
-        bar.set_position(ends_at);
+        let (bar, offsets) = (&bar, span.offsets());
+        let copying =
+            output.carry(bar, offsets, move |to, progress| copy(&reader, &span, to, progress));
+        sum.add(copying.await?);
     }
     bar.finish_and_clear();
     Ok(sum)
-}
-
-fn bar(offsets: u64) -> ProgressBar {
-    let bar = ProgressBar::new(offsets);
-    let style =
-        ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec} {eta} left");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar
 }

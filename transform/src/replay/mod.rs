@@ -13,12 +13,11 @@ mod partition;
 
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use schemas::topics::{Topic, TopicSpec};
 use service::cli::say;
 use service::config::Config;
 use service::exit::Failure;
-use stream::{Appender, Cluster, Reader, admin};
+use stream::{Cluster, Reader, admin};
 
 pub use self::arguments::{Arguments, From};
 use self::partition::{Replayed, replay};
@@ -38,29 +37,19 @@ pub async fn run(config: &Arc<Config>, arguments: Arguments) -> Result<(), Failu
     let plan = plan(&cluster, &live, arguments.from)?;
     make_room(config, &cluster, &into, plan.len()).await?;
     announce(&plan, arguments.from, &into)?;
-    let appender = Appender::open(&cluster, bulk::ACKNOWLEDGED_WITHIN).map_err(Failure::failed)?;
-    let mut output = Output::new(appender);
-    let bar = bar(plan.iter().map(Span::offsets).sum());
+    let mut output = Output::open(&cluster).map_err(Failure::failed)?;
+    let bar = bulk::bar(plan.iter().map(Span::offsets).sum());
     let mut sum = Replayed::default();
     for span in plan {
-        let ends_at = bar.position() + span.offsets();
-        let (sender, receiver) = bulk::channel();
         let names = Names { events: into.clone(), ..live.clone() };
         let outgoing = Outgoing::new(names, framing).map_err(Failure::failed)?;
         let rules = configure::replay_rules(config).map_err(Failure::failed)?;
         let reader = Reader::open(&cluster, &live.group).map_err(Failure::failed)?;
-        let progress = bar.clone();
         let (raw, teacher) = (live.raw.clone(), teacher.clone());
-        let reading = tokio::task::spawn_blocking(move || {
-            let with = (&outgoing, &rules, &teacher);
-            replay(&reader, &raw, span, with, &sender, &|| progress.inc(1))
+        let replaying = output.carry(&bar, span.offsets(), move |to, progress| {
+            replay(&reader, &raw, span, (&outgoing, &rules, &teacher), to, progress)
         });
-        // When writing fails the reader finds nobody to send to, and ends.
-        let written = output.write_all(receiver).await;
-        let replayed = reading.await.map_err(Failure::failed)?;
-        written.map_err(Failure::failed)?;
-        sum.add(&replayed.map_err(Failure::failed)?);
-        bar.set_position(ends_at);
+        sum.add(&replaying.await?);
     }
     bar.finish_and_clear();
     sum.lines(&into).iter().try_for_each(|line| say(line))
@@ -155,14 +144,4 @@ fn announce(plan: &[Span], from: From, into: &str) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
-}
-
-fn bar(offsets: u64) -> ProgressBar {
-    let bar = ProgressBar::new(offsets);
-    let style =
-        ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec} {eta} left");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar
 }

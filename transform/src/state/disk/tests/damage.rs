@@ -3,44 +3,26 @@
 
 use std::fs;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 use super::*;
 
 /// Batches written before the damage.
 const BATCHES: i64 = 400;
 
-/// A fixed sequence that looks random (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-}
-
 /// What the batch of that number does: a few keys get values that tell the number.
 fn batch(number: i64) -> (Batch, Vec<Link>) {
-    let mut random = Random(number.cast_unsigned());
+    let mut random = StdRng::seed_from_u64(number.cast_unsigned());
     let mut change = || {
         let mut value = number.to_le_bytes().to_vec();
-        value.resize(random.below(1_500) + 8, 3);
-        let value = (random.below(9) > 0).then_some(value);
-        Change { key: key(random.byte()), value, waits: random.below(4) == 0 }
+        value.resize(random.random_range(0..1_500) + 8, 3);
+        let value = (random.random_ratio(8, 9)).then_some(value);
+        Change { key: key(random.random()), value, waits: random.random_ratio(1, 4) }
     };
     let changes = (0..12).map(|_| change()).collect();
     let link = Link {
-        key: key(random.byte()),
+        key: key(random.random()),
         subscriber: format!("shop/{number}"),
         appended_at: Timestamp::from_millis(number),
     };
@@ -105,19 +87,19 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Cuts or flips; most often a little, sometimes much.
-fn damage(file: &Path, random: &mut Random) -> String {
+fn damage(file: &Path, random: &mut StdRng) -> String {
     let mut bytes = fs::read(file).unwrap();
     let length = bytes.len();
     let what = if length == 0 {
         bytes.push(1);
         "a byte more".to_owned()
-    } else if random.below(3) == 0 {
-        let kept = random.below(length);
+    } else if random.random_ratio(1, 3) {
+        let kept = random.random_range(0..length);
         bytes.truncate(kept);
         format!("cut to {kept} of {length}")
     } else {
-        let at = random.below(length);
-        let bit = random.below(8);
+        let at = random.random_range(0..length);
+        let bit = random.random_range(0..8);
         bytes[at] ^= 1 << bit;
         format!("bit {bit} of byte {at} of {length}")
     };
@@ -142,7 +124,7 @@ fn what_is_damaged_is_never_believed() {
     let seed = 20_261_121;
     let (mut refused, mut emptied, mut untouched) = (0, 0, 0);
     for round in 0..rounds {
-        let mut random = Random(seed + round as u64);
+        let mut random = StdRng::seed_from_u64(seed + round as u64);
         let folder = tempfile::tempdir().unwrap();
         copy(pristine.path(), folder.path());
         let files = files(&folder.path().join("0"));

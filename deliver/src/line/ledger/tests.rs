@@ -1,0 +1,74 @@
+use super::*;
+use crate::lanes::{Footprint, History, Identity, Turn};
+use crate::tenure::Ending;
+
+const TERMS: Terms = Terms { lease: Duration::from_secs(5), landing: Duration::from_secs(20) };
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_000)
+}
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Partition 0 after an owner that did not end cleanly, partition 1 after one that did, and an event
+/// in each.
+fn ledger() -> Ledger {
+    let schedule = Schedule {
+        in_place: Vec::new(),
+        delays: Vec::new(),
+        horizon: Duration::ZERO,
+        quarantine: Duration::ZERO,
+    };
+    let mut ledger = Ledger::new(Arc::new(schedule), TERMS, Bounds::default());
+    let nothing = || (Marks::up_to(0), Marks::up_to(0));
+    ledger.assign(0, nothing(), Tenure::default(), at(10));
+    ledger.assign(1, nothing(), Tenure::none(), at(10));
+    for partition in 0..2 {
+        let content = Arc::new(Received {
+            topic: "events".into(),
+            partition,
+            offset: 0,
+            timestamp: now(),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        });
+        let identity = Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: 1 };
+        let arriving = Arriving {
+            identity,
+            history: History::default(),
+            due: now(),
+            footprint: Footprint::default(),
+            content,
+        };
+        let _ = ledger.arrive(Source::Events, arriving, now());
+    }
+    ledger.begin();
+    ledger
+}
+
+#[test]
+fn nothing_is_started_before_the_calls_of_an_owner_that_died_are_over() {
+    let mut ledger = ledger();
+    assert_eq!(ledger.start(now(), at(10)).map(|started| started.0), Some(1));
+    assert!(ledger.start(now(), at(34)).is_none());
+    assert_eq!(ledger.wait(now(), at(34), at(0)), Duration::ZERO, "a commit is due");
+    assert_eq!(ledger.held_back_for(at(34)), at(1));
+    assert_eq!(ledger.start(now(), at(35)).map(|started| started.0), Some(0));
+}
+
+#[test]
+fn a_short_tenure_after_an_owner_that_died_is_no_clean_end() {
+    for (elapsed, ending) in [(at(34), Ending::Open), (at(35), Ending::Clean)] {
+        let mut ledger = ledger();
+        ledger.close(now(), elapsed);
+        let mut tenure = |number| {
+            let partition = ledger.partitions.get_mut(&number).unwrap();
+            partition.refresh();
+            partition.checkpoint(now()).unwrap().tenure
+        };
+        assert_eq!((tenure(0).ending, tenure(1).ending), (ending, Ending::Clean));
+    }
+}
