@@ -31,6 +31,7 @@ use crate::lanes::Schedule;
 use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
 use crate::preview::Rehearse;
+use crate::tenure::Owner;
 
 /// How long one question to the schema registry may take.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
@@ -134,15 +135,18 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
     let prefix = &config.kafka.topic_prefix;
     let group = group(config, name);
     let park = destination.park_limit;
+    let owner = Owner(rand::random());
     Settings {
         name: name.to_owned(),
+        owner,
         place: Place {
             cluster: cluster(config),
             // Of this process alone: what a dead one left open is fenced by the group, not by it.
-            transactional_id: format!("{group}.{:016x}", rand::random::<u64>()),
+            transactional_id: format!("{group}.{:016x}", owner.0),
             group,
             events: Topic::Events.name(prefix),
             retry: Topic::Retry(name.to_owned()).name(prefix),
+            waits: Topic::Waits(name.to_owned()).name(prefix),
             beginning: match destination.start {
                 config::Start::Earliest => Beginning::Earliest,
                 config::Start::Latest => Beginning::Latest,

@@ -10,7 +10,7 @@ use service::clock::Clock;
 use tokio::task::JoinSet;
 
 use crate::breaker::State;
-use crate::destinations::{Answer, Conversation, Destination, Turn, Verdict, trouble};
+use crate::destinations::{Answer, Conversation, Destination, Reply, Turn, Verdict, trouble};
 use crate::gate::Gate;
 use crate::http::Http;
 use crate::lanes::Ticket;
@@ -172,6 +172,9 @@ async fn converse(
             return Finished::Interrupted(tokens);
         }
         let answer = caller.http.send(&request, caller.clock.now().as_second()).await;
+        if let Answer::Replied(Reply { used_up_for: Some(wait), .. }) = &answer {
+            caller.gate.used_up(*wait, caller.clock.elapsed());
+        }
         match conversation.judge(&answer) {
             Turn::Ask(next) => request = next,
             Turn::Over(verdicts) => {

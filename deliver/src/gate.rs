@@ -19,13 +19,16 @@ struct Inner {
     breaker: Breaker,
     lease: Lease,
     pace: Pace,
+    /// Until when the destination asked to be left alone, while the other instances do not know it.
+    untold: Option<Duration>,
 }
 
 impl Gate {
     /// Closed breaker, `ceiling` calls a second for all instances together; no call begins before
     /// `lease` is renewed.
     pub fn new(ceiling: f64, lease: Lease) -> Self {
-        Self(Mutex::new(Inner { breaker: Breaker::default(), lease, pace: Pace::new(ceiling) }))
+        let (breaker, pace) = (Breaker::default(), Pace::new(ceiling));
+        Self(Mutex::new(Inner { breaker, lease, pace, untold: None }))
     }
 
     /// Where the breaker stands.
@@ -85,7 +88,7 @@ impl Gate {
         let mut inner = self.lock();
         match trouble {
             None => inner.breaker.probe_succeeded(now),
-            Some(Verdict::Pause { after, .. }) => inner.breaker.pause(now, *after),
+            Some(Verdict::Pause { after, .. }) => inner.pause(now, *after),
             Some(_) => inner.breaker.pause(now, None),
         }
     }
@@ -102,7 +105,7 @@ impl Gate {
         });
         let failing = |verdict: &Verdict| matches!(verdict, Verdict::Retry(failure) if is_suspicious(failure));
         if let Some(after) = pause {
-            inner.breaker.pause(now, after);
+            inner.pause(now, after);
         } else if verdicts.iter().any(failing) {
             inner.breaker.failed(now);
         } else if !verdicts.is_empty() {
@@ -110,8 +113,31 @@ impl Gate {
         }
     }
 
+    /// The account's allowance is used up for so long: whatever is sent before is refused.
+    pub fn used_up(&self, so_long: Duration, now: Duration) {
+        self.lock().pause(now, Some(so_long));
+    }
+
+    /// Another instance was asked to leave the destination alone for so long.
+    pub fn heard_to_wait(&self, so_long: Duration, now: Duration) {
+        self.lock().breaker.pause(now, Some(so_long));
+    }
+
+    /// How long the destination asked to be left alone, if the other instances are to be told; says so once.
+    pub fn take_untold(&self, now: Duration) -> Option<Duration> {
+        let until = self.lock().untold.take()?;
+        until.checked_sub(now).filter(|wait| !wait.is_zero())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn pause(&mut self, now: Duration, asked: Option<Duration>) {
+        self.breaker.pause(now, asked);
+        self.untold = self.untold.max(asked.map(|asked| now + asked));
     }
 }
 
@@ -132,5 +158,60 @@ fn is_suspicious(failure: &Failure) -> bool {
         | Reason::Throttled
         | Reason::CredentialsRefused
         | Reason::NotReady => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn gate() -> Gate {
+        let gate = Gate::new(100.0, Lease::new(at(1_000)));
+        gate.renew_lease(at(0));
+        gate
+    }
+
+    fn throttled(after: Option<Duration>) -> Verdict {
+        Verdict::Pause { failure: Failure::new(Reason::Throttled, "slower"), after }
+    }
+
+    #[test]
+    fn a_wait_that_the_destination_asked_for_is_told_to_the_others_once() {
+        let gate = gate();
+        gate.learn(&[Verdict::Delivered, throttled(Some(at(20)))], at(10));
+        gate.learn(&[throttled(Some(at(5)))], at(11));
+        assert_eq!(gate.take_untold(at(12)), Some(at(18)));
+        assert_eq!(gate.take_untold(at(12)), None);
+        gate.probed(Some(&throttled(Some(at(7)))), at(30));
+        assert_eq!(gate.take_untold(at(37)), None, "it is over");
+    }
+
+    #[test]
+    fn what_only_this_instance_believes_is_told_to_nobody() {
+        let gate = gate();
+        gate.learn(&[throttled(None)], at(10));
+        assert!(!gate.may_begin(at(10)));
+        assert_eq!(gate.take_untold(at(10)), None);
+    }
+
+    #[test]
+    fn what_another_instance_was_told_is_heeded_and_not_told_again() {
+        let gate = gate();
+        gate.heard_to_wait(at(20), at(10));
+        assert_eq!(gate.state(), State::Open { until: at(30) });
+        assert_eq!(gate.take_untold(at(10)), None);
+    }
+
+    #[test]
+    fn an_allowance_that_is_used_up_stops_calls_although_the_last_was_answered_well() {
+        let gate = gate();
+        gate.used_up(at(9), at(10));
+        gate.learn(&[Verdict::Delivered], at(10));
+        assert_eq!(gate.state(), State::Open { until: at(19) });
+        assert_eq!(gate.take_untold(at(10)), Some(at(9)));
     }
 }

@@ -21,6 +21,10 @@ use crate::destinations::{Answer, Method, Reply, Request, Transport};
 /// More of an answer is never read: the largest, a contact, is far below.
 const LONGEST_ANSWER: usize = 1 << 20;
 
+/// A destination that asks for more is asked again then: nobody's limit renews itself so seldom, and a clock that is
+/// wrong, here or there, must not stop deliveries for days.
+pub const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
 /// How a destination knows us.
 #[derive(Clone, Debug)]
 pub enum Credentials {
@@ -149,6 +153,7 @@ impl Http {
         Ok(Reply {
             status,
             retry_after: retry_after(&headers, status, wall_seconds),
+            used_up_for: used_up_for(&headers, wall_seconds),
             request_id: text(&headers, "x-request-id"),
             link: text(&headers, LINK.as_str()),
             served_at: text(&headers, DATE.as_str()).as_deref().and_then(unix_seconds),
@@ -182,18 +187,36 @@ fn exposed(secret: Option<&SecretString>) -> &str {
     secret.map_or("", ExposeSecret::expose_secret)
 }
 
-/// `Retry-After` in seconds; for a 429 without it, the time until `X-RateLimit-Reset`.
+/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); for a 429 without it, the time until `X-RateLimit-Reset`.
 fn retry_after(headers: &HeaderMap, status: u16, wall_seconds: i64) -> Option<Duration> {
-    let number = |name: &str| text(headers, name)?.trim().parse::<u64>().ok();
-    if let Some(seconds) = number(RETRY_AFTER.as_str()) {
-        return Some(Duration::from_secs(seconds));
-    }
-    if status != 429 {
+    let asked = text(headers, RETRY_AFTER.as_str());
+    let seconds = asked.as_deref().and_then(|asked| match number(asked) {
+        Some(seconds) => Some(seconds),
+        None => Some(unix_seconds(asked)?.saturating_sub(wall_seconds)),
+    });
+    if seconds.is_none() && status != 429 {
         return None;
     }
-    let reset = number("x-ratelimit-reset")?;
-    let now = u64::try_from(wall_seconds).ok()?;
-    Some(Duration::from_secs(reset.saturating_sub(now)))
+    seconds.map(bounded).or_else(|| until_reset(headers, wall_seconds))
+}
+
+/// The time until `X-RateLimit-Reset`, where `X-RateLimit-Remaining` says that nothing remains.
+fn used_up_for(headers: &HeaderMap, wall_seconds: i64) -> Option<Duration> {
+    let remaining = number(&text(headers, "x-ratelimit-remaining")?)?;
+    if remaining > 0 { None } else { until_reset(headers, wall_seconds) }
+}
+
+fn until_reset(headers: &HeaderMap, wall_seconds: i64) -> Option<Duration> {
+    let reset = number(&text(headers, "x-ratelimit-reset")?)?;
+    Some(bounded(reset.saturating_sub(wall_seconds)))
+}
+
+fn bounded(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(LONGEST_WAIT)
+}
+
+fn number(text: &str) -> Option<i64> {
+    text.trim().parse().ok()
 }
 
 /// `Wed, 21 Oct 2026 07:28:00 GMT`.
@@ -225,6 +248,30 @@ mod tests {
         assert_eq!(asked(&[("retry-after", "7")], 503), Some(Duration::from_secs(7)));
         assert_eq!(asked(&[("x-ratelimit-reset", "1009")], 429), Some(Duration::from_secs(9)));
         assert_eq!(asked(&[("x-ratelimit-reset", "1009")], 200), None);
-        assert_eq!(asked(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], 503), None);
+        assert_eq!(asked(&[("retry-after", "soon")], 503), None);
+        assert_eq!(asked(&[("retry-after", "soon"), ("x-ratelimit-reset", "1009")], 503), None);
+        assert_eq!(asked(&[("retry-after", "86400")], 429), Some(LONGEST_WAIT));
+    }
+
+    #[test]
+    fn the_wait_may_be_a_date() {
+        let asked = |wall| {
+            let date = [("retry-after", "Thu, 28 May 2026 20:26:40 GMT")];
+            retry_after(&headers(&date), 503, wall)
+        };
+        assert_eq!(asked(1_779_999_988), Some(Duration::from_secs(12)));
+        assert_eq!(asked(1_780_000_001), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_allowance_that_is_used_up_says_for_how_long() {
+        let left = |remaining| {
+            let told = [("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", "1004")];
+            used_up_for(&headers(&told), 1_000)
+        };
+        assert_eq!(left("0"), Some(Duration::from_secs(4)));
+        assert_eq!(left("1"), None);
+        assert_eq!(left("many"), None);
+        assert_eq!(used_up_for(&headers(&[("x-ratelimit-remaining", "0")]), 1_000), None);
     }
 }

@@ -5,11 +5,12 @@
 //! calls are begun only for a term after the last commit that succeeded, counted from when that commit
 //! was sent: then the group had not yet moved on. An idle owner commits too. Whoever takes over waits
 //! until the last call of its predecessor can have had its effect, unless the predecessor has said, in its
-//! last commit, that nothing of it is under way (lane protocol, rule 11).
+//! last commit, that nothing of it is under way (lane protocol, rule 11), or was itself, and knows that its calls
+//! are over: a commit in doubt costs a new beginning, and not this wait.
 
 use std::time::Duration;
 
-use crate::tenure::Ending;
+use crate::tenure::{Ending, Owner, Tenure};
 
 /// A commit renews it; without one it runs out. Times are those of a stopwatch.
 #[derive(Debug)]
@@ -56,11 +57,20 @@ impl Terms {
         self.lease / 3
     }
 
-    /// How long the successor of an owner that ended so begins no call.
-    pub fn patience_of_successor(&self, ending: Ending) -> Duration {
-        match ending {
-            Ending::Open => self.lease + self.landing,
-            Ending::Clean => Duration::ZERO,
+    /// When `own` may begin calls, having taken over from `earlier` now. `left` is what it remembers of its own last
+    /// time with the partition, if all its calls were over then: when it might have begun calls, or begun to.
+    pub fn begins_at(
+        &self,
+        earlier: Tenure,
+        own: Owner,
+        left: Option<Duration>,
+        now: Duration,
+    ) -> Duration {
+        match (earlier.ending, left) {
+            (Ending::Clean, _) => now,
+            // Nobody begins a call before a commit, so nobody else has begun one since.
+            (Ending::Open, Some(could_begin)) if earlier.owner == Some(own) => could_begin.max(now),
+            (Ending::Open, Some(_) | None) => now + self.lease + self.landing,
         }
     }
 }
@@ -70,6 +80,11 @@ mod tests {
     use super::*;
 
     const TERM: Duration = Duration::from_secs(5);
+    const TERMS: Terms = Terms { lease: TERM, landing: Duration::from_secs(20) };
+
+    fn of(owner: Option<Owner>, ending: Ending) -> Tenure {
+        Tenure { owner, ending, outages: Duration::ZERO }
+    }
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -97,11 +112,23 @@ mod tests {
 
     #[test]
     fn a_successor_begins_when_the_last_call_of_an_owner_without_commits_is_over() {
-        let terms = Terms { lease: TERM, landing: at(20) };
         let mut lease = Lease::new(TERM);
         lease.renew(at(0));
         let last_call = (0..10).map(at).filter(|now| lease.holds(*now)).max().unwrap();
-        assert!(last_call + terms.landing < terms.patience_of_successor(Ending::Open));
-        assert_eq!(terms.patience_of_successor(Ending::Clean), Duration::ZERO);
+        let begins = |ending| TERMS.begins_at(of(Some(Owner(1)), ending), Owner(2), None, at(0));
+        assert!(last_call + TERMS.landing < begins(Ending::Open));
+        assert_eq!(begins(Ending::Clean), at(0));
+    }
+
+    #[test]
+    fn an_owner_waits_for_itself_only_if_it_does_not_know_that_its_calls_are_over() {
+        let begins =
+            |owner, left| TERMS.begins_at(of(owner, Ending::Open), Owner(1), left, at(100));
+        let patient = at(100) + TERM + TERMS.landing;
+        assert_eq!(begins(Some(Owner(1)), Some(at(90))), at(100));
+        assert_eq!(begins(Some(Owner(1)), Some(at(107))), at(107), "its predecessor's calls");
+        assert_eq!(begins(Some(Owner(1)), None), patient);
+        assert_eq!(begins(Some(Owner(2)), Some(at(90))), patient, "somebody was there since");
+        assert_eq!(begins(None, Some(at(90))), patient);
     }
 }

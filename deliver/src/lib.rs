@@ -26,3 +26,4 @@ pub mod preview;
 pub mod records;
 pub mod run;
 pub mod tenure;
+pub mod waits;

@@ -30,11 +30,14 @@ use crate::breaker::State;
 use crate::broker::{Broker, BrokerError, FromBroker, Place};
 use crate::destinations::Destination;
 use crate::dispatch::{Caller, Dispatch, Token};
+use crate::http::LONGEST_WAIT;
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
 use crate::lease::Terms;
 use crate::metrics::Metrics;
 use crate::park_limit::{Ending, ParkLimit};
 use crate::records::{Records, Unread};
+use crate::tenure::Owner;
+use crate::waits;
 
 /// Lanes started in one turn, so that a long run of skipped events keeps nobody waiting.
 const STARTS_IN_A_TURN: usize = 1_000;
@@ -62,6 +65,8 @@ pub enum Mode {
 pub struct Settings {
     /// The destination's configured name.
     pub name: String,
+    /// This process, among all that ever own a partition.
+    pub owner: Owner,
     /// Its records.
     pub place: Place,
     /// When failed calls are made again.
@@ -138,7 +143,8 @@ impl<D: Destination> Line<D> {
         let caller = Arc::new(caller);
         let dispatch =
             Dispatch::new(destination.clone(), caller.clone(), settings.concurrency.max(1));
-        let ledger = Ledger::new(settings.schedule.clone(), settings.terms, Bounds::default());
+        let (schedule, terms) = (settings.schedule.clone(), settings.terms);
+        let ledger = Ledger::new(settings.owner, schedule, terms, Bounds::default());
         let limit = ParkLimit::new(settings.park_most, settings.park_window);
         let questions = Questions::of(around.registry.clone());
         Self {
@@ -171,10 +177,12 @@ impl<D: Destination> Line<D> {
                 }
             };
             self.around.joined.fails("not joined");
-            self.drop_everything().await;
             if matches!(ended, BrokerError::Left) {
+                self.drop_everything().await;
                 return Ok(());
             }
+            self.let_calls_end().await;
+            self.drop_everything().await;
             if ended.is_final() {
                 return Err(ended);
             }
@@ -257,6 +265,7 @@ impl<D: Destination> Line<D> {
         if self.limit.is_stopped() {
             return;
         }
+        self.tell_the_others();
         let elapsed = self.around.clock.elapsed();
         let interval = self.settings.commit_interval;
         if self.ledger.is_commit_due(elapsed, interval) {
@@ -301,6 +310,7 @@ impl<D: Destination> Line<D> {
             FromBroker::Record(source, received) => {
                 self.hear_in_order(InOrder::Record(source, received));
             }
+            FromBroker::Wait { until } => self.wait_until(until),
             FromBroker::Started { share } => self.hear_in_order(InOrder::Started { share }),
             FromBroker::Committed => {
                 self.committed();
@@ -310,6 +320,21 @@ impl<D: Destination> Line<D> {
             FromBroker::Ended(error) => return Heard::Ended(error),
         }
         Heard::Nothing
+    }
+
+    fn tell_the_others(&mut self) {
+        if let Some(wait) = self.caller.gate.take_untold(self.around.clock.elapsed()) {
+            let until = self.now().plus(wait);
+            self.ledger.tell(waits::record(&self.settings.place.waits, until));
+        }
+    }
+
+    /// Nobody calls before, whichever instance was told.
+    fn wait_until(&self, until: Timestamp) {
+        let wait = until.since(self.now()).min(LONGEST_WAIT);
+        if !wait.is_zero() {
+            self.caller.gate.heard_to_wait(wait, self.around.clock.elapsed());
+        }
     }
 
     fn committed(&mut self) {

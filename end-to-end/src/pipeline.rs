@@ -112,6 +112,23 @@ impl Pipeline {
     pub fn processes(&mut self) -> [&mut Process; 3] {
         [&mut self.ingest, &mut self.transform, &mut self.deliver]
     }
+
+    /// Starts one more `deliver`, configured alike but for its admin port. Not awaited.
+    ///
+    /// # Errors
+    /// When there is no port or no folder to be had, or the process does not start.
+    pub fn another_deliver(&self) -> Result<Process, PipelineError> {
+        let folder = self.setting.folder.join("another");
+        std::fs::create_dir_all(&folder).map_err(io("making the folder of another instance"))?;
+        let mut configuration = self.configuration.clone();
+        configuration.listeners.deliver = crate::ports::free().map_err(io("finding a port"))?;
+        let file = folder.join("tributary.yaml");
+        std::fs::write(&file, configuration.render())
+            .map_err(io("writing the configuration of another instance"))?;
+        let environment = self.setting.environment.clone();
+        let setting = Setting { configuration: file, folder, environment };
+        Ok(Process::start(Binary::Deliver, &setting, configuration.listeners.deliver)?)
+    }
 }
 
 impl Plan {

@@ -15,8 +15,6 @@ use end_to_end::broker::Broker;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
 use end_to_end::pipeline::{Pipeline, Plan};
-use end_to_end::ports;
-use end_to_end::processes::{Binary, Process, Setting};
 use end_to_end::schedule::{self, Shape};
 use end_to_end::sender::{self, Manners};
 use service::clock::{Clock, SystemClock};
@@ -234,7 +232,7 @@ impl Cell {
                 }
             }
             Manner::Joined => {
-                let mut second = second(&pipeline);
+                let mut second = pipeline.another_deliver().unwrap();
                 second.wait_until_ready(READY_WITHIN).unwrap();
                 tokio::time::sleep(pause).await;
                 assert!(second.terminate(ENDS_WITHIN).unwrap().success(), "{self:?}");
@@ -296,11 +294,8 @@ impl Cell {
         let [in_trouble, other] = self.sorted(settled);
         assert!(other.is_flawless(), "{self:?}: the other destination: {other}; {logs}");
         let Finding { lost, doubled, out_of_order, strangers, violations, .. } = in_trouble;
-        // A process that was killed does not know any more that it was told to wait: its first request asks.
-        let forgetful = self.trouble == Trouble::SaysWait && self.manner == Manner::Killed;
-        assert!(violations <= if forgetful { KILLS } else { 0 }, "{self:?}: {in_trouble}; {logs}");
-        let found = (lost, doubled, out_of_order, strangers);
-        assert_eq!(found, (parked, 0, 0, 0), "{self:?}: {in_trouble}; {logs}");
+        let found = (lost, doubled, out_of_order, strangers, violations);
+        assert_eq!(found, (parked, 0, 0, 0, 0), "{self:?}: {in_trouble}; {logs}");
         format!("{:?} at {:?}, {:?}: {in_trouble}", self.trouble, self.at, self.manner)
     }
 
@@ -315,17 +310,4 @@ impl Cell {
             Where::Intercom => [intercom, customerio],
         }
     }
-}
-
-/// One more instance of `deliver`, with the same configuration but for its admin port.
-fn second(pipeline: &Pipeline) -> Process {
-    let folder = pipeline.setting.folder.join("second");
-    std::fs::create_dir_all(&folder).unwrap();
-    let mut configuration = pipeline.configuration.clone();
-    configuration.listeners.deliver = ports::free().unwrap();
-    let file = folder.join("tributary.yaml");
-    std::fs::write(&file, configuration.render()).unwrap();
-    let environment = pipeline.setting.environment.clone();
-    let setting = Setting { configuration: file, folder, environment };
-    Process::start(Binary::Deliver, &setting, configuration.listeners.deliver).unwrap()
 }

@@ -1,5 +1,7 @@
 //! Moments on the wire: Avro `timestamp-millis`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// A moment, as milliseconds since the Unix epoch (UTC). Never a local time.
@@ -40,6 +42,18 @@ impl Timestamp {
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
+
+    /// The moment so much later, held at the end of the range.
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        self.plus_millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The time that has passed since `earlier`; zero when it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        let millis = self.0.saturating_sub(earlier.0).max(0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
 }
 
 impl std::fmt::Display for Timestamp {
@@ -69,5 +83,14 @@ mod tests {
         assert_eq!(Timestamp::from_rfc3339("2026-05-28"), None);
         assert_eq!(Timestamp::from_seconds(i64::MAX), None);
         assert_eq!(Timestamp::from_millis(i64::MAX).plus_millis(1).millis(), i64::MAX);
+        assert_eq!(Timestamp::from_millis(0).plus(Duration::MAX).millis(), i64::MAX);
+    }
+
+    #[test]
+    fn time_passes_forwards_only() {
+        let (earlier, later) = (Timestamp::from_millis(-500), Timestamp::from_millis(1_000));
+        assert_eq!(later.since(earlier), Duration::from_millis(1_500));
+        assert_eq!(earlier.since(later), Duration::ZERO);
+        assert_eq!(earlier.plus(later.since(earlier)), later);
     }
 }

@@ -27,6 +27,8 @@ pub enum Topic {
     Retry(String),
     /// Dead letters of a destination.
     Dead(String),
+    /// What the instances tell each other of a destination that asked to be left alone.
+    Waits(String),
 }
 
 impl Topic {
@@ -40,6 +42,7 @@ impl Topic {
             Self::Unprocessable => format!("{prefix}subscriptions.unprocessable"),
             Self::Retry(destination) => format!("{prefix}deliver.{destination}.retry"),
             Self::Dead(destination) => format!("{prefix}deliver.{destination}.dead"),
+            Self::Waits(destination) => format!("{prefix}deliver.{destination}.waits"),
         }
     }
 }
@@ -154,6 +157,7 @@ struct Entry {
     key: String,
     value: String,
     co_partitioned: bool,
+    partitions: Option<i32>,
     cleanup: Cleanup,
     retention: Option<String>,
     timestamps: Timestamps,
@@ -196,7 +200,7 @@ fn spec(entry: &Entry, name: &str, of: &Installation<'_>) -> Result<TopicSpec, C
         key: entry.key,
         value: entry.value,
         co_partitioned: entry.co_partitioned,
-        partitions: of.partitions,
+        partitions: entry.partitions.unwrap_or(of.partitions),
         cleanup: entry.cleanup,
         retention: entry.retention.as_deref().map(days).transpose()?,
         timestamps: entry.timestamps,
@@ -238,10 +242,11 @@ mod tests {
             Topic::Unprocessable,
             Topic::Retry("customerio".to_owned()),
             Topic::Dead("intercom".to_owned()),
+            Topic::Waits("intercom".to_owned()),
         ] {
             assert!(names.contains(&topic.name("acme.")), "{topic:?}");
         }
-        assert_eq!(names.len(), 9);
+        assert_eq!(names.len(), 11);
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub async fn create_missing(
     replication_factor: i32,
 ) -> Result<Vec<String>, AdminError> {
     let found = look(cluster, specs).await?;
-    // A new topic must agree with its neighbours, not with the configuration.
+    // Of co-partitioned topics a new one must agree with the others, not with the configuration.
     let neighbour = specs
         .iter()
         .filter(|spec| spec.co_partitioned)
@@ -130,7 +130,8 @@ pub async fn create_missing(
         .iter()
         .zip(&configs)
         .map(|(spec, configs)| {
-            let partitions = neighbour.unwrap_or(spec.partitions);
+            let agreed = neighbour.filter(|_| spec.co_partitioned);
+            let partitions = agreed.unwrap_or(spec.partitions);
             let replication = TopicReplication::Fixed(replication_factor);
             configs
                 .iter()

@@ -53,7 +53,7 @@ pub fn hold(held: &mut Vec<Held>, new: Held) -> Placed {
 
 /// The moment at which a held event is due: its append time and the window.
 pub fn deadline(held: &Held, window: Duration) -> Timestamp {
-    held.appended_at.plus_millis(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
+    held.appended_at.plus(window)
 }
 
 /// The earliest deadline among those held.

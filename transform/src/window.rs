@@ -81,9 +81,7 @@ impl Quiet {
     /// zero when it is needed now.
     pub fn until_tick(&self, deadline: Timestamp, local: Duration) -> Duration {
         let (stream, read_at) = self.anchor;
-        let missing = deadline.millis().saturating_sub(stream.millis());
-        let missing = Duration::from_millis(u64::try_from(missing).unwrap_or(0));
-        let overdue_at = read_at + missing;
+        let overdue_at = read_at + deadline.since(stream);
         let wanted_at = self.asked.map_or(overdue_at, |asked| overdue_at.max(asked + PATIENCE));
         wanted_at.saturating_sub(local)
     }

@@ -10,6 +10,11 @@ use super::{Beginning, BrokerError, FromBroker, Session};
 use crate::lanes::Source;
 use crate::marks::Marks;
 use crate::tenure::Tenure;
+use crate::waits;
+
+/// Offsets before the end of the topic of waits in which the latest are looked for: more than the instances write
+/// while one of them joins.
+const LATEST_WAITS: i64 = 200;
 
 impl Session {
     pub(super) fn take_over(&mut self, assigned: &[TopicPartition]) -> Result<(), BrokerError> {
@@ -34,6 +39,7 @@ impl Session {
             let end = self.restore(*partition, from)?;
             start.push((self.at(Source::Retry, *partition), end));
         }
+        start.push(self.hear_waits()?);
         self.group.start(&start)?;
         let all = self.reader.partitions(&self.place.events)?.max(1);
         let ours = i32::try_from(partitions.len()).unwrap_or(all);
@@ -103,6 +109,21 @@ impl Session {
                 Ok(self.reader.offset_at(&self.place.events, partition, moment)?)
             }
         }
+    }
+
+    /// Reads what the destination asked lately, whoever was told; says from where to go on listening.
+    fn hear_waits(&self) -> Result<(TopicPartition, i64), BrokerError> {
+        let topic = &self.place.waits;
+        let (low, high) = self.reader.low_and_high(topic, waits::PARTITION)?;
+        let from = low.max(high - LATEST_WAITS);
+        let mut told = Ok(());
+        self.reader.read_to(topic, waits::PARTITION, (from, high), |received| {
+            told = self.tell_wait(&received);
+            if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        told?;
+        let at = TopicPartition { topic: Arc::from(topic.as_str()), partition: waits::PARTITION };
+        Ok((at, high))
     }
 
     /// Reads the retry topic to its end; says where that is.

@@ -30,8 +30,11 @@ pub enum Transport {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// From `Retry-After`, or until the time in `X-RateLimit-Reset` when nothing remains.
+    /// From `Retry-After`, or until the time in `X-RateLimit-Reset` where a 429 says no more.
     pub retry_after: Option<Duration>,
+    /// Until the time in `X-RateLimit-Reset`, whatever the status, where `X-RateLimit-Remaining` says that this was the
+    /// last request before.
+    pub used_up_for: Option<Duration>,
     /// From `X-Request-Id`.
     pub request_id: Option<String>,
     /// From `Link`.
@@ -49,6 +52,7 @@ impl fmt::Debug for Reply {
             .debug_struct("Reply")
             .field("status", &self.status)
             .field("retry_after", &self.retry_after)
+            .field("used_up_for", &self.used_up_for)
             .field("request_id", &self.request_id)
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish_non_exhaustive()

@@ -69,6 +69,8 @@ enum Rule {
     Lease,
     /// 11: a successor waits for the calls of an owner that did not end cleanly.
     SuccessorWaits,
+    /// 11: what a process knows of its own calls counts only if nobody else was the owner since.
+    OwnWord,
     /// 12: nothing of a lane is sent while an unanswered call may take effect.
     Quarantine,
     /// 13: what a destination shows only goes forward.
@@ -96,6 +98,7 @@ enum Step {
     DoubtfulCommit { landed: bool },
     Crash { commit_landed: bool },
     Replace,
+    TakeBack,
     HandOver,
     Land { which: usize },
     Wait { millis: i64 },
@@ -172,6 +175,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|landed| Step::DoubtfulCommit { landed }),
         1 => any::<bool>().prop_map(|commit_landed| Step::Crash { commit_landed }),
         1 => Just(Step::Replace),
+        1 => Just(Step::TakeBack),
         1 => Just(Step::HandOver),
         3 => any::<usize>().prop_map(|which| Step::Land { which }),
         4 => (1_i64..15).prop_map(|millis| Step::Wait { millis }),
@@ -190,7 +194,9 @@ impl Rule {
             Self::AppendAnew => "the topic forgets it",
             Self::ExactIdentity => "is lost",
             Self::RedrivenLast => "went before what is live",
-            Self::Lease | Self::SuccessorWaits | Self::Quarantine => "after a later one",
+            Self::Lease | Self::SuccessorWaits | Self::OwnWord | Self::Quarantine => {
+                "after a later one"
+            }
             Self::ForwardOnly => "is shown over",
             Self::OutagesExcused => "the destination's own fault",
         }
@@ -262,7 +268,7 @@ fn every_rule_is_needed() {
         let found = if rule == Rule::SerialMoves {
             walk(&[0, 0], &cut_moves(), Some(rule))
         } else {
-            search(5_000, Some(rule))
+            search(20_000, Some(rule))
         };
         match found {
             Err(violation) if violation.contains(rule.prevents()) => {

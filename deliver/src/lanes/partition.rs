@@ -18,7 +18,7 @@ use super::{
 };
 use crate::failure::Failure;
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
-use crate::tenure::{Ending, Tenure};
+use crate::tenure::{Ending, Owner, Tenure};
 
 /// How much one partition takes on at once.
 #[derive(Clone, Copy, Debug)]
@@ -105,9 +105,10 @@ impl<T: Clone> Partition<T> {
         }
     }
 
-    /// The same, where an earlier owner left word.
+    /// The same for `owner`, where an earlier one left word.
     #[must_use]
-    pub fn after(mut self, earlier: Tenure) -> Self {
+    pub fn after(mut self, earlier: Tenure, owner: Owner) -> Self {
+        self.tenure.owner = Some(owner);
         self.tenure.outages = earlier.outages;
         self
     }
@@ -243,11 +244,15 @@ impl<T: Clone> Partition<T> {
     /// Nothing is started any more: has the next commit say so, if no call is under way and none that
     /// nobody answered can take effect any more.
     pub fn close(&mut self, now: Timestamp) {
-        let quiet = self.lanes.values().all(|lane| lane.quarantine <= now);
-        if quiet && self.sending.is_empty() {
+        if self.is_quiet(now) {
             self.tenure.ending = Ending::Clean;
             self.changed = true;
         }
+    }
+
+    /// Whether no call is under way, and none that nobody answered can take effect any more.
+    pub fn is_quiet(&self, now: Timestamp) -> bool {
+        self.sending.is_empty() && self.lanes.values().all(|lane| lane.quarantine <= now)
     }
 
     /// Undone records of a topic among what was read.

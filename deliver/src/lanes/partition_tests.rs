@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::tenure::Ending;
+use crate::tenure::{Ending, Owner};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -358,7 +358,7 @@ fn time_in_which_the_destination_is_out_of_service_does_not_count_towards_the_ho
 #[test]
 fn an_end_is_clean_when_nothing_that_was_sent_can_take_effect_any_more() {
     let mut partition =
-        partition().after(Tenure { outages: Duration::from_secs(3), ..Tenure::none() });
+        partition().after(Tenure { outages: Duration::from_secs(3), ..Tenure::none() }, Owner(1));
     let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
     let ending = |partition: &mut Partition<&'static str>, now| {
         partition.close(at(now));

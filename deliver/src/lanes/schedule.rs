@@ -45,14 +45,14 @@ impl Schedule {
         now: Timestamp,
         jitter: f64,
     ) -> Next {
-        let last = later(first_failure, self.horizon);
+        let last = first_failure.plus(self.horizon);
         if now >= last {
             return Next::Park;
         }
         let failures = usize::try_from(attempts).unwrap_or(usize::MAX).saturating_sub(1);
         let due = |wait: &Duration| {
             let stretched = wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 10.0);
-            later(now, stretched).min(last)
+            now.plus(stretched).min(last)
         };
         if let Some(wait) = self.in_place.get(failures) {
             return Next::InPlace { due: due(wait) };
@@ -63,10 +63,6 @@ impl Schedule {
             None => Next::Park,
         }
     }
-}
-
-pub(super) fn later(moment: Timestamp, wait: Duration) -> Timestamp {
-    moment.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

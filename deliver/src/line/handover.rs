@@ -8,21 +8,10 @@ use crate::dispatch::Finished;
 impl<D: Destination> Line<D> {
     /// Lets calls under way end, and commits what came of them.
     pub(super) async fn finish_work(&mut self, broker: &mut Broker) -> Result<(), BrokerError> {
-        self.ledger.end();
-        let not_begun = self.dispatch.abandon_queue();
-        self.settle(Finished::Interrupted(not_begun))?;
+        self.drain().await?;
         let clock = self.around.clock.clone();
-        let deadline = clock.elapsed() + self.settings.drain;
-        while self.dispatch.is_busy() {
-            let left = deadline.saturating_sub(clock.elapsed());
-            let Ok(finished) = tokio::time::timeout(left, self.dispatch.next()).await else {
-                // What was broken off may yet take effect: the next owner has to wait for it.
-                self.dispatch.break_off().await;
-                break;
-            };
-            self.settle(finished)?;
-        }
         self.ledger.close(self.now(), clock.elapsed());
+        self.tell_the_others();
         loop {
             while self.ledger.is_committing() {
                 match broker.incoming.recv().await {
@@ -37,6 +26,7 @@ impl<D: Destination> Line<D> {
                     Some(
                         FromBroker::Assigned { .. }
                         | FromBroker::Record(..)
+                        | FromBroker::Wait { .. }
                         | FromBroker::Started { .. },
                     ) => {}
                     None => return Err(BrokerError::Left),
@@ -46,6 +36,33 @@ impl<D: Destination> Line<D> {
             if self.limit.is_stopped() || !self.ledger.commit(broker, &self.records, now, elapsed) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Begins nothing more, and waits until what has begun is over, or for as long as is allowed.
+    async fn drain(&mut self) -> Result<(), BrokerError> {
+        self.ledger.end();
+        let not_begun = self.dispatch.abandon_queue();
+        self.settle(Finished::Interrupted(not_begun))?;
+        let clock = self.around.clock.clone();
+        let deadline = clock.elapsed() + self.settings.drain;
+        while self.dispatch.is_busy() {
+            let left = deadline.saturating_sub(clock.elapsed());
+            let Ok(finished) = tokio::time::timeout(left, self.dispatch.next()).await else {
+                // What was broken off may yet take effect: the next owner has to wait for it.
+                self.dispatch.break_off().await;
+                break;
+            };
+            self.settle(finished)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing can be committed any more; that calls are over is worth knowing all the same.
+    pub(super) async fn let_calls_end(&mut self) {
+        match self.drain().await {
+            Ok(()) => self.ledger.leave(self.now(), self.around.clock.elapsed()),
+            Err(error) => tracing::warn!(%error, "calls did not end as they should"),
         }
     }
 
@@ -68,6 +85,7 @@ impl<D: Destination> Line<D> {
                 Some(
                     FromBroker::Assigned { .. }
                     | FromBroker::Record(..)
+                    | FromBroker::Wait { .. }
                     | FromBroker::Started { .. }
                     | FromBroker::Committed,
                 ) => {}

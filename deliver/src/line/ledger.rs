@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Timestamp;
-use stream::Received;
+use stream::{Received, Record};
 
 use crate::broker::{Broker, Position, ToBroker};
 use crate::dispatch::Token;
@@ -17,7 +17,7 @@ use crate::lease::Terms;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::records::Records;
-use crate::tenure::Tenure;
+use crate::tenure::{Owner, Tenure};
 
 /// Every partition that is ours.
 #[derive(Debug)]
@@ -34,8 +34,13 @@ pub(super) struct Ledger {
     terms: Terms,
     /// When the last commit that was made was sent.
     renewed_at: Option<Duration>,
+    owner: Owner,
     /// Partitions of which nothing is started before the calls of their last owner are over.
     held_back: BTreeMap<i32, Duration>,
+    /// Partitions that were ours and whose calls are over, with when one could have been begun.
+    left: BTreeMap<i32, Duration>,
+    /// What the next commit tells the other instances.
+    telling: Vec<Record>,
 }
 
 /// The commit under way.
@@ -48,13 +53,16 @@ struct Committing {
 }
 
 impl Ledger {
-    pub(super) fn new(schedule: Arc<Schedule>, terms: Terms, bounds: Bounds) -> Self {
+    pub(super) fn new(owner: Owner, schedule: Arc<Schedule>, terms: Terms, bounds: Bounds) -> Self {
         Self {
+            owner,
             schedule,
             bounds,
             terms,
             renewed_at: None,
             held_back: BTreeMap::new(),
+            left: BTreeMap::new(),
+            telling: Vec::new(),
             partitions: BTreeMap::new(),
             started: false,
             last_started: -1,
@@ -72,10 +80,11 @@ impl Ledger {
         elapsed: Duration,
     ) {
         let restored = Partition::restored(events, retry, self.schedule.clone(), self.bounds);
-        self.partitions.insert(partition, restored.after(earlier));
-        let patience = self.terms.patience_of_successor(earlier.ending);
-        if !patience.is_zero() {
-            self.held_back.insert(partition, elapsed + patience);
+        self.partitions.insert(partition, restored.after(earlier, self.owner));
+        let left = self.left.remove(&partition);
+        let begins_at = self.terms.begins_at(earlier, self.owner, left, elapsed);
+        if begins_at > elapsed {
+            self.held_back.insert(partition, begins_at);
         }
     }
 
@@ -101,6 +110,16 @@ impl Ledger {
         for (number, partition) in &mut self.partitions {
             if !self.held_back.contains_key(number) {
                 partition.close(now);
+            }
+        }
+    }
+
+    /// Calls have ended, and nobody else is told: remembers of which partitions all have.
+    pub(super) fn leave(&mut self, now: Timestamp, elapsed: Duration) {
+        for (number, partition) in &self.partitions {
+            if partition.is_quiet(now) {
+                let could_begin = self.held_back.get(number).copied().unwrap_or(elapsed);
+                self.left.insert(*number, could_begin);
             }
         }
     }
@@ -188,7 +207,7 @@ impl Ledger {
     }
 
     pub(super) fn is_commit_due(&self, elapsed: Duration, interval: Duration) -> bool {
-        let urgent = self.partitions.values().any(Partition::urgent);
+        let urgent = !self.telling.is_empty() || self.partitions.values().any(Partition::urgent);
         let overdue = elapsed.saturating_sub(self.committed_at) >= interval;
         let due = urgent || overdue || self.is_renewal_due(elapsed);
         self.started && self.committing.is_none() && due
@@ -198,6 +217,11 @@ impl Ledger {
     fn is_renewal_due(&self, elapsed: Duration) -> bool {
         let interval = self.terms.renewal_interval();
         self.renewed_at.is_none_or(|sent| elapsed.saturating_sub(sent) >= interval)
+    }
+
+    /// Has the next commit, which is due at once, append this for the other instances.
+    pub(super) fn tell(&mut self, record: Record) {
+        self.telling.push(record);
     }
 
     /// Has everything committed that changed, as one. `false` when nothing did.
@@ -211,12 +235,13 @@ impl Ledger {
         if self.committing.is_some() {
             return false;
         }
-        if self.started && self.is_renewal_due(elapsed) {
+        let telling = std::mem::take(&mut self.telling);
+        if !telling.is_empty() || (self.started && self.is_renewal_due(elapsed)) {
             self.partitions.values_mut().for_each(Partition::refresh);
         }
         let (partitions, parked) = (Vec::new(), Vec::new());
         let mut committing = Committing { partitions, sent: elapsed, moved: 0, parked };
-        let (mut leaving, mut progress) = (Vec::new(), Vec::new());
+        let (mut leaving, mut progress) = (telling, Vec::new());
         for (number, partition) in &mut self.partitions {
             let Some(checkpoint) = partition.checkpoint(now) else { continue };
             committing.partitions.push(*number);
@@ -299,10 +324,7 @@ impl Ledger {
     /// How long nothing happens by itself.
     pub(super) fn wait(&self, now: Timestamp, elapsed: Duration, interval: Duration) -> Duration {
         let due = self.partitions.values().filter_map(Partition::next_wake).min();
-        let lanes = due.map_or(Duration::MAX, |due| {
-            let millis = due.millis().saturating_sub(now.millis()).max(0);
-            Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-        });
+        let lanes = due.map_or(Duration::MAX, |due| due.since(now));
         let ready = self.started && self.partitions.values().any(Partition::changed);
         let commit = if ready && self.committing.is_none() {
             (self.committed_at + interval).saturating_sub(elapsed)

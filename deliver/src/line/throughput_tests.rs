@@ -15,7 +15,7 @@ use crate::lanes::{
 };
 use crate::lease::Terms;
 use crate::marks::Marks;
-use crate::tenure::Tenure;
+use crate::tenure::{Owner, Tenure};
 
 const PARTITIONS: i32 = 12;
 const LATENCY: i64 = 20;
@@ -41,7 +41,7 @@ impl Bench {
             quarantine: Duration::ZERO,
         };
         let terms = Terms { lease: Duration::from_secs(5), landing: Duration::from_secs(20) };
-        let mut ledger = Ledger::new(Arc::new(schedule), terms, Bounds::default());
+        let mut ledger = Ledger::new(Owner(1), Arc::new(schedule), terms, Bounds::default());
         for partition in 0..PARTITIONS {
             let nothing = (Marks::up_to(0), Marks::up_to(0));
             ledger.assign(partition, nothing, Tenure::none(), Duration::ZERO);

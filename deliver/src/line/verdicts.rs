@@ -1,7 +1,5 @@
 //! What an event becomes, and what its verdict means for its lane.
 
-use std::time::Duration;
-
 use stream::Received;
 
 use super::{Line, Mode};
@@ -120,8 +118,7 @@ impl<D: Destination> Line<D> {
         metrics.attempts.with([&name, word]).inc();
         if matches!(outcome, Outcome::Done) {
             metrics.delivered.with([&name]).inc();
-            let millis = now.millis().saturating_sub(token.received_at.millis()).max(0);
-            let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+            let took = now.since(token.received_at);
             metrics.end_to_end.with([&name]).observe(took.as_secs_f64());
         }
         outcome

@@ -12,8 +12,17 @@ use crate::lanes::{
     Turn,
 };
 use crate::lease::Lease;
+use crate::tenure::Owner as Name;
+
+/// A process, and what it remembers when it begins anew: when it could have begun calls, if all were over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Process {
+    pub(super) name: Name,
+    pub(super) left: Option<Duration>,
+}
 
 pub(super) struct Owner {
+    pub(super) name: Name,
     pub(super) generation: u32,
     pub(super) owned: [bool; 2],
     pub(super) partition: Partition<Content>,
@@ -32,6 +41,7 @@ pub(super) struct Owner {
 impl Owner {
     /// Goes on from what is committed; the retry topic is read to its end.
     pub(super) fn start(
+        process: Process,
         broker: &Broker,
         now: Timestamp,
         off: Option<Rule>,
@@ -39,20 +49,25 @@ impl Owner {
         let (events, retry) = (broker.marks(Source::Events), broker.marks(Source::Retry));
         let read = [&events, &retry].map(|marks| usize::try_from(marks.next()).unwrap());
         let tenure = broker.tenure();
-        let patience = match off {
-            Some(Rule::SuccessorWaits) => Duration::ZERO,
-            Some(_) | None => TERMS.patience_of_successor(tenure.ending),
+        let Process { name, left } = process;
+        let elapsed = since_start(now);
+        let sends_from = match off {
+            Some(Rule::SuccessorWaits) => elapsed,
+            Some(Rule::OwnWord) if left.is_some() => elapsed,
+            Some(_) | None => TERMS.begins_at(tenure, name, left, elapsed),
         };
+        let partition = Partition::restored(events, retry, schedule(off), bounds(off));
         let mut owner = Self {
+            name,
             generation: broker.generation,
             owned: [true, true],
-            partition: Partition::restored(events, retry, schedule(off), bounds(off)).after(tenure),
+            partition: partition.after(tenure, name),
             read,
             sending: Vec::new(),
             pending: None,
             outstanding: BTreeSet::new(),
             lease: Lease::new(TERMS.lease),
-            sends_from: since_start(now) + patience,
+            sends_from,
             order: BTreeMap::new(),
             highest: BTreeMap::new(),
         };
@@ -60,6 +75,12 @@ impl Owner {
             owner.read_retry_to_the_end(broker, now, off)?;
         }
         Ok(owner)
+    }
+
+    /// The process as it begins anew, once it has broken off what it has under way.
+    pub(super) fn remembers(&self, now: Timestamp) -> Process {
+        let left = self.partition.is_quiet(now).then(|| self.sends_from.max(since_start(now)));
+        Process { name: self.name, left }
     }
 
     pub(super) fn read_retry_to_the_end(

@@ -6,14 +6,14 @@ use std::time::Duration;
 use schemas::Timestamp;
 
 use super::broker::{Broker, Call, Destination};
-use super::owner::Owner;
+use super::owner::{Owner, Process};
 use super::{
     BOUNDS, Content, Event, How, QUARANTINE, Rule, START, Step, TIMEOUT, Verdict, Who, ensure,
     schedule, since_start,
 };
 use crate::failure::{Failure, Reason};
-use crate::lanes::schedule::later;
 use crate::lanes::{Checkpoint, Fate, Outcome, Settled, Source, Turn};
+use crate::tenure::Owner as Name;
 
 pub(super) struct World {
     off: Option<Rule>,
@@ -25,6 +25,7 @@ pub(super) struct World {
     /// Calls that nobody waits for any more, and until when they may yet have their effect.
     abandoned: Vec<(Call, Timestamp)>,
     calls: u64,
+    processes: u64,
     now: Timestamp,
     outages: Duration,
     /// When each live event failed first, and how long the destination had been out of service by then.
@@ -40,7 +41,8 @@ impl World {
             (*lane, *sequence)
         });
         let broker = Broker::new(events.collect());
-        let owner = Owner::start(&broker, START, off)?;
+        let first = Process { name: Name(0), left: None };
+        let owner = Owner::start(first, &broker, START, off)?;
         Ok(Self {
             off,
             broker,
@@ -49,6 +51,7 @@ impl World {
             zombie: None,
             abandoned: Vec::new(),
             calls: 0,
+            processes: 1,
             now: START,
             outages: Duration::ZERO,
             first_failure: BTreeMap::new(),
@@ -74,6 +77,7 @@ impl World {
             Step::DoubtfulCommit { landed } => self.doubtful_commit(*landed),
             Step::Crash { commit_landed } => self.crash(*commit_landed),
             Step::Replace => self.replace(),
+            Step::TakeBack => self.take_back(),
             Step::HandOver => self.hand_over(),
             Step::Land { which } => self.land(*which),
             Step::Wait { millis } => self.wait(*millis),
@@ -113,7 +117,7 @@ impl World {
             How::Delivers | How::AppliesAndFails => {
                 self.destination.apply(call, &self.broker, self.off)?;
             }
-            How::TimesOut => self.abandoned.push((call, later(self.now, QUARANTINE))),
+            How::TimesOut => self.abandoned.push((call, self.now.plus(QUARANTINE))),
             How::Fails | How::Refuses => {}
         }
         let failed = |reason| Outcome::Failed(Failure::new(reason, ""));
@@ -141,7 +145,7 @@ impl World {
     fn judge_horizon(&self, content: Content) -> Verdict {
         let Some((first, outages)) = self.first_failure.get(&content.event) else { return Ok(()) };
         let horizon = schedule(None).horizon + self.outages.saturating_sub(*outages);
-        ensure(content.turn == Turn::Redriven || later(*first, horizon) <= self.now, || {
+        ensure(content.turn == Turn::Redriven || first.plus(horizon) <= self.now, || {
             format!("{:?} is parked for the destination's own fault", content.event)
         })
     }
@@ -182,7 +186,7 @@ impl World {
 
     fn bury_zombie(&mut self) {
         let calls = self.zombie.take().into_iter().flat_map(|zombie| zombie.sending);
-        let until = later(self.now, QUARANTINE);
+        let until = self.now.plus(QUARANTINE);
         self.abandoned.extend(calls.map(|(_, call)| (call, until)));
     }
 
@@ -206,7 +210,8 @@ impl World {
     /// Nobody says whether the commit took place.
     fn doubtful_commit(&mut self, landed: bool) -> Verdict {
         if self.off != Some(Rule::AnewAfterDoubt) {
-            return self.crash(landed);
+            let process = self.owner.remembers(self.now);
+            return self.begin_anew(process, landed);
         }
         // It is tried once more.
         if landed && let Some((checkpoint, _)) = self.owner.pending.clone() {
@@ -216,8 +221,19 @@ impl World {
     }
 
     fn crash(&mut self, commit_landed: bool) -> Verdict {
+        let process = self.process();
+        self.begin_anew(process, commit_landed)
+    }
+
+    /// Another process than all before.
+    fn process(&mut self) -> Process {
+        self.processes += 1;
+        Process { name: Name(self.processes), left: None }
+    }
+
+    fn begin_anew(&mut self, process: Process, commit_landed: bool) -> Verdict {
         let calls = std::mem::take(&mut self.owner.sending);
-        let until = later(self.now, QUARANTINE);
+        let until = self.now.plus(QUARANTINE);
         self.abandoned.extend(calls.into_iter().map(|(_, call)| (call, until)));
         self.broker.generation += 1;
         let pending = self.owner.pending.take().map(|(checkpoint, _)| checkpoint);
@@ -231,12 +247,12 @@ impl World {
                 self.broker.append(&checkpoint, self.now)?;
             }
             (Some(checkpoint), Some(Rule::StableOffsets)) => {
-                self.owner = Owner::start(&self.broker, self.now, self.off)?;
+                self.owner = Owner::start(process, &self.broker, self.now, self.off)?;
                 return self.take_effect(&checkpoint, owned);
             }
             (Some(checkpoint), _) => self.take_effect(&checkpoint, owned)?,
         }
-        self.owner = Owner::start(&self.broker, self.now, self.off)?;
+        self.owner = Owner::start(process, &self.broker, self.now, self.off)?;
         Ok(())
     }
 
@@ -244,13 +260,25 @@ impl World {
     fn replace(&mut self) -> Verdict {
         self.bury_zombie();
         self.broker.generation += 1;
-        let mut successor = Owner::start(&self.broker, self.now, self.off)?;
+        let process = self.process();
+        let mut successor = Owner::start(process, &self.broker, self.now, self.off)?;
         if self.off == Some(Rule::OneOwner) {
             self.owner.owned = [false, true];
-            successor = Owner::start(&self.broker, self.now, Some(Rule::RetryFirst))?;
+            successor = Owner::start(process, &self.broker, self.now, Some(Rule::RetryFirst))?;
             successor.owned = [true, false];
         }
         self.zombie = Some(std::mem::replace(&mut self.owner, successor));
+        Ok(())
+    }
+
+    /// One that was replaced learns it, and is the owner again; now the other one does not know.
+    fn take_back(&mut self) -> Verdict {
+        let Some(zombie) = &self.zombie else { return Ok(()) };
+        let process = zombie.remembers(self.now);
+        self.bury_zombie();
+        self.broker.generation += 1;
+        let owner = Owner::start(process, &self.broker, self.now, self.off)?;
+        self.zombie = Some(std::mem::replace(&mut self.owner, owner));
         Ok(())
     }
 
@@ -293,7 +321,7 @@ impl World {
             Who::Owner => &self.owner,
             Who::Zombie => self.zombie.as_ref()?,
         };
-        owner.sending.iter().position(|(_, call)| later(call.begun, TIMEOUT) <= self.now)
+        owner.sending.iter().position(|(_, call)| call.begun.plus(TIMEOUT) <= self.now)
     }
 
     /// The breaker is open: nothing is called, and the owner commits as ever.
@@ -337,7 +365,7 @@ impl World {
             self.outage(5)?;
             self.owner.read_retry_to_the_end(&self.broker, self.now, self.off)?;
         }
-        let oldest = later(START, since_start(self.now)).millis()
+        let oldest = START.plus(since_start(self.now)).millis()
             - i64::try_from(BOUNDS.longest_stay.as_millis()).unwrap()
             - 60;
         for content in self.broker.undone() {

@@ -4,7 +4,6 @@ use schemas::Timestamp;
 
 use super::lane::{Destiny, Phase};
 use super::{Leaving, Partition};
-use crate::lanes::schedule::later;
 use crate::lanes::{Checkpoint, Departure, Fate, Identity, Source};
 
 impl<T: Clone> Partition<T> {
@@ -76,9 +75,7 @@ impl<T: Clone> Partition<T> {
         let oldest: Vec<Identity> = self
             .retry
             .undone()
-            .take_while(|(_, appended)| {
-                crowded || later(*appended, self.bounds.longest_stay) <= now
-            })
+            .take_while(|(_, appended)| crowded || appended.plus(self.bounds.longest_stay) <= now)
             .map(|(identity, _)| identity.clone())
             .take(self.bounds.departures)
             .collect();

@@ -5,7 +5,6 @@ use schemas::Timestamp;
 use super::lane::{Destiny, Phase};
 use super::{Leaving, Partition};
 use crate::failure::{Failure, Reason};
-use crate::lanes::schedule::later;
 use crate::lanes::{Effect, Fate, Identity, Next, Outcome, Settled, Ticket, Turn};
 
 impl<T: Clone> Partition<T> {
@@ -22,7 +21,7 @@ impl<T: Clone> Partition<T> {
         lane.sending = false;
         let held = lane.records.get_mut(&identity.rank())?;
         if outcome.may_still_land() {
-            lane.quarantine = later(now, self.schedule.quarantine);
+            lane.quarantine = now.plus(self.schedule.quarantine);
             held.history.effect = Effect::Unknown;
         }
         let settled = match outcome {
@@ -65,7 +64,7 @@ impl<T: Clone> Partition<T> {
         let history = held.fail(now, outages);
         // As if it had failed later, by as long as the destination was out of service since.
         let excused = outages.saturating_sub(history.outages);
-        let first = later(history.first_failure.unwrap_or(now), excused);
+        let first = history.first_failure.unwrap_or(now).plus(excused);
         Some(match schedule.after_failure(history.attempts, first, now, jitter) {
             Next::InPlace { due } => {
                 held.phase = Phase::Waiting { due };

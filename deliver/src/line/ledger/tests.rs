@@ -21,7 +21,7 @@ fn ledger() -> Ledger {
         horizon: Duration::ZERO,
         quarantine: Duration::ZERO,
     };
-    let mut ledger = Ledger::new(Arc::new(schedule), TERMS, Bounds::default());
+    let mut ledger = Ledger::new(Owner(1), Arc::new(schedule), TERMS, Bounds::default());
     let nothing = || (Marks::up_to(0), Marks::up_to(0));
     ledger.assign(0, nothing(), Tenure::default(), at(10));
     ledger.assign(1, nothing(), Tenure::none(), at(10));
@@ -71,4 +71,33 @@ fn a_short_tenure_after_an_owner_that_died_is_no_clean_end() {
         };
         assert_eq!((tenure(0).ending, tenure(1).ending), (ending, Ending::Clean));
     }
+}
+
+/// Begins anew at the given time, from a commit that was made by `owner`.
+fn taken_again(ledger: &mut Ledger, owner: Owner, elapsed: Duration) -> [Option<Duration>; 2] {
+    ledger.clear();
+    let tenure = Tenure { owner: Some(owner), ..Tenure::default() };
+    for partition in 0..2 {
+        ledger.assign(partition, (Marks::up_to(0), Marks::up_to(0)), tenure, elapsed);
+    }
+    [0, 1].map(|partition| ledger.held_back.get(&partition).copied())
+}
+
+#[test]
+fn after_a_commit_in_doubt_an_owner_waits_for_no_call_of_its_own_that_has_ended() {
+    let mut ledger = ledger();
+    ledger.leave(now(), at(20));
+    // Partition 0 has waited for an owner that died, and goes on waiting.
+    assert_eq!(taken_again(&mut ledger, Owner(1), at(21)), [Some(at(35)), None]);
+}
+
+#[test]
+fn it_waits_for_those_that_were_broken_off_and_for_those_of_another_owner() {
+    let mut busy = ledger();
+    assert_eq!(busy.start(now(), at(10)).map(|started| started.0), Some(1));
+    busy.leave(now(), at(20));
+    assert_eq!(taken_again(&mut busy, Owner(1), at(21)), [Some(at(35)), Some(at(46))]);
+    let mut replaced = ledger();
+    replaced.leave(now(), at(20));
+    assert_eq!(taken_again(&mut replaced, Owner(2), at(21)), [Some(at(46)); 2]);
 }
