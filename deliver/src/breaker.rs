@@ -2,12 +2,12 @@
 //!
 //! Closed, calls go through. It opens at once when the destination says that the fault is its own (bad
 //! credentials, too many requests, no connection), and after several failures in a row of the kind
-//! that one bad event could also cause. Open, nothing is called until the wait is over; then a probe
-//! without effect decides, at least every fifteen seconds, whatever opened it, so that an outage ends
-//! by itself and so do refused credentials once they are corrected.
+//! that one bad event could also cause. Open, nothing is called until the wait is over, which is what the
+//! destination asked for, or else fifteen seconds at most; then a probe without effect decides. So an outage
+//! ends by itself, and so do refused credentials once they are corrected.
 //!
-//! A probe that succeeds does not prove that real calls do. So the waits grow as long as no call
-//! succeeded since.
+//! A probe that succeeds does not prove that real calls do, and who asks for no time at all may do so for
+//! ever. So the waits that the destination leaves to us grow as long as no call succeeded since.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ impl Breaker {
         if self.is_closed() {
             self.opened = now;
         }
-        let wait = asked.unwrap_or(self.wait);
+        let wait = asked.filter(|asked| *asked >= FIRST_WAIT).unwrap_or(self.wait);
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         self.state = State::Open { until: now + wait };
     }
@@ -201,6 +201,21 @@ mod tests {
             assert!(breaker.begin_probe(now));
             breaker.pause(now, None);
         }
+    }
+
+    #[test]
+    fn who_asks_for_no_time_at_all_is_asked_less_and_less_often() {
+        let mut breaker = Breaker::default();
+        let mut waits = Vec::new();
+        let mut now = at(0);
+        for _ in 0..7 {
+            breaker.pause(now, Some(Duration::ZERO));
+            let State::Open { until } = breaker.state() else { panic!("not open") };
+            waits.push(until.saturating_sub(now).as_millis());
+            now = until;
+            assert!(breaker.begin_probe(now));
+        }
+        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
     }
 
     #[test]

@@ -138,7 +138,9 @@ impl<D: Destination> Dispatch<D> {
         match self.tasks.join_next().await {
             Some(Ok(finished)) => finished,
             Some(Err(error)) => {
-                tracing::error!(%error, "a call ended unexpectedly");
+                // The text of a panic may quote what was being sent.
+                let panicked = error.is_panic();
+                tracing::error!(panicked, "a call ended unexpectedly");
                 Finished::Broken
             }
             None => Finished::Probed,
@@ -172,9 +174,7 @@ async fn converse(
             return Finished::Interrupted(tokens);
         }
         let answer = caller.http.send(&request, caller.clock.now().as_second()).await;
-        if let Answer::Replied(Reply { used_up_for: Some(wait), .. }) = &answer {
-            caller.gate.used_up(*wait, caller.clock.elapsed());
-        }
+        heed_allowance(&answer, &caller);
         match conversation.judge(&answer) {
             Turn::Ask(next) => request = next,
             Turn::Over(verdicts) => {
@@ -183,6 +183,13 @@ async fn converse(
             }
         }
         delay = caller.gate.reserve(caller.clock.elapsed());
+    }
+}
+
+/// An allowance that is used up is heeded before the first call that it would refuse.
+fn heed_allowance(answer: &Answer, caller: &Caller) {
+    if let Answer::Replied(Reply { used_up_for: Some(wait), .. }) = answer {
+        caller.gate.used_up(*wait, caller.clock.elapsed());
     }
 }
 
@@ -196,9 +203,7 @@ async fn probe(request: crate::destinations::Request, caller: Arc<Caller>) -> Fi
         }
         Answer::Failed(_) => None,
     });
-    if let Some(Verdict::Pause { failure, .. } | Verdict::Retry(failure)) = &unwell {
-        tracing::warn!(reason = failure.reason.word(), status = failure.status, "still not called");
-    }
     caller.gate.probed(unwell.as_ref(), caller.clock.elapsed());
+    heed_allowance(&answer, &caller);
     Finished::Probed
 }

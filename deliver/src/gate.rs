@@ -10,6 +10,15 @@ use crate::failure::{Failure, Reason};
 use crate::lease::Lease;
 use crate::pace::Pace;
 
+/// Why a destination is not called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What kind of trouble.
+    pub reason: Reason,
+    /// What was answered, if anything.
+    pub status: Option<u16>,
+}
+
 /// Breaker, lease and pace of one destination, shared by all its calls. Times are those of a stopwatch.
 #[derive(Debug)]
 pub struct Gate(Mutex<Inner>);
@@ -19,6 +28,8 @@ struct Inner {
     breaker: Breaker,
     lease: Lease,
     pace: Pace,
+    /// What went wrong last.
+    cause: Option<Cause>,
     /// Until when the destination asked to be left alone, while the other instances do not know it.
     untold: Option<Duration>,
 }
@@ -28,12 +39,17 @@ impl Gate {
     /// `lease` is renewed.
     pub fn new(ceiling: f64, lease: Lease) -> Self {
         let (breaker, pace) = (Breaker::default(), Pace::new(ceiling));
-        Self(Mutex::new(Inner { breaker, lease, pace, untold: None }))
+        Self(Mutex::new(Inner { breaker, lease, pace, cause: None, untold: None }))
     }
 
     /// Where the breaker stands.
     pub fn state(&self) -> State {
         self.lock().breaker.state()
+    }
+
+    /// What went wrong last.
+    pub fn cause(&self) -> Option<Cause> {
+        self.lock().cause
     }
 
     /// Whether the destination is to be called.
@@ -88,39 +104,50 @@ impl Gate {
         let mut inner = self.lock();
         match trouble {
             None => inner.breaker.probe_succeeded(now),
-            Some(Verdict::Pause { after, .. }) => inner.pause(now, *after),
-            Some(_) => inner.breaker.pause(now, None),
+            Some(Verdict::Pause { failure, after }) => inner.pause(now, *after, failure.into()),
+            Some(Verdict::Retry(failure) | Verdict::Park(failure)) => {
+                inner.pause(now, None, failure.into());
+            }
+            Some(Verdict::Delivered | Verdict::DeliveredWithoutAttributes(_)) => {}
         }
     }
 
     /// Learns from the verdicts of one conversation, before any other call asks.
     pub fn learn(&self, verdicts: &[Verdict], now: Duration) {
+        let (mut pause, mut failing, mut answered) = (None, None, false);
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Pause { failure, after } => pause = Some((failure, after)),
+                Verdict::Retry(failure) if is_suspicious(failure) => failing = Some(failure),
+                Verdict::Delivered
+                | Verdict::DeliveredWithoutAttributes(_)
+                | Verdict::Retry(_)
+                | Verdict::Park(_) => answered = true,
+            }
+        }
         let mut inner = self.lock();
-        let pause = verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Pause { after, .. } => Some(*after),
-            Verdict::Delivered
-            | Verdict::DeliveredWithoutAttributes(_)
-            | Verdict::Retry(_)
-            | Verdict::Park(_) => None,
-        });
-        let failing = |verdict: &Verdict| matches!(verdict, Verdict::Retry(failure) if is_suspicious(failure));
-        if let Some(after) = pause {
-            inner.pause(now, after);
-        } else if verdicts.iter().any(failing) {
-            inner.breaker.failed(now);
-        } else if !verdicts.is_empty() {
-            inner.breaker.succeeded();
+        // Where one item fails and others of the same conversation do not, the item is at fault.
+        match (pause, failing) {
+            (Some((failure, after)), _) => inner.pause(now, *after, failure.into()),
+            (None, Some(failure)) if !answered => {
+                inner.cause = Some(failure.into());
+                inner.breaker.failed(now);
+            }
+            (None, _) if answered => inner.breaker.succeeded(),
+            (None, _) => {}
         }
     }
 
     /// The account's allowance is used up for so long: whatever is sent before is refused.
     pub fn used_up(&self, so_long: Duration, now: Duration) {
-        self.lock().pause(now, Some(so_long));
+        self.lock().pause(now, Some(so_long), Cause::THROTTLED);
     }
 
     /// Another instance was asked to leave the destination alone for so long.
     pub fn heard_to_wait(&self, so_long: Duration, now: Duration) {
-        self.lock().breaker.pause(now, Some(so_long));
+        let mut inner = self.lock();
+        inner.cause = Some(Cause::THROTTLED);
+        inner.breaker.pause(now, Some(so_long));
     }
 
     /// How long the destination asked to be left alone, if the other instances are to be told; says so once.
@@ -135,9 +162,20 @@ impl Gate {
 }
 
 impl Inner {
-    fn pause(&mut self, now: Duration, asked: Option<Duration>) {
+    fn pause(&mut self, now: Duration, asked: Option<Duration>, cause: Cause) {
+        self.cause = Some(cause);
         self.breaker.pause(now, asked);
         self.untold = self.untold.max(asked.map(|asked| now + asked));
+    }
+}
+
+impl Cause {
+    const THROTTLED: Self = Self { reason: Reason::Throttled, status: None };
+}
+
+impl From<&Failure> for Cause {
+    fn from(failure: &Failure) -> Self {
+        Self { reason: failure.reason, status: failure.status }
     }
 }
 
@@ -188,6 +226,21 @@ mod tests {
         assert_eq!(gate.take_untold(at(12)), None);
         gate.probed(Some(&throttled(Some(at(7)))), at(30));
         assert_eq!(gate.take_untold(at(37)), None, "it is over");
+    }
+
+    #[test]
+    fn an_item_that_fails_where_others_do_not_says_nothing_of_the_destination() {
+        let gate = gate();
+        let fails = || Verdict::Retry(Failure::new(Reason::ServerError, "500"));
+        for _ in 0..10 {
+            gate.learn(&[fails(), Verdict::Delivered], at(0));
+        }
+        assert_eq!(gate.state(), State::Closed);
+        for _ in 0..10 {
+            gate.learn(&[fails(), fails()], at(0));
+        }
+        assert!(matches!(gate.state(), State::Open { .. }));
+        assert_eq!(gate.cause(), Some(Cause { reason: Reason::ServerError, status: None }));
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl Http {
         Ok(Self { client, base_url, credentials, headers })
     }
 
-    /// Makes one request. `wall_seconds` is the present Unix time, to read a rate limit's reset.
+    /// Makes one request. `wall_seconds` is the present Unix time, for an answer that does not tell it and for
+    /// signatures.
     pub async fn send(&self, request: &Request, wall_seconds: i64) -> Answer {
         match self.attempt(request, wall_seconds).await {
             Ok(reply) => Answer::Replied(reply),
@@ -150,13 +151,16 @@ impl Http {
             }
         }
         let status = response.status().as_u16();
+        let served_at = text(&headers, DATE.as_str()).as_deref().and_then(unix_seconds);
+        // Moments in an answer are of the clock that made it.
+        let now = served_at.unwrap_or(wall_seconds);
         Ok(Reply {
             status,
-            retry_after: retry_after(&headers, status, wall_seconds),
-            used_up_for: used_up_for(&headers, wall_seconds),
+            retry_after: retry_after(&headers, status, now),
+            used_up_for: used_up_for(&headers, now),
             request_id: text(&headers, "x-request-id"),
             link: text(&headers, LINK.as_str()),
-            served_at: text(&headers, DATE.as_str()).as_deref().and_then(unix_seconds),
+            served_at,
             body,
         })
     }
@@ -188,27 +192,27 @@ fn exposed(secret: Option<&SecretString>) -> &str {
 }
 
 /// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); for a 429 without it, the time until `X-RateLimit-Reset`.
-fn retry_after(headers: &HeaderMap, status: u16, wall_seconds: i64) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, status: u16, now: i64) -> Option<Duration> {
     let asked = text(headers, RETRY_AFTER.as_str());
     let seconds = asked.as_deref().and_then(|asked| match number(asked) {
         Some(seconds) => Some(seconds),
-        None => Some(unix_seconds(asked)?.saturating_sub(wall_seconds)),
+        None => Some(unix_seconds(asked)?.saturating_sub(now)),
     });
     if seconds.is_none() && status != 429 {
         return None;
     }
-    seconds.map(bounded).or_else(|| until_reset(headers, wall_seconds))
+    seconds.map(bounded).or_else(|| until_reset(headers, now))
 }
 
 /// The time until `X-RateLimit-Reset`, where `X-RateLimit-Remaining` says that nothing remains.
-fn used_up_for(headers: &HeaderMap, wall_seconds: i64) -> Option<Duration> {
+fn used_up_for(headers: &HeaderMap, now: i64) -> Option<Duration> {
     let remaining = number(&text(headers, "x-ratelimit-remaining")?)?;
-    if remaining > 0 { None } else { until_reset(headers, wall_seconds) }
+    if remaining > 0 { None } else { until_reset(headers, now) }
 }
 
-fn until_reset(headers: &HeaderMap, wall_seconds: i64) -> Option<Duration> {
+fn until_reset(headers: &HeaderMap, now: i64) -> Option<Duration> {
     let reset = number(&text(headers, "x-ratelimit-reset")?)?;
-    Some(bounded(reset.saturating_sub(wall_seconds)))
+    Some(bounded(reset.saturating_sub(now)))
 }
 
 fn bounded(seconds: i64) -> Duration {

@@ -30,6 +30,7 @@ use crate::breaker::State;
 use crate::broker::{Broker, BrokerError, FromBroker, Place};
 use crate::destinations::Destination;
 use crate::dispatch::{Caller, Dispatch, Token};
+use crate::gate::Cause;
 use crate::http::LONGEST_WAIT;
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
 use crate::lease::Terms;
@@ -118,6 +119,8 @@ pub struct Line<D: Destination> {
     limit: ParkLimit,
     /// How long the destination was out of service, as far as the lanes were told.
     outages: Duration,
+    /// Whether it is, as far as people were told.
+    is_out_of_service: bool,
     /// Time until the calls want to be asked again.
     ask_again: Option<Duration>,
 }
@@ -158,6 +161,7 @@ impl<D: Destination> Line<D> {
             ledger,
             limit,
             outages: Duration::ZERO,
+            is_out_of_service: false,
             ask_again: None,
         }
     }
@@ -386,7 +390,24 @@ impl<D: Destination> Line<D> {
         lanes.min(self.ask_again.unwrap_or(LONGEST_TURN)).min(LONGEST_TURN)
     }
 
-    fn show(&self) {
+    /// Says when the destination is not called any more, and when it is again. In between a metric shows it.
+    fn tell_people(&mut self) {
+        let (destination, is_out) = (&self.settings.name, !self.caller.gate.is_open_for_calls());
+        if is_out == self.is_out_of_service {
+            return;
+        }
+        self.is_out_of_service = is_out;
+        match self.caller.gate.cause() {
+            Some(Cause { reason, status }) if is_out => {
+                let reason = reason.word();
+                tracing::warn!(destination, reason, status, "is not called until it is well again");
+            }
+            Some(_) | None => tracing::info!(destination, "is called again"),
+        }
+    }
+
+    fn show(&mut self) {
+        self.tell_people();
         let name = [self.settings.name.as_str()];
         let metrics = &self.around.metrics;
         metrics.breaker.with(name).set(match self.caller.gate.state() {
