@@ -40,6 +40,7 @@ pub async fn run(
     let schemas = configure::registry(config).map_err(refusal)?;
     let readiness = Readiness::new();
     let resume: Vec<Arc<Notify>> = config.destinations.iter().map(|_| Arc::default()).collect();
+    let begun = readiness.register("start", "the topics were not looked at yet");
     let admin = Admin::bind(&config.deliver.admin).await.map_err(Failure::failed)?;
     let served = routes(readiness.clone(), Arc::new(registry)).merge(resuming(resume.clone()));
     let ended = CancellationToken::new();
@@ -58,6 +59,7 @@ pub async fn run(
                 };
                 begin(&mut lines, config, name, destination, around)?;
             }
+            begun.holds();
             outlast(lines, &shutdown).await
         }
         Err(failure) => Err(failure),

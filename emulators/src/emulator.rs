@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -88,6 +89,11 @@ impl<V: Vendor> Emulator<V> {
     /// The base URL for the client, without a trailing slash.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// How long it has been running: the clock of [`RequestRecord::arrived_millis`].
+    pub fn running_for(&self) -> Duration {
+        self.server.shared().running_for()
     }
 
     /// Everybody, in order of creation.

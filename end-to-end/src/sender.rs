@@ -56,6 +56,8 @@ pub struct Tally {
     pub refused: BTreeMap<u16, usize>,
     /// Attempts that had to be repeated.
     pub repeated: usize,
+    /// When the first copy of each webhook was answered 200, by the webhook's place.
+    pub accepted_at: BTreeMap<(usize, usize), Instant>,
 }
 
 impl Tally {
@@ -87,7 +89,7 @@ pub async fn send(
         let (client, tally, progress) = (client.clone(), Arc::clone(&tally), Arc::clone(&progress));
         tasks.spawn(async move {
             let outcome = deliver(&client, &sending.webhook, manners).await;
-            let done = note(&tally, sending.webhook.provider, &outcome);
+            let done = note(&tally, &sending, &outcome);
             progress(done);
             drop(permit);
         });
@@ -142,11 +144,12 @@ async fn attempt(
     Some(answer.await.ok()?.ok()?.status())
 }
 
-fn note(tally: &Mutex<Tally>, provider: Provider, outcome: &Outcome) -> usize {
+fn note(tally: &Mutex<Tally>, sending: &Sending, outcome: &Outcome) -> usize {
     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
     tally.repeated += outcome.repeated;
     if outcome.status == StatusCode::OK.as_u16() {
-        *tally.accepted.entry(provider).or_default() += 1;
+        *tally.accepted.entry(sending.webhook.provider).or_default() += 1;
+        tally.accepted_at.entry(sending.place).or_insert_with(Instant::now);
     } else {
         *tally.refused.entry(outcome.status).or_default() += 1;
     }

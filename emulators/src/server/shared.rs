@@ -131,6 +131,10 @@ impl<V: Vendor> Shared<V> {
         reply
     }
 
+    pub(crate) fn running_for(&self) -> Duration {
+        self.now().elapsed
+    }
+
     pub(crate) fn people(&self) -> Vec<Person> {
         self.lock().vendor.people()
     }

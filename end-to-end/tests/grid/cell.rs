@@ -1,13 +1,6 @@
-//! Every kind of fault at a destination, while `deliver` runs, is killed, or shares its work with an instance that
-//! comes and goes: nothing is lost, nothing takes effect twice, nobody's order changes, and the other destination
-//! never notices.
-//!
-//! A run takes every fault once, each in one manner; `TRIBUTARY_TEST_SEED` from 0 to 5 chooses others, and
-//! `TRIBUTARY_LONG_TESTS` takes all, with outages as long as real ones.
+//! One cell: a trouble at a destination, a manner of running, and what must hold whatever they are.
 
-#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
-
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
 use std::time::Duration;
 
 use emulators::{Credentials, Effect, Fault, Outage};
@@ -15,74 +8,34 @@ use end_to_end::broker::Broker;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
 use end_to_end::pipeline::{Pipeline, Plan};
-use end_to_end::schedule::{self, Shape};
-use end_to_end::sender::{self, Manners};
+use end_to_end::schedule::{self, Sending, Shape};
+use end_to_end::sender::{self, Manners, Tally};
 use service::clock::{Clock, SystemClock};
 
-/// Cells that run side by side: most of their time is waiting.
-const SIDE_BY_SIDE: usize = 3;
+use crate::account::{Books, Place, closed, counted, nothing_is_done_unseen, shown};
+use crate::latency::{Clocks, Latencies};
+use crate::trouble::{MANNERS, Manner, PLACES, TROUBLES, Trouble, Where};
+
 const KILLS: usize = 3;
 const WEBHOOKS: usize = 120;
 const SPREAD_OVER: Duration = Duration::from_secs(8);
 const QUIET: Duration = Duration::from_secs(3);
 /// A breaker asks every fifteen seconds at least; a member that was killed is missed after as long.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
-/// What is wrong with a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    OnePercentFails,
-    OnePersonFails,
-    OnePersonIsRefused,
-    IsDown,
-    SaysWait,
-    TimesOutAfterTheEffect,
-    Resets,
-    IsSlow,
-    RefusesCredentials,
-}
-
-const TROUBLES: [Trouble; 9] = [
-    Trouble::OnePercentFails,
-    Trouble::OnePersonFails,
-    Trouble::OnePersonIsRefused,
-    Trouble::IsDown,
-    Trouble::SaysWait,
-    Trouble::TimesOutAfterTheEffect,
-    Trouble::Resets,
-    Trouble::IsSlow,
-    Trouble::RefusesCredentials,
-];
-
-/// What happens to `deliver` meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Steady,
-    Killed,
-    Joined,
-}
-
-const MANNERS: [Manner; 3] = [Manner::Steady, Manner::Killed, Manner::Joined];
-
-/// The destination that is in trouble; the other must not notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Where {
-    Customerio,
-    Intercom,
-}
-
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+pub(crate) struct Cell {
     number: usize,
-    trouble: Trouble,
-    manner: Manner,
-    at: Where,
+    pub(crate) trouble: Trouble,
+    pub(crate) manner: Manner,
+    pub(crate) at: Where,
     is_long: bool,
 }
 
-fn cells(seed: u64, is_long: bool) -> Vec<Cell> {
+/// The cells of a run, the steady ones last: the first share the machine with a broker that has just started.
+pub(crate) fn cells(seed: u64, is_long: bool) -> Vec<Cell> {
     let turn = usize::try_from(seed % 6).unwrap();
     let mut cells = Vec::new();
     for (row, trouble) in TROUBLES.into_iter().enumerate() {
@@ -94,55 +47,84 @@ fn cells(seed: u64, is_long: bool) -> Vec<Cell> {
             cells.push(Cell { number, trouble, manner, at, is_long });
         }
     }
+    for manner in MANNERS {
+        let number = cells.len();
+        let trouble = Trouble::Nothing;
+        cells.push(Cell { number, trouble, manner, at: Where::Customerio, is_long });
+    }
+    cells.sort_by_key(|cell| cell.manner == Manner::Steady);
     cells
 }
 
-#[test]
-fn no_trouble_at_a_destination_loses_repeats_or_reorders_anything() {
-    let seed = match std::env::var("TRIBUTARY_TEST_SEED") {
-        Ok(told) => told.parse().expect("TRIBUTARY_TEST_SEED is a number"),
-        Err(_) => 1,
-    };
-    let broker = Broker::shared().expect("a broker to test against");
-    let all = cells(seed, std::env::var_os("TRIBUTARY_LONG_TESTS").is_some());
-    let cells = Arc::new(Mutex::new(all.into_iter()));
-    let next = || cells.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Runtime::new().unwrap();
-                while let Some(cell) = next() {
-                    println!("{}", runtime.block_on(cell.withstand(broker, seed)));
-                }
-            });
+/// What was seen of a cell in which everything held that can be judged by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pub(crate) cell: Cell,
+    /// In the order of [`PLACES`].
+    destinations: [Observed; 2],
+}
+
+/// What was seen at one destination.
+#[derive(Debug, Clone)]
+pub(crate) struct Observed {
+    pub(crate) latencies: Latencies,
+    /// How often its line began anew by itself while the latencies were measured.
+    pub(crate) begun_anew: usize,
+}
+
+impl Report {
+    pub(crate) fn at(&self, at: Where) -> &Observed {
+        let [customerio, intercom] = &self.destinations;
+        match at {
+            Where::Customerio => customerio,
+            Where::Intercom => intercom,
         }
-    });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cell { trouble, manner, at, .. } = self.cell;
+        write!(formatter, "{trouble:?} at {at:?}, {manner:?}")?;
+        for at in PLACES {
+            let Observed { latencies, begun_anew } = self.at(at);
+            write!(formatter, "; {} {latencies}, begun anew {begun_anew}", at.name())?;
+        }
+        Ok(())
+    }
 }
 
 impl Cell {
-    /// Runs it; says in one line what was seen.
-    async fn withstand(self, broker: &Broker, seed: u64) -> String {
+    /// Runs it.
+    pub(crate) async fn withstand(self, broker: &Broker, seed: u64) -> Report {
         let seed = seed.wrapping_add(u64::try_from(self.number).unwrap());
         let pipeline = self.pipeline(broker).await;
         let journeys = journeys::generate(seed, SystemClock::new().now_millis(), WEBHOOKS);
         let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
+        let first = journeys.iter().min_by_key(|journey| journey.shown().len()).unwrap();
+        let (opening, sendings): (Vec<_>, Vec<_>) = schedule::schedule(&journeys, shape(seed))
+            .into_iter()
+            .partition(|sending| journeys[sending.place.0] == *first);
+        begun(&pipeline, opening, first).await;
         self.begin(&pipeline, &unlucky.who, seed);
-        let shape = Shape {
-            seed,
-            duplicates_percent: 10,
-            shuffle_within: Duration::from_millis(300),
-            spread_over: SPREAD_OVER,
-            step: Duration::from_millis(100),
-        };
-        let sendings = schedule::schedule(&journeys, shape);
-        let sent = sendings.len();
-        let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-        let sending = tokio::spawn(sender::send(sendings, manners, |_| ()));
+        let clocks = Clocks::read(&pipeline.destinations);
+        let at_first = PLACES.map(|at| beginnings(&pipeline, at));
+        let sending = tokio::spawn(send(&pipeline, sendings));
         let mut pipeline = self.disturb(pipeline).await;
+        for place in PLACES {
+            nothing_is_done_unseen(&pipeline, &journeys, place);
+        }
         let tally = sending.await.unwrap();
-        assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0), "{self:?}");
         self.end(&pipeline).await;
-        self.judge(&mut pipeline, &journeys, unlucky).await
+        self.judge(&mut pipeline, &journeys, unlucky).await;
+        let latencies = clocks.latencies(&pipeline.destinations, &journeys, &tally);
+        let now = PLACES.map(|at| beginnings(&pipeline, at));
+        let [customerio, intercom] = latencies;
+        let destinations = [
+            Observed { latencies: customerio, begun_anew: now[0] - at_first[0] },
+            Observed { latencies: intercom, begun_anew: now[1] - at_first[1] },
+        ];
+        Report { cell: self, destinations }
     }
 
     async fn pipeline(self, broker: &Broker) -> Pipeline {
@@ -182,6 +164,7 @@ impl Cell {
 
     fn begin(self, pipeline: &Pipeline, unlucky: &str, seed: u64) {
         let fault = match self.trouble {
+            Trouble::Nothing => return,
             Trouble::OnePercentFails => Fault::always(Effect::respond(500)).chance(0.01, seed),
             Trouble::OnePersonFails => Fault::always(Effect::respond(500)).person(unlucky),
             Trouble::OnePersonIsRefused => {
@@ -237,6 +220,7 @@ impl Cell {
                 tokio::time::sleep(pause).await;
                 assert!(second.terminate(ENDS_WITHIN).unwrap().success(), "{self:?}");
                 second.start_again().unwrap();
+                second.wait_until_ready(READY_WITHIN).unwrap();
                 tokio::time::sleep(pause).await;
                 second.kill().unwrap();
             }
@@ -249,7 +233,8 @@ impl Cell {
         let (short, real) = match self.trouble {
             Trouble::IsDown => (Duration::from_secs(2), Duration::from_secs(30)),
             Trouble::RefusesCredentials => (Duration::from_secs(2), Duration::from_mins(1)),
-            Trouble::OnePercentFails
+            Trouble::Nothing
+            | Trouble::OnePercentFails
             | Trouble::OnePersonFails
             | Trouble::OnePersonIsRefused
             | Trouble::SaysWait
@@ -261,18 +246,15 @@ impl Cell {
         self.switch(pipeline, Outage::Off, Credentials::Accepted);
     }
 
-    async fn judge(
-        self,
-        pipeline: &mut Pipeline,
-        journeys: &[Journey],
-        unlucky: &Journey,
-    ) -> String {
+    async fn judge(self, pipeline: &mut Pipeline, journeys: &[Journey], unlucky: &Journey) {
         let of_one = unlucky.shown().len();
         let logs = pipeline.setting.folder.display().to_string();
         if matches!(self.trouble, Trouble::OnePersonFails | Trouble::OnePersonIsRefused) {
             let others: Vec<_> =
                 journeys.iter().filter(|journey| journey.who != unlucky.who).cloned().collect();
-            let settled = self.settled(pipeline, &others).await;
+            // Who fails is tried again and again: it is never quiet.
+            let settled =
+                pipeline.destinations.settle(&others, Duration::ZERO, PATIENCE, &|_| ()).await;
             let own = pipeline.destinations.findings(std::slice::from_ref(unlucky));
             let [in_trouble, other] = self.sorted(settled);
             let [own, _] = self.sorted(own);
@@ -280,23 +262,56 @@ impl Cell {
             assert_eq!((own.doubled, other.lost), (0, 0), "{self:?}: {other}; {logs}");
         }
         if self.trouble == Trouble::OnePersonFails {
+            self.accounted(pipeline, journeys, (unlucky, Place::Waiting), self.at);
             match self.at {
                 Where::Customerio => pipeline.destinations.customerio.clear_faults(),
                 Where::Intercom => pipeline.destinations.intercom.clear_faults(),
             }
         }
         let parked = if self.trouble == Trouble::OnePersonIsRefused { of_one } else { 0 };
-        let settled = if parked == 0 {
-            self.settled(pipeline, journeys).await
-        } else {
-            pipeline.destinations.findings(journeys)
-        };
-        let [in_trouble, other] = self.sorted(settled);
+        let held = if parked == 0 { Place::Done } else { Place::Parked };
+        if parked == 0 {
+            self.settled(pipeline, journeys).await;
+        }
+        self.accounted(pipeline, journeys, (unlucky, held), self.at);
+        self.accounted(pipeline, journeys, (unlucky, Place::Done), self.at.other());
+        let [in_trouble, other] = self.sorted(pipeline.destinations.findings(journeys));
         assert!(other.is_flawless(), "{self:?}: the other destination: {other}; {logs}");
         let Finding { lost, doubled, out_of_order, strangers, violations, .. } = in_trouble;
         let found = (lost, doubled, out_of_order, strangers, violations);
         assert_eq!(found, (parked, 0, 0, 0, 0), "{self:?}: {in_trouble}; {logs}");
-        format!("{:?} at {:?}, {:?}: {in_trouble}", self.trouble, self.at, self.manner)
+    }
+
+    /// Every event that was told is in one place, once: those of the unlucky person in `held`, all others delivered
+    /// or not for this destination.
+    fn accounted(
+        self,
+        pipeline: &Pipeline,
+        journeys: &[Journey],
+        (unlucky, held): (&Journey, Place),
+        at: Where,
+    ) {
+        let context = format!("{self:?}, at {at:?}; {}", pipeline.setting.folder.display());
+        let account = tokio::task::block_in_place(|| closed(&Books::of(pipeline, at.name()), held));
+        let told = journeys.iter().flat_map(|journey| &journey.webhooks);
+        let told: usize = told.map(|webhook| webhook.expects.len()).sum();
+        assert_eq!((account.told(), account.twice()), (told, 0), "{context}");
+        for journey in journeys {
+            let place = if journey.who == unlucky.who { held } else { Place::Done };
+            assert_eq!(account.of(journey, place), journey.shown(), "{context}");
+        }
+        let (away, undone) = (account.count(held), told - account.count(Place::Done));
+        let expected =
+            if held == Place::Done { (told, 0) } else { (account.all_of(unlucky, held), away) };
+        assert_eq!((away, undone), expected, "{context}");
+        assert_eq!(
+            account.done_but_not_shown(journeys, &shown(pipeline, at)),
+            [""; 0],
+            "{context}"
+        );
+        if self.manner == Manner::Steady && held != Place::Waiting {
+            assert_eq!(counted(pipeline, at), told, "{context}");
+        }
     }
 
     async fn settled(self, pipeline: &Pipeline, journeys: &[Journey]) -> [Finding; 2] {
@@ -310,4 +325,51 @@ impl Cell {
             Where::Intercom => [intercom, customerio],
         }
     }
+}
+
+/// How often a destination's line began anew by itself so far, in any process.
+fn beginnings(pipeline: &Pipeline, at: Where) -> usize {
+    let folder = &pipeline.setting.folder;
+    let label = format!("destination=\"{}\"", at.name());
+    let logs = [folder.join("deliver.log"), folder.join("another").join("deliver.log")];
+    let texts = logs.iter().filter_map(|log| std::fs::read_to_string(log).ok());
+    let count = |text: String| {
+        let anew =
+            text.lines().filter(|line| line.contains("starting again from what is committed"));
+        anew.filter(|line| line.contains(&label)).count()
+    };
+    texts.map(count).sum()
+}
+
+fn shape(seed: u64) -> Shape {
+    Shape {
+        seed,
+        duplicates_percent: 10,
+        shuffle_within: Duration::from_millis(300),
+        spread_over: SPREAD_OVER,
+        step: Duration::from_millis(100),
+    }
+}
+
+/// Sends everything; all of it is accepted.
+fn send(pipeline: &Pipeline, sendings: Vec<Sending>) -> impl Future<Output = Tally> + use<> {
+    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
+    async move {
+        let sent = sendings.len();
+        let tally = sender::send(sendings, manners, |_| ()).await;
+        assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0));
+        tally
+    }
+}
+
+/// Sends one story, and returns when both destinations show it: whatever slows a start is over then.
+async fn begun(pipeline: &Pipeline, mut opening: Vec<Sending>, first: &Journey) {
+    let begins = opening.iter().map(|sending| sending.at).min().unwrap_or_default();
+    for sending in &mut opening {
+        sending.at -= begins;
+    }
+    send(pipeline, opening).await;
+    let first = std::slice::from_ref(first);
+    let shown = pipeline.destinations.settle(first, Duration::ZERO, PATIENCE, &|_| ()).await;
+    assert_eq!(shown.map(|finding| finding.lost), [0, 0]);
 }
