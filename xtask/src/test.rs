@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use end_to_end::broker::Broker;
 use end_to_end::{preflight, python, workspace};
 
@@ -49,6 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // A run is long: it tells of everything that fails, not of the first.
     let whole = ["--no-fail-fast", "--test", "*", "--", "--test-threads=1"];
     cargo("end-to-end tests", &[&test[..], &whole].concat(), &environment)?;
+    demo("the demo", &[], Some(0), &environment)?;
+    demo("the demo fails when it must", &["--plant", "send-twice"], Some(1), &environment)?;
     say("all checks passed");
     Ok(ExitCode::SUCCESS)
 }
@@ -66,6 +68,30 @@ fn cargo(title: &str, arguments: &[&str], environment: &[(&str, String)]) -> Res
     let mut command = Command::new(cargo);
     command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
     step(title, &mut command)
+}
+
+/// A short demo; what it says is shown only if it does not end as it should.
+fn demo(
+    title: &str,
+    arguments: &[&str],
+    code: Option<i32>,
+    environment: &[(&str, String)],
+) -> Result<()> {
+    say(&format!("== {title}"));
+    let this = std::env::current_exe().context("finding this program")?;
+    let output = Command::new(this)
+        .args(["demo", "--webhooks", "200"])
+        .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(workspace::root())
+        .output()
+        .with_context(|| format!("{title}: starting"))?;
+    if output.status.code() != code {
+        say(&String::from_utf8_lossy(&output.stdout));
+        say(&String::from_utf8_lossy(&output.stderr));
+        bail!("{title}: {}", output.status);
+    }
+    Ok(())
 }
 
 fn step(title: &str, command: &mut Command) -> Result<()> {
