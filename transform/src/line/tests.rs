@@ -10,6 +10,7 @@ use crate::rules::Times;
 use crate::state::MemoryStore;
 use crate::testing::{raw_headers, sources};
 
+mod bounds;
 mod owner;
 mod rekeying;
 mod story;
