@@ -7,6 +7,7 @@
 
 pub mod agenda;
 pub mod failure;
+mod holdings;
 pub mod outgoing;
 mod progress;
 mod restore;
