@@ -11,7 +11,7 @@ use crate::rules::Times;
 use crate::state::MemoryStore;
 use crate::testing::{raw_headers, sources};
 
-mod bounds;
+mod own;
 mod owner;
 mod rekeying;
 mod story;

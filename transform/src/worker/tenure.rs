@@ -139,7 +139,8 @@ impl<'a> Tenure<'a> {
         let now = self.worker.shared.clock.elapsed();
         while let Some((partition, TakenOver { store, record, tenure })) = takeover.arrived()? {
             let offset = record.next_raw_offset;
-            let line = Line::restored(store, partition, offset, now, &self.worker.rules)?;
+            let line = Line::restored(store, partition, offset, now, &self.worker.rules)?
+                .one_of(record.partitions);
             self.held.take_over(partition, line, record);
             self.newcomers.since.get_or_insert(now);
             if tenure == Ownership::First {
@@ -333,7 +334,7 @@ impl<'a> Tenure<'a> {
                 let tally = held.line.committed(Batch { changes, checkpoint })?;
                 self.worker.shared.metrics.done(&tally);
                 for Advice { source, reason, remedy } in self.adviser.news(&tally) {
-                    tracing::warn!(source, reason, remedy, "webhooks of this source are ignored");
+                    tracing::warn!(source, reason, remedy, "a source does not send what it could");
                 }
                 let (subscribers, records) = (held.line.waiting(), held.line.waiting_for_links());
                 self.worker.shared.metrics.waiting(partition, subscribers, records);

@@ -1,9 +1,11 @@
-//! Whatever a producer of one's own writes, and however often, the state and every event fit a message.
+//! Producers of one's own: whatever one writes, and however often, the state and every event fit a
+//! message; and one that chooses other partitions than ours is noticed.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use schemas::codec::{Codec, Framing};
 use schemas::event::Subscription;
+use schemas::headers::{RekeyedHeaders, Stage};
 use schemas::samples::full_event;
 use schemas::{LifecycleEvent, Money, Provider};
 
@@ -74,6 +76,42 @@ fn native_rules() -> Rules {
         link_timeout: Duration::from_hours(1),
     };
     Rules::new([source].into_iter().collect(), times, MESSAGE).unwrap()
+}
+
+/// What a record of this key and these headers gives as one of twelve partitions: how many events, and
+/// how many records that lie elsewhere than they should.
+fn placed(partition: i32, key: &str, headers: &[Header]) -> (usize, u64) {
+    let rules = Rules { window: NO_TIME, ..native_rules() };
+    let store = MemoryStore::default();
+    let line = Line::restored(store, partition, 0, NO_TIME, &rules).unwrap();
+    let mut line = line.one_of(12);
+    let mut event = full_event();
+    event.subscriber.id = "acct-1".to_owned();
+    let mut body = Vec::new();
+    Codec::new(Framing::SingleObject).unwrap().encode(&event, &mut body).unwrap();
+    let raw = Raw {
+        offset: 0,
+        appended_at: event.received_at,
+        key: Some(key.as_bytes()),
+        value: Some(&body),
+        headers,
+    };
+    let taken = line.take(&raw, NO_TIME, &rules).unwrap();
+    (taken.events.len(), line.tally.misplaced.get("crm").copied().unwrap_or(0))
+}
+
+#[test]
+fn what_lies_outside_of_the_partition_of_its_key_is_counted_and_used() {
+    let key = "crm/acct-1";
+    let right = crate::placement::partition_of(key.as_bytes(), 12);
+    let headers = raw_headers("evt_1", "crm", "told");
+    for partition in 0..12 {
+        let misplaced = u64::from(partition != right);
+        assert_eq!(placed(partition, key, &headers), (1, misplaced), "{partition}");
+    }
+    let copy = RekeyedHeaders { partition: 3, offset: 7, stage: Stage::Alias, moved: None };
+    let copied = copy.onto(&headers);
+    assert_eq!(placed((right + 1) % 12, key, &copied).1, 0, "we have put it there ourselves");
 }
 
 fn length() -> impl Strategy<Value = usize> {
