@@ -14,6 +14,9 @@ pub struct Money {
     pub exponent: i32,
 }
 
+/// Most decimal digits that are shown: those that the largest amount has.
+const MOST_DIGITS: usize = 19;
+
 /// Currencies without minor units, by ISO 4217.
 const ZERO_DECIMAL: [&str; 17] = [
     "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
@@ -57,9 +60,11 @@ impl Money {
         Self { amount: self.amount.saturating_neg(), ..self.clone() }
     }
 
-    /// The amount in major units as exact decimal text: `9.99`, `-0.500`, `1200`.
+    /// The amount in major units as exact decimal text: `9.99`, `-0.500`, `1200`. No currency has
+    /// fewer digits than none or more than 19; an amount that says so is printed with the nearest number
+    /// of them.
     pub fn major(&self) -> String {
-        let digits = usize::try_from(self.exponent).unwrap_or(0);
+        let digits = usize::try_from(self.exponent).unwrap_or(0).min(MOST_DIGITS);
         let magnitude = format!("{:0width$}", self.amount.unsigned_abs(), width = digits + 1);
         let sign = if self.amount < 0 { "-" } else { "" };
         let (whole, fraction) = magnitude.split_at(magnitude.len() - digits);
@@ -153,6 +158,12 @@ mod tests {
         fn every_amount_survives_the_way_through_text(amount: i64, which in 0_usize..3) {
             let money = Money::minor(amount, ["USD", "JPY", "KWD"][which]);
             proptest::prop_assert_eq!(Money::parse_major(&money.major(), &money.currency), Some(money));
+        }
+
+        #[test]
+        fn any_amount_is_printed_with_no_more_digits_than_there_can_be(amount: i64, exponent: i32) {
+            let printed = Money { amount, exponent, currency: "USD".to_owned() }.major();
+            proptest::prop_assert!(printed.len() <= "-0.".len() + MOST_DIGITS + 1, "{}", printed);
         }
 
         #[test]

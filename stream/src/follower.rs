@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::cluster::{Discreet, Isolation};
@@ -45,7 +45,8 @@ impl Follower {
         self.consumer.assign(&list).map_err(|cause| client(first, cause))
     }
 
-    /// The next record, waiting up to `timeout`. What passes by itself is logged and is no error.
+    /// The next record, waiting up to `timeout`. What passes by itself is logged and is no error; a
+    /// position that the partition does not have never passes.
     pub fn poll(&mut self, timeout: Duration) -> Result<Option<Received>, ReadError> {
         match self.consumer.poll(timeout) {
             Some(Ok(message)) => {
@@ -57,6 +58,7 @@ impl Follower {
                 Err(ReadError::Setup(cause))
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
+            Some(Err(cause)) if is_out_of_range(&cause) => Err(ReadError::OutOfRange(cause)),
             Some(Err(cause)) => {
                 tracing::debug!(error = %cause, "following is disturbed; the client tries again");
                 Ok(None)
@@ -65,6 +67,40 @@ impl Follower {
     }
 }
 
+/// Positions are never reset by themselves, so the client says it in one of two ways.
+fn is_out_of_range(cause: &KafkaError) -> bool {
+    matches!(
+        cause.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+    )
+}
+
 fn client(at: &TopicPartition, cause: KafkaError) -> ReadError {
     ReadError::Client { topic: at.topic.to_string(), partition: at.partition, cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    #[test]
+    fn a_position_behind_the_end_is_an_error_and_not_an_empty_topic() {
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("links", 1, 1).unwrap();
+        let cluster = Cluster {
+            brokers: broker.bootstrap_servers(),
+            properties: BTreeMap::new(),
+            session_timeout: Duration::from_secs(15),
+            max_message_bytes: 1_000_000,
+        };
+        let mut follower = Follower::open(&cluster, "nobody").unwrap();
+        let at = TopicPartition { topic: Arc::from("links"), partition: 0 };
+        follower.follow(&[(at, 40)]).unwrap();
+        let polled = (0..100).find_map(|_| follower.poll(Duration::from_millis(100)).err());
+        assert!(matches!(polled, Some(ReadError::OutOfRange(_))), "{polled:?}");
+    }
 }

@@ -72,6 +72,9 @@ pub enum ReadError {
         #[source]
         cause: KafkaError,
     },
+    /// A position does not exist: what was followed is gone, or the topic was made anew.
+    #[error("a position lies outside of what the topic holds")]
+    OutOfRange(#[source] KafkaError),
     /// Nobody tells who belongs to the group.
     #[error("the members of the group {group} were not told")]
     Members {

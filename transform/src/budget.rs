@@ -103,6 +103,8 @@ fn weight(facts: &Facts) -> usize {
         facts.reason.as_ref(),
         facts.traceparent.as_ref(),
         facts.offer.as_ref().and_then(|offer| offer.id.as_ref()),
+        facts.payment.as_ref().and_then(|payment| payment.id.as_ref()),
+        facts.payment.as_ref().and_then(|payment| payment.method.as_ref()),
     ];
     let transfer = facts.transfer.as_ref();
     let ids = transfer.into_iter().flat_map(|transfer| transfer.from.iter().chain(&transfer.to));
@@ -144,6 +146,7 @@ fn of_shown(shown: &Subscription) -> usize {
         Some(&shown.id),
         shown.product_id.as_ref(),
         shown.plan_id.as_ref(),
+        shown.billing_period.as_ref(),
         shown.previous_product_id.as_ref(),
         shown.cancel_reason.as_ref(),
         shown.expiration_reason.as_ref(),

@@ -25,13 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use outcome::{Emission, GivenUp, LinkAnnouncement, Taken};
-use schemas::Timestamp;
+use schemas::{Provider, Timestamp};
 
 pub use crate::rekey::RawCopy;
 
 use self::accept::{Scene, emit};
 use crate::order::{earliest_deadline, take_due};
 use crate::patience::Patience;
+use crate::placement::partition_of;
 use crate::record::{Envelope, Judged, Raw, judge};
 use crate::rules::Rules;
 use crate::state::{Batch, Change, Overlay, StateError, Store};
@@ -42,6 +43,8 @@ use crate::window::{DueIndex, Quiet};
 #[derive(Clone, Debug)]
 pub struct Line<S> {
     partition: i32,
+    /// How many partitions there are, where that is known.
+    partitions: Option<i32>,
     states: Overlay<S>,
     due: DueIndex,
     patience: Patience,
@@ -82,7 +85,15 @@ impl<S: Store> Line<S> {
             }
         })?;
         let quiet = Quiet::since(newest.unwrap_or_default(), local);
-        Ok(Self { partition, states, due, patience, quiet, next_offset, tally: Tally::default() })
+        let (partitions, tally) = (None, Tally::default());
+        Ok(Self { partition, partitions, states, due, patience, quiet, next_offset, tally })
+    }
+
+    /// The same line as one of so many: it counts records of producers of one's own that do not lie where
+    /// their keys belong.
+    #[must_use]
+    pub fn one_of(self, partitions: i32) -> Self {
+        Self { partitions: Some(partitions), ..self }
     }
 
     /// Offset of the first record of raw that has not been taken.
@@ -128,6 +139,7 @@ impl<S: Store> Line<S> {
                 self.look_for_meaning(visit, &mut taken)?
             }
             Judged::Subscriber(envelope) => {
+                self.check_place(&envelope);
                 let visit = Visit { envelope: &envelope, raw, local, rules };
                 self.read_and_accept(visit, &mut taken)?
             }
@@ -159,6 +171,15 @@ impl<S: Store> Line<S> {
     pub fn committed(&mut self, batch: Batch) -> Result<Tally, StateError> {
         self.states.committed(batch)?;
         Ok(std::mem::take(&mut self.tally))
+    }
+
+    /// Only producers of one's own choose a partition; copies of their records are ours.
+    fn check_place(&mut self, envelope: &Envelope<'_>) {
+        let is_own = envelope.source.provider == Provider::Native && envelope.origin.is_none();
+        let place = |partitions| partition_of(envelope.key.as_bytes(), partitions);
+        if is_own && self.partitions.map(place).is_some_and(|place| place != self.partition) {
+            self.tally.misplace(&envelope.source.name);
+        }
     }
 
     fn release_due(

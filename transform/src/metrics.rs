@@ -94,6 +94,12 @@ const IGNORED: Counter<2> = Counter {
     help: "Records that give no lifecycle event, by source and reason.",
     labels: ["source", "reason"],
 };
+const MISPLACED: Counter<1> = Counter {
+    name: "tributary_transform_misplaced_total",
+    help: "Records of producers of one's own outside of the partition that murmur2 gives their key, \
+           by source.",
+    labels: ["source"],
+};
 const TRANSACTIONS: Counter<1> = Counter {
     name: "tributary_transform_transactions_total",
     help: "Transactions by outcome: committed, or in doubt and done again.",
@@ -157,6 +163,7 @@ pub struct Metrics {
     clock_corrected: CounterFamily<0>,
     parked: CounterFamily<1>,
     ignored: CounterFamily<2>,
+    misplaced: CounterFamily<1>,
     transactions: CounterFamily<1>,
     commit_seconds: HistogramFamily<0>,
     restore_seconds: HistogramFamily<0>,
@@ -187,6 +194,7 @@ impl Metrics {
             clock_corrected: registry.counter(&CLOCK_CORRECTED)?,
             parked: registry.counter(&PARKED)?,
             ignored: registry.counter(&IGNORED)?,
+            misplaced: registry.counter(&MISPLACED)?,
             transactions: registry.counter(&TRANSACTIONS)?,
             commit_seconds: registry.histogram(&COMMIT_SECONDS)?,
             restore_seconds: registry.histogram(&RESTORE_SECONDS)?,
@@ -228,6 +236,7 @@ impl Metrics {
             subscriptions_forgotten,
             parked,
             ignored,
+            misplaced,
         } = tally;
         let totals = [
             (&self.consumed, consumed),
@@ -255,6 +264,9 @@ impl Metrics {
         }
         for ((source, reason), number) in ignored {
             self.ignored.with([source, reason]).inc_by(*number);
+        }
+        for (source, number) in misplaced {
+            self.misplaced.with([source]).inc_by(*number);
         }
     }
 

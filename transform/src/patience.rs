@@ -2,7 +2,8 @@
 //!
 //! Counted by this machine's stopwatch from the moment a record was read or its partition restored,
 //! never by the stream's time: after an outage the stream's time runs through hours in seconds, and the
-//! record that would teach the link may still lie unread in another partition.
+//! record that would teach the link may still lie unread in another partition. While the line stands
+//! nothing is read, so that time does not count either.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -26,6 +27,15 @@ impl Patience {
     pub fn begin(&mut self, key: &Arc<str>, offset: i64, local: Duration) {
         self.of_key.entry(Arc::clone(key)).or_default().insert(offset, local);
         self.in_order.insert((local, Arc::clone(key), offset));
+    }
+
+    /// Everything that waits has the whole time again, from now on.
+    pub fn begin_anew(&mut self, local: Duration) {
+        let waiting = std::mem::take(&mut self.in_order);
+        self.in_order = waiting.into_iter().map(|(_, key, offset)| (local, key, offset)).collect();
+        for since in self.of_key.values_mut().flat_map(BTreeMap::values_mut) {
+            *since = local;
+        }
     }
 
     /// A record waits no longer.
@@ -96,6 +106,9 @@ mod tests {
         assert_eq!(patience.until_exhausted(seconds(5)), Some(seconds(6)));
         assert!(patience.exhausted(seconds(10)).is_empty());
         assert_eq!(patience.exhausted(seconds(13)), [(Arc::clone(&b), 6), (Arc::clone(&a), 5)]);
+        patience.begin_anew(seconds(20));
+        assert_eq!(patience.until_exhausted(seconds(20)), Some(seconds(10)));
+        assert_eq!((patience.exhausted(seconds(29)).len(), patience.len()), (0, 3));
         patience.end("b", 6);
         patience.end("a", 5);
         patience.end("a", 99);

@@ -44,12 +44,19 @@ pub struct Tally {
     pub parked: BTreeMap<ParkReason, u64>,
     /// Records without an event, by source and reason.
     pub ignored: BTreeMap<(String, &'static str), u64>,
+    /// Records that do not lie in the partition of their key, by source.
+    pub misplaced: BTreeMap<String, u64>,
 }
 
 impl Tally {
     /// Counts a record that gave no event.
     pub fn ignore(&mut self, source: &str, reason: &'static str) {
         *self.ignored.entry((source.to_owned(), reason)).or_default() += 1;
+    }
+
+    /// Counts a record that does not lie in the partition of its key.
+    pub fn misplace(&mut self, source: &str) {
+        *self.misplaced.entry(source.to_owned()).or_default() += 1;
     }
 
     /// Counts an emitted event.

@@ -1,10 +1,14 @@
 //! What a subscriber has spent: the sum of its `transaction_processed` and of nothing else.
 //!
 //! Sums are kept per environment and currency. The one moved last stands last, so that an event
-//! without money can show the currency of the latest payment.
+//! without money can show the currency of the latest payment. There are fewer currencies than sums are
+//! kept; of a sender that makes some up, the sums that have not moved for longest are forgotten.
 
 use schemas::state::Total;
 use schemas::{Environment, Money};
+
+/// Most sums that are kept of one subscriber.
+const MOST: usize = 256;
 
 /// Adds a movement.
 pub(super) fn add(totals: &mut Vec<Total>, environment: Environment, money: &Money) {
@@ -13,6 +17,7 @@ pub(super) fn add(totals: &mut Vec<Total>, environment: Environment, money: &Mon
     let before = totals.iter().position(same).map(|place| totals.remove(place).sum.amount);
     let amount = before.unwrap_or(0).saturating_add(money.amount);
     totals.push(Total { environment, sum: Money { amount, ..money.clone() } });
+    totals.drain(..totals.len().saturating_sub(MOST));
 }
 
 /// The sum to show: in `currency` if the event has one and anything was spent in it, else in that of
@@ -47,6 +52,21 @@ mod tests {
         assert_eq!(shown(Production, Some("JPY")), Some(Money::minor(600, "usd")));
         assert_eq!(shown(Sandbox, None), Some(Money::minor(77, "usd")));
         assert_eq!(totals.len(), 3);
+    }
+
+    #[test]
+    fn made_up_currencies_push_out_what_has_not_moved_for_longest() {
+        let mut totals = Vec::new();
+        add(&mut totals, Production, &Money::minor(1, "usd"));
+        add(&mut totals, Production, &Money::minor(1, "eur"));
+        for number in 0..2 * MOST {
+            add(&mut totals, Production, &Money::minor(1, &format!("x{number}")));
+            add(&mut totals, Production, &Money::minor(1, "usd"));
+        }
+        assert_eq!(totals.len(), MOST);
+        let kept = totals.iter().find(|total| total.sum.currency == "USD").unwrap();
+        assert_eq!(kept.sum.amount, 1 + 2 * i64::try_from(MOST).unwrap());
+        assert!(totals.iter().all(|total| total.sum.currency != "EUR"));
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl<S: Store> Line<S> {
         Ok(taken)
     }
 
+    /// What waits may do so for the whole time again: its input was not read for a while.
+    pub fn wait_anew(&mut self, local: Duration) {
+        self.patience.begin_anew(local);
+    }
+
     /// How long from `local` on until something has waited for as long as it may. `None` when nothing
     /// waits.
     pub fn until_expiry(&self, local: Duration) -> Option<Duration> {

@@ -2,8 +2,9 @@
 //!
 //! Records give the same events in the same order whenever they are read, because nothing but the raw
 //! topic decides: not a clock, and not a link, whose effect lies in raw as a copy. So from a raw topic
-//! that reaches back to the first record the events are the live ones, byte for byte; from a later
-//! moment they have the same ids and are made from nothing but what came since.
+//! that reaches back to the first record, with the configuration and the mapping it was read with, the
+//! events are the live ones, byte for byte; from a later moment they have the same ids and are made from
+//! nothing but what came since. `docs/reliability.md` lists what else tells them apart.
 //!
 //! A replay writes to topics of its own and to no other. It keeps the states of one partition at a time
 //! in memory and joins no group, so that the live ones never notice.
@@ -133,6 +134,10 @@ async fn make_room(
 fn announce(plan: &[Span], from: From, into: &str) -> Result<(), Failure> {
     let offsets: u64 = plan.iter().map(Span::offsets).sum();
     say(&format!("replaying {} partitions, {offsets} offsets, into {into}", plan.len()))?;
+    say(
+        "the events are the live ones where raw is whole and nothing that decides has changed since: no \
+         other window, plans, mapping or number of partitions, and nothing redriven after a correction",
+    )?;
     if plan.iter().any(|span| span.from > 0) {
         let why = match from {
             From::Beginning => "the raw topic no longer holds its first records",

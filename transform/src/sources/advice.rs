@@ -1,8 +1,8 @@
-//! What an operator should change where webhooks are ignored although they could be understood.
+//! What an operator should change where a source does not send what it could.
 //!
-//! Two providers can be told to send bodies that carry nothing this version reads. Each such body is
-//! counted like anything else that is ignored; who reads the log is told once per source what to change
-//! at the provider.
+//! Two providers can be told to send bodies that carry nothing this version reads, and a producer of
+//! one's own may put its records into partitions of its own choosing. Each such record is counted; who
+//! reads the log is told once per source what to change there.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,15 @@ use crate::tally::Tally;
 pub(crate) const THIN_EVENT: &str = "thin_event";
 /// A body of another version than the one that is read.
 pub(crate) const UNSUPPORTED_API_VERSION: &str = "unsupported_api_version";
+/// A record outside of the partition of its key.
+const MISPLACED: &str = "misplaced";
 
 /// What to change, for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
     /// The configured source.
     pub source: String,
-    /// Why its webhooks are ignored.
+    /// What is wrong with what it sends.
     pub reason: &'static str,
     /// What helps.
     pub remedy: &'static str,
@@ -34,7 +36,9 @@ impl Adviser {
     /// What has to be said about this transaction and was not said before.
     pub fn news(&mut self, tally: &Tally) -> Vec<Advice> {
         let mut news = Vec::new();
-        for (source, reason) in tally.ignored.keys() {
+        let ignored = tally.ignored.keys().map(|(source, reason)| (source, *reason));
+        let misplaced = tally.misplaced.keys().map(|source| (source, MISPLACED));
+        for (source, reason) in ignored.chain(misplaced) {
             if let Some(remedy) = remedy(reason)
                 && self.given.insert((source.clone(), reason))
             {
@@ -54,6 +58,11 @@ fn remedy(reason: &str) -> Option<&'static str> {
         UNSUPPORTED_API_VERSION => Some(
             "only version 3 of Purchasely's webhooks is read: choose it in the console's settings \
              of the webhook",
+        ),
+        MISPLACED => Some(
+            "records of this source do not lie in the partition of their key, while what else is \
+             written about its subscribers does: set the producer's partitioner to murmur2_random, \
+             as docs/native-source.md says",
         ),
         _ => None,
     }
@@ -78,5 +87,9 @@ mod tests {
         assert!(adviser.news(&tally).is_empty());
         tally.ignore("second shop", THIN_EVENT);
         assert_eq!(adviser.news(&tally)[0].source, "second shop");
+        tally.misplace("crm");
+        let news = adviser.news(&tally);
+        assert_eq!((news[0].source.as_str(), news[0].reason, news.len()), ("crm", MISPLACED, 1));
+        assert!(adviser.news(&tally).is_empty());
     }
 }

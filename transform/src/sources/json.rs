@@ -14,13 +14,13 @@ use serde_json::Value;
 use super::Unreadable;
 
 /// Longest id or enum word that is believed.
-const LONGEST_WORD: usize = 500;
+pub(crate) const LONGEST_WORD: usize = 500;
 /// Longest code of a currency: those that are no ISO 4217 codes have names of their own (`usdc`).
 const LONGEST_CURRENCY: usize = 12;
 /// Largest amount that is believed, in minor units.
-const LARGEST_AMOUNT: i64 = 1_000_000_000_000_000;
+pub(crate) const LARGEST_AMOUNT: i64 = 1_000_000_000_000_000;
 /// The end of the year 9999: later moments are absurd.
-const LAST_MILLISECOND: i64 = 253_402_300_799_999;
+pub(crate) const LAST_MILLISECOND: i64 = 253_402_300_799_999;
 
 /// What a reader gives: the value, nothing (absent or null), or why the record is parked.
 pub(crate) type Read<T> = Result<Option<T>, Unreadable>;

@@ -36,8 +36,13 @@ pub(crate) fn email(fields: &Fields<'_>, pointers: &[&str]) -> Option<String> {
     pointers
         .iter()
         .find_map(|pointer| fields.text(pointer))
-        .filter(|address| address.len() <= LONGEST_ID && address.contains('@'))
+        .filter(|address| may_be_email(address))
         .map(str::to_owned)
+}
+
+/// Whether this may be an e-mail address.
+pub(crate) fn may_be_email(text: &str) -> bool {
+    text.len() <= LONGEST_ID && text.contains('@')
 }
 
 /// Adds one attribute, unless its name is already taken, too long, or there are enough.

@@ -43,12 +43,13 @@ pub struct Agenda {
     records: usize,
     bytes: usize,
     empty: u32,
+    stands: bool,
 }
 
 impl Agenda {
     /// Nothing is open.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, opened: None, records: 0, bytes: 0, empty: 0 }
+        Self { bounds, opened: None, records: 0, bytes: 0, empty: 0, stands: false }
     }
 
     /// Since when a transaction is open.
@@ -58,7 +59,7 @@ impl Agenda {
 
     /// A transaction was begun.
     pub fn begun(&mut self, now: Duration) {
-        *self = Self { opened: Some(now), ..Self::new(self.bounds) };
+        *self = Self { opened: Some(now), stands: self.stands, ..Self::new(self.bounds) };
     }
 
     /// It took in a record.
@@ -73,14 +74,31 @@ impl Agenda {
         self.empty += 1;
     }
 
-    /// Whether nothing is open and the input has been read to its end.
+    /// Whether nothing is open and the input has been read to its end. Of a line that stands nobody
+    /// knows: nothing comes because nothing is read.
     pub fn is_dry(&self) -> bool {
-        self.opened.is_none() && self.empty >= DRY
+        !self.stands && self.opened.is_none() && self.empty >= DRY
+    }
+
+    /// Nothing is read from now on.
+    pub fn stand(&mut self) {
+        self.stands = true;
+    }
+
+    /// Whether nothing is to be read.
+    pub fn stands(&self) -> bool {
+        self.stands
+    }
+
+    /// Input flows, again or from other places than before: whether there is any has yet to be seen.
+    pub fn go_on(&mut self) {
+        self.stands = false;
+        self.empty = 0;
     }
 
     /// It was committed.
     pub fn committed(&mut self) {
-        *self = Self::new(self.bounds);
+        *self = Self { stands: self.stands, ..Self::new(self.bounds) };
     }
 
     /// What to do at `now`. `tick` names the partition that needs a tick first, and in how long.

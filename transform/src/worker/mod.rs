@@ -7,8 +7,10 @@
 
 pub mod agenda;
 pub mod failure;
+mod holdings;
 pub mod outgoing;
 mod progress;
+mod recovery;
 mod restore;
 mod takeover;
 mod tenure;
@@ -22,8 +24,9 @@ use stream::Cluster;
 use tokio_util::sync::CancellationToken;
 
 use self::agenda::Bounds;
-use self::failure::{Cure, WorkerError};
+use self::failure::WorkerError;
 use self::outgoing::{Names, Outgoing};
+use self::recovery::{Next, Recovery};
 use self::tenure::Tenure;
 use crate::framing::teacher::Teacher;
 use crate::line_switch::LineSwitch;
@@ -31,12 +34,6 @@ use crate::metrics::Metrics;
 use crate::parking::Parking;
 use crate::rules::Rules;
 use crate::state::DiskStores;
-
-/// Pause before a worker begins again, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// A tenure that lasted this long was a good one: failures before it no longer count.
-const GOOD: Duration = Duration::from_mins(1);
 
 /// What all workers of a process share.
 #[derive(Clone, Debug)]
@@ -88,8 +85,7 @@ impl Worker {
 
     /// Works until told to end. Fails only where beginning again does not help.
     pub fn run(self) -> Result<(), WorkerError> {
-        let mut pause = PAUSES.0;
-        let mut fenced_at: Option<Duration> = None;
+        let mut recovery = Recovery::new();
         loop {
             let began = self.shared.clock.elapsed();
             let Err(error) = self.serve() else { return Ok(()) };
@@ -99,24 +95,15 @@ impl Worker {
                 tracing::warn!(worker = self.name, %error, "failed while ending");
                 return Ok(());
             }
-            match error.cure() {
-                Cure::Stop => return Err(error),
-                Cure::StartAgainOnce => {
-                    if fenced_at.is_some_and(|before| now.saturating_sub(before) < GOOD) {
-                        return Err(WorkerError::SharedIdentity);
-                    }
-                    fenced_at = Some(now);
-                }
-                Cure::StartAgain => {}
-            }
+            let pause = match recovery.after(error.cure(), (began, now)) {
+                Next::Again(pause) => pause,
+                Next::Stop => return Err(error),
+                Next::StopForShared => return Err(WorkerError::SharedIdentity),
+            };
             self.shared.metrics.in_doubt();
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(worker = self.name, %error, cause, "beginning again");
-            if now.saturating_sub(began) >= GOOD {
-                pause = PAUSES.0;
-            }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 

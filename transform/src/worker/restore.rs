@@ -4,6 +4,7 @@
 //! therefore runs beside the worker, which stays in its group and goes on with what it has; progress is
 //! told in the log and as a metric, and the work ends early when the partition goes elsewhere.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,18 +64,26 @@ pub(super) struct Restorer {
     /// Other partitions were worked on when there were fewer.
     grown: Option<Disagreement>,
     records: Codec<PartitionRecord>,
+    /// How far all of them have come.
+    progress: RefCell<Progress>,
     /// The partitions went elsewhere: end early.
     abandoned: Arc<AtomicBool>,
 }
 
 impl Restorer {
-    pub(super) fn open(shared: Shared, abandoned: Arc<AtomicBool>) -> Result<Self, WorkerError> {
+    /// To take over so many partitions.
+    pub(super) fn open(
+        shared: Shared,
+        partitions_to_take: usize,
+        abandoned: Arc<AtomicBool>,
+    ) -> Result<Self, WorkerError> {
         let reader = Reader::open(&shared.cluster, &shared.names.group)?;
         let partitions = reader.partitions(&shared.names.raw)?;
         let notes = reader.notes(&shared.names.raw, partitions)?;
         let grown = judge_notes(notes.iter().map(String::as_str), partitions).err();
         let records = Codec::new(Framing::SingleObject)?;
-        Ok(Self { shared, reader, partitions, grown, records, abandoned })
+        let progress = RefCell::new(Progress::of(partitions_to_take, shared.clock.elapsed()));
+        Ok(Self { shared, reader, partitions, grown, records, progress, abandoned })
     }
 
     /// Counts a store that could not be used as it was found.
@@ -95,6 +104,7 @@ impl Restorer {
             return Err(WorkerError::Refused { partition, cause: grown.clone().into() });
         }
         let began = self.now();
+        self.progress.borrow_mut().next_partition();
         let taken = match self.walk(partition, &mut store) {
             Err(WorkerError::State(StateError::Store(error))) => {
                 self.discard(partition, &error.to_string(), "damaged");
@@ -195,7 +205,8 @@ impl Restorer {
         let known = self.record(store)?.map(|record| record.incarnation);
         let mut followed = Followed::default();
         let mut slice = Slice::new(store.checkpoint());
-        let mut progress = Progress::begin((from, until), self.now());
+        let mut progress = self.progress.borrow_mut();
+        progress.reads((from, until));
         let mut failed = None;
         if store.checkpoint() == 0 && until > from {
             let offsets = until - from;
@@ -252,7 +263,8 @@ impl Restorer {
         (from, until): (i64, i64),
     ) -> Result<(), WorkerError> {
         let mut links = Vec::new();
-        let mut position = store.links_position().max(from);
+        // Behind what the store has seen, where the topic was made anew.
+        let mut position = from;
         let mut failed: Option<StoreError> = None;
         self.reader.read_to(&self.shared.names.links, partition, (from, until), |received| {
             position = received.offset + 1;

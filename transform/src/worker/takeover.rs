@@ -71,7 +71,7 @@ fn take_over_all(
 ) {
     let first = partitions.first().copied().unwrap_or_default();
     let stores = Arc::clone(&shared.stores);
-    let restorer = match Restorer::open(shared, abandoned) {
+    let restorer = match Restorer::open(shared, partitions.len(), abandoned) {
         Ok(restorer) => restorer,
         // Nobody listens any more where sending fails.
         Err(error) => return drop(to.send((first, Err(error)))),

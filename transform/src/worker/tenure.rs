@@ -1,16 +1,18 @@
 //! One tenure: from a new producer to the first doubt, or to the end.
 
+mod flow;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::state::PartitionRecord;
 use stream::{
     Follower, Group, Membership, Polled, Progress, Received, Record, TopicPartition, Transactions,
 };
 
 use super::agenda::{Agenda, Step};
 use super::failure::WorkerError;
+use super::holdings::Holdings;
 use super::restore::{TakenOver, Tenure as Ownership, link_of};
 use super::takeover::Takeover;
 use super::{Shared, Worker};
@@ -25,14 +27,6 @@ const LINKS: usize = 1_000;
 /// How long partitions that are ready wait for the next to be ready, so that the consumer starts once
 /// for all that are taken over quickly.
 const GATHER: Duration = Duration::from_millis(250);
-
-/// A partition in this worker's hands.
-struct Held {
-    line: Line<DiskStore>,
-    record: PartitionRecord,
-    /// The open transaction has something of this partition.
-    touched: bool,
-}
 
 /// Partitions that are ready and not started yet.
 #[derive(Default)]
@@ -49,9 +43,8 @@ pub(super) struct Tenure<'a> {
     links: Follower,
     takeover: Option<Takeover>,
     newcomers: Newcomers,
-    held: BTreeMap<i32, Held>,
+    held: Holdings<DiskStore>,
     agenda: Agenda,
-    paused: bool,
     adviser: Adviser,
 }
 
@@ -70,9 +63,8 @@ impl<'a> Tenure<'a> {
             links,
             takeover: None,
             newcomers: Newcomers::default(),
-            held: BTreeMap::new(),
+            held: Holdings::default(),
             agenda: Agenda::new(*bounds),
-            paused: false,
             adviser: Adviser::default(),
         })
     }
@@ -82,12 +74,15 @@ impl<'a> Tenure<'a> {
         while !self.worker.shared.shutdown.is_cancelled() {
             self.obey_the_switch()?;
             self.welcome()?;
+            self.recall()?;
             if self.agenda.opened().is_none() {
                 self.follow_links()?;
                 self.expire()?;
             }
             let now = self.now();
-            match self.agenda.next(now, self.first_tick(now)) {
+            // A line that stands needs no ticks.
+            let tick = if self.agenda.stands() { None } else { self.held.first_tick(now) };
+            match self.agenda.next(now, tick) {
                 Step::Commit => self.commit()?,
                 Step::Tick(partition) => self.append_tick(partition)?,
                 Step::Poll(wait) => {
@@ -130,7 +125,7 @@ impl<'a> Tenure<'a> {
         self.commit_if_open()?;
         self.takeover = None;
         self.newcomers = Newcomers::default();
-        for partition in std::mem::take(&mut self.held).into_keys() {
+        for partition in self.held.let_go() {
             self.worker.shared.metrics.released(partition);
         }
         self.links.follow(&[])?;
@@ -144,8 +139,9 @@ impl<'a> Tenure<'a> {
         let now = self.worker.shared.clock.elapsed();
         while let Some((partition, TakenOver { store, record, tenure })) = takeover.arrived()? {
             let offset = record.next_raw_offset;
-            let line = Line::restored(store, partition, offset, now, &self.worker.rules)?;
-            self.held.insert(partition, Held { line, record, touched: false });
+            let line = Line::restored(store, partition, offset, now, &self.worker.rules)?
+                .one_of(record.partitions);
+            self.held.take_over(partition, line, record);
             self.newcomers.since.get_or_insert(now);
             if tenure == Ownership::First {
                 self.newcomers.first.push(partition);
@@ -161,28 +157,22 @@ impl<'a> Tenure<'a> {
     fn start(&mut self) -> Result<(), WorkerError> {
         self.commit_if_open()?;
         let first = std::mem::take(&mut self.newcomers).first;
-        let names = &self.worker.shared.names;
-        let positions = |topic: &str, offset: &dyn Fn(&Held) -> i64| -> Vec<_> {
-            let topic: Arc<str> = Arc::from(topic);
-            let at = |partition| TopicPartition { topic: Arc::clone(&topic), partition };
-            self.held.iter().map(|(number, held)| (at(*number), offset(held))).collect()
-        };
-        let raw = positions(&names.raw, &|held| held.line.next_offset());
-        let links = positions(&names.links, &|held| held.line.links_position());
-        self.group.start(&raw)?;
-        self.links.follow(&links)?;
-        self.paused = false;
+        self.flow()?;
+        let topic: Arc<str> = Arc::from(self.worker.shared.names.links.as_str());
+        let at = |partition| TopicPartition { topic: Arc::clone(&topic), partition };
+        let links = self.held.all().map(|(number, held)| (at(number), held.line.links_position()));
+        self.links.follow(&links.collect::<Vec<_>>())?;
         if !first.is_empty() {
             // From now on there always is an offset, and a record of the partition that agrees.
             self.open_transaction()?;
             for partition in first {
-                self.touch(partition);
+                self.held.touch(partition);
             }
             self.commit()?;
         }
         // What waited for a link may find that it has come meanwhile.
-        for partition in self.held.keys().copied().collect::<Vec<_>>() {
-            let Some(held) = self.held.get_mut(&partition) else { continue };
+        for partition in self.held.numbers() {
+            let Some(held) = self.held.get_mut(partition) else { continue };
             let taken = held.line.look_up_again(&self.worker.rules)?;
             self.carry(partition, taken, None)?;
         }
@@ -191,13 +181,12 @@ impl<'a> Tenure<'a> {
 
     fn take(&mut self, received: Received) -> Result<(), WorkerError> {
         let partition = received.partition;
-        let now = self.now();
-        let Some(held) = self.held.get(&partition) else {
+        let Some(held) = self.held.get(partition) else {
             tracing::warn!(partition, "a record of a partition that is not held was left alone");
             return Ok(());
         };
-        if received.offset < held.line.next_offset() {
-            // Fetched before the partition was started again behind it.
+        if held.is_aside() || received.offset < held.line.next_offset() {
+            // Fetched before the partition was set aside, or started again behind it.
             return Ok(());
         }
         let raw = Raw {
@@ -207,9 +196,12 @@ impl<'a> Tenure<'a> {
             value: received.value.as_deref(),
             headers: &received.headers,
         };
-        self.worker.shared.teacher.prepare(&raw, &self.worker.rules.sources)?;
+        if !self.can_be_judged(partition, &raw)? {
+            return Ok(());
+        }
         self.open_transaction()?;
-        let Some(held) = self.held.get_mut(&partition) else { return Ok(()) };
+        let now = self.now();
+        let Some(held) = self.held.get_mut(partition) else { return Ok(()) };
         let bytes = received.value.as_ref().map_or(0, Vec::len);
         let taken = held.line.take(&raw, now, &self.worker.rules)?;
         held.touched = true;
@@ -230,7 +222,7 @@ impl<'a> Tenure<'a> {
             links.extend(link_of(received));
         }
         for (partition, (links, position)) in arrived {
-            let Some(held) = self.held.get_mut(&partition) else { continue };
+            let Some(held) = self.held.get_mut(partition) else { continue };
             let taken = held.line.learn(links, position, &self.worker.rules)?;
             self.carry(partition, taken, None)?;
         }
@@ -240,14 +232,11 @@ impl<'a> Tenure<'a> {
     /// Gives up waiting for links where the time is over and the input has been read to its end.
     fn expire(&mut self) -> Result<(), WorkerError> {
         let now = self.now();
-        if self.paused || !self.agenda.is_dry() {
+        if !self.agenda.is_dry() {
             return Ok(());
         }
-        let over = |held: &Held| held.line.until_expiry(now) == Some(Duration::ZERO);
-        let due: Vec<_> =
-            self.held.iter().filter(|(_, held)| over(held)).map(|(number, _)| *number).collect();
-        for partition in due {
-            let Some(held) = self.held.get_mut(&partition) else { continue };
+        for partition in self.held.out_of_patience(now) {
+            let Some(held) = self.held.get_mut(partition) else { continue };
             let taken = held.line.expire(now, &self.worker.rules)?;
             self.carry(partition, taken, None)?;
         }
@@ -265,7 +254,7 @@ impl<'a> Tenure<'a> {
             return Ok(());
         }
         self.open_transaction()?;
-        self.touch(partition);
+        self.held.touch(partition);
         let outgoing = &self.worker.outgoing;
         for emission in &taken.events {
             self.transactions.send(&outgoing.event(partition, emission)?)?;
@@ -290,40 +279,12 @@ impl<'a> Tenure<'a> {
     fn append_tick(&mut self, partition: i32) -> Result<(), WorkerError> {
         self.open_transaction()?;
         self.transactions.send(&self.worker.outgoing.tick(partition))?;
-        self.touch(partition);
+        self.held.touch(partition);
         self.commit()?;
         let now = self.now();
-        if let Some(held) = self.held.get_mut(&partition) {
+        if let Some(held) = self.held.get_mut(partition) {
             held.line.tick_appended(now);
         }
-        Ok(())
-    }
-
-    /// The partition that needs a tick first, and in how long. A line that stands needs none.
-    fn first_tick(&self, now: Duration) -> Option<(i32, Duration)> {
-        if self.paused {
-            return None;
-        }
-        let waits = self.held.iter().filter_map(|(partition, held)| {
-            let wait = held.line.until_tick(now)?;
-            Some((*partition, wait))
-        });
-        waits.min_by_key(|(_, wait)| *wait)
-    }
-
-    fn obey_the_switch(&mut self) -> Result<(), WorkerError> {
-        let stopped = self.worker.shared.switch.is_stopped();
-        if stopped == self.paused {
-            return Ok(());
-        }
-        self.commit_if_open()?;
-        let partitions: Vec<_> = self.held.keys().map(|partition| self.at(*partition)).collect();
-        if stopped {
-            self.group.pause(&partitions)?;
-        } else {
-            self.group.resume(&partitions)?;
-        }
-        self.paused = stopped;
         Ok(())
     }
 
@@ -345,16 +306,16 @@ impl<'a> Tenure<'a> {
         let mut written: Vec<(i32, Vec<Change>)> = Vec::new();
         let mut progress = Vec::new();
         let raw: Arc<str> = Arc::from(self.worker.shared.names.raw.as_str());
-        for (partition, held) in self.held.iter_mut().filter(|(_, held)| held.touched) {
+        for (partition, held) in self.held.touched() {
             held.record.next_raw_offset = held.line.next_offset();
             let mut changes = held.line.changes(&self.worker.rules)?;
             changes.push(self.worker.outgoing.partition_record(&held.record)?);
             for change in &changes {
-                let record: Record = self.worker.outgoing.change(*partition, change);
+                let record: Record = self.worker.outgoing.change(partition, change);
                 self.transactions.send(&record)?;
             }
-            written.push((*partition, changes));
-            let at = TopicPartition { topic: Arc::clone(&raw), partition: *partition };
+            written.push((partition, changes));
+            let at = TopicPartition { topic: Arc::clone(&raw), partition };
             let next_offset = held.record.next_raw_offset;
             let metadata = note(held.record.partitions);
             progress.push(Progress { partition: at, next_offset, metadata });
@@ -368,24 +329,18 @@ impl<'a> Tenure<'a> {
             let at = TopicPartition { topic: Arc::clone(&topic), partition };
             let checkpoint =
                 appended.get(&at).copied().ok_or(WorkerError::NotReported { partition })?;
-            if let Some(held) = self.held.get_mut(&partition) {
+            if let Some(held) = self.held.get_mut(partition) {
                 held.touched = false;
                 let tally = held.line.committed(Batch { changes, checkpoint })?;
                 self.worker.shared.metrics.done(&tally);
                 for Advice { source, reason, remedy } in self.adviser.news(&tally) {
-                    tracing::warn!(source, reason, remedy, "webhooks of this source are ignored");
+                    tracing::warn!(source, reason, remedy, "a source does not send what it could");
                 }
                 let (subscribers, records) = (held.line.waiting(), held.line.waiting_for_links());
                 self.worker.shared.metrics.waiting(partition, subscribers, records);
             }
         }
         Ok(())
-    }
-
-    fn touch(&mut self, partition: i32) {
-        if let Some(held) = self.held.get_mut(&partition) {
-            held.touched = true;
-        }
     }
 
     fn at(&self, partition: i32) -> TopicPartition {

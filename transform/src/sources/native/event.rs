@@ -3,16 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use schemas::EventType;
 use schemas::codec::{Codec, CodecError, Framing};
 use schemas::event::LifecycleEvent;
 use schemas::state::{Facts, Identity, SubscriptionFacts};
-use schemas::{EventType, Timestamp};
 
 use super::super::{RawView, Reading, SourceSettings, Unreadable, person};
+use super::plausible::plausible;
 use super::{detail, rank};
 
-/// The end of the year 9999: later moments are absurd.
-const LAST_MOMENT: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 /// Most other ids of one person that are kept.
 const MOST_ALIASES: usize = 32;
 
@@ -62,10 +61,10 @@ pub fn read_event(event: LifecycleEvent, raw: &RawView<'_>, settings: &SourceSet
     if event.subscriber.id != raw.subscriber_id {
         return Reading::KeyMismatch;
     }
-    if !(Timestamp::from_millis(0)..=LAST_MOMENT).contains(&event.occurred_at) {
-        let path = "/occurred_at".to_owned();
-        return Reading::Parked(Unreadable { path, problem: "an absurd time" });
-    }
+    let event = match plausible(event) {
+        Ok(event) => event,
+        Err(unreadable) => return Reading::Parked(unreadable),
+    };
     let own_name = match (event.provider_event_type.is_empty(), event.event_type) {
         (false, _) => event.provider_event_type.clone(),
         (true, event_type) => event_type.name().to_owned(),

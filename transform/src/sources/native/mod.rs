@@ -12,6 +12,7 @@ mod decide;
 mod effect;
 mod event;
 mod json;
+mod plausible;
 mod rank;
 #[cfg(test)]
 mod tests;

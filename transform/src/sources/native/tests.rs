@@ -213,6 +213,81 @@ fn an_avro_event_says_the_same_as_its_json() {
 }
 
 #[test]
+fn avro_passes_the_limits_that_json_has_to_pass() {
+    type Spoil = fn(&mut LifecycleEvent);
+    fn told(event: &mut LifecycleEvent) -> &mut schemas::event::Subscription {
+        event.subscription.as_mut().unwrap()
+    }
+    let spoiled: [(Spoil, &str); 14] = [
+        (|event| event.occurred_at = Timestamp::from_millis(-1), "/occurred_at: an absurd time"),
+        (|event| event.money.as_mut().unwrap().exponent = 70_000, "/money/exponent: absurd"),
+        (|event| event.money.as_mut().unwrap().exponent = -1, "/money/exponent: absurd"),
+        (
+            |event| event.money.as_mut().unwrap().amount = i64::MIN,
+            "/money/amount: an absurd amount",
+        ),
+        (
+            |event| event.money.as_mut().unwrap().currency = "euro cent".to_owned(),
+            "/money/currency: not a currency code",
+        ),
+        (
+            |event| event.subscriber.aliases = vec!["x".to_owned(); 1_001],
+            "/subscriber/aliases: an absurdly long list",
+        ),
+        (
+            |event| event.provider_event_type = "x".repeat(501),
+            "/provider_event_type: absurdly long",
+        ),
+        (
+            |event| event.payment.as_mut().unwrap().id = Some("x".repeat(501)),
+            "/payment/id: absurdly long",
+        ),
+        (|event| told(event).id.clear(), "/subscription/id: missing"),
+        (|event| told(event).id = "x".repeat(501), "/subscription/id: absurdly long"),
+        (|event| told(event).quantity = Some(-1), "/subscription/quantity: an absurd number"),
+        (
+            |event| told(event).price = Some(Money { exponent: 5, ..Money::minor(1, "usd") }),
+            "/subscription/price/exponent: absurd",
+        ),
+        (
+            |event| told(event).period_end = Some(Timestamp::from_millis(1)),
+            "/subscription/period_end: the end of a negative period",
+        ),
+        (
+            |event| told(event).expires_at = Some(Timestamp::from_millis(i64::MAX)),
+            "/subscription/expires_at: an absurd time",
+        ),
+    ];
+    for (spoil, expected) in spoiled {
+        let mut event = schemas::samples::full_event();
+        event.subscriber.id = SUBSCRIBER.to_owned();
+        spoil(&mut event);
+        let mut framed = Vec::new();
+        Codec::new(Framing::SingleObject).unwrap().encode(&event, &mut framed).unwrap();
+        let reading = story().read_bytes("", &framed);
+        let Reading::Parked(unreadable) = reading else { panic!("{expected}: {reading:?}") };
+        assert_eq!(unreadable.to_string(), expected);
+    }
+}
+
+#[test]
+fn what_decides_nothing_is_left_out_where_it_is_absurd() {
+    let mut event = schemas::samples::full_event();
+    event.subscriber.id = SUBSCRIBER.to_owned();
+    event.subscriber.email = Some("x".repeat(60_000));
+    event.subscriber.user_id = Some(String::new());
+    event.subscriber.aliases = vec!["x".repeat(60_000), String::new(), "old".to_owned()];
+    event.reason = Some("x".repeat(60_000));
+    event.money = Some(Money { currency: "nok".to_owned(), ..Money::minor(1, "nok") });
+    let mut framed = Vec::new();
+    Codec::new(Framing::SingleObject).unwrap().encode(&event, &mut framed).unwrap();
+    let Reading::Facts(facts) = story().read_bytes("", &framed) else { panic!("read") };
+    assert_eq!((&facts.person.email, &facts.person.user_id, &facts.reason), (&None, &None, &None));
+    assert_eq!(facts.person.aliases, ["old"]);
+    assert_eq!(facts.money, Some(Money::minor(1, "NOK")), "one currency has one sum");
+}
+
+#[test]
 fn avro_framed_by_a_registry_is_read_once_its_schema_is_learned() {
     let body = serde_json::to_vec(&full()).unwrap();
     let raw = RawView {

@@ -188,4 +188,6 @@ fn links_that_were_made_anew_are_read_from_their_start() {
     opening.followed(followed(9), 100, seconds(0));
     opening.links(Bounds { low: 0, high: 30 });
     assert_eq!(opening.step(), Step::FollowLinks { from: 0, until: 30 });
+    opening.links(Bounds { low: 0, high: 0 });
+    assert_eq!(opening.step(), Step::FollowLinks { from: 0, until: 0 }, "and are empty");
 }
