@@ -7,6 +7,7 @@
 mod contact;
 mod judge;
 mod plan;
+mod progress;
 mod remembered;
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! What an event becomes: a contact that must exist and show these attributes, and the event itself.
 //!
-//! With the attributes goes `tributary_sequence_<source>`, the sequence of the event they come from.
+//! With the attributes goes `tributary_sequence_<source>`, which says what event they come from.
 //! Intercom takes whatever is written last, so whoever looks a contact up after a crash compares it and
-//! leaves attributes alone that are newer. It is text, so that more can be written into it later.
+//! leaves attributes alone that are newer.
 
 use schemas::{EventType, LifecycleEvent, Money};
 use serde_json::{Map, Number, Value, json};
 
 use super::OnCustomerDeleted;
+use super::progress::Progress;
 use crate::destinations::metadata::Fact;
 use crate::destinations::telling::{Profile, Said, Telling, Told};
 use crate::destinations::{Identifier, Shown};
@@ -23,7 +24,10 @@ const VALUE_LIMIT: usize = 255;
 #[derive(Clone)]
 pub struct Message {
     pub(super) identifier: Identifier,
-    pub(super) source_sequence: (String, i64),
+    /// The attribute that says up to which event the contact's attributes are.
+    pub(super) progress_attribute: String,
+    /// Up to this event.
+    pub(super) progress: Progress,
     /// `email` and `name`, as far as known.
     pub(super) standard: Map<String, Value>,
     pub(super) custom: Map<String, Value>,
@@ -64,7 +68,8 @@ pub(super) fn message(
     };
     Message {
         identifier,
-        source_sequence: (sequence_attribute(&event.source), event.sequence),
+        progress_attribute: sequence_attribute(&event.source),
+        progress: Progress::of(event),
         standard: match telling.profile {
             Profile::Whole => standard_attributes(event),
             Profile::Listed => Map::new(),
@@ -116,8 +121,8 @@ fn custom_attributes(shown: Vec<Said>, event: &LifecycleEvent) -> Map<String, Va
         };
         custom.insert(name, value);
     }
-    let sequence = Value::from(event.sequence.to_string());
-    custom.insert(sequence_attribute(&event.source), sequence);
+    let progress = Value::from(Progress::of(event).to_string());
+    custom.insert(sequence_attribute(&event.source), progress);
     custom
 }
 

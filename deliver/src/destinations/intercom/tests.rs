@@ -191,9 +191,45 @@ fn an_unknown_contact_is_created_and_a_lost_race_updates_the_winner() {
         "conflict",
         "A contact matching those details already exists with id=66f1a2b3c4d5e6f708192a3b",
     );
-    let (made, _) = play(&workspace(), &[reply(404, &json!({})), race, contact("c3")]);
-    let winner = "PUT /contacts/66f1a2b3c4d5e6f708192a3b";
-    assert_eq!(made, [FIND, "POST /contacts", winner, "POST /events"]);
+    let won = [reply(404, &json!({})), race, contact("66f1a2b3c4d5e6f708192a3b"), contact("c3")];
+    let (made, _) = play(&workspace(), &won);
+    let winner = "/contacts/66f1a2b3c4d5e6f708192a3b";
+    let (read, update) = (format!("GET {winner}"), format!("PUT {winner}"));
+    assert_eq!(made, [FIND, "POST /contacts", &read, &update, "POST /events"]);
+}
+
+#[test]
+fn a_contact_in_the_way_keeps_what_is_newer_and_gets_our_id_where_it_has_none() {
+    let exists = error(409, "conflict", "A contact matching those details exists with id=c9");
+    let found = |sequence: i64, external_id: &Value| {
+        let custom = json!({"tributary_sequence_stripe-main": sequence.to_string()});
+        let body = json!({"id": "c9", "external_id": external_id, "custom_attributes": custom});
+        reply(200, &body)
+    };
+    for (sequence, external_id, next) in [
+        (6, json!(null), Some((true, true))),
+        (6, json!("u_42"), Some((true, false))),
+        (7, json!(null), Some((false, true))),
+        (7, json!("u_42"), None),
+    ] {
+        let mut visit = begin(&workspace(), &event(EventType::SubscriptionRenewed));
+        let _find = visit.begin();
+        let _create = visit.judge(&reply(404, &json!({})));
+        let _read = visit.judge(&exists);
+        let Turn::Ask(request) = visit.judge(&found(sequence, &external_id)) else {
+            panic!("over")
+        };
+        let Some((attributes, id)) = next else {
+            assert_eq!(request.path, "/events");
+            continue;
+        };
+        assert_eq!((request.method, request.path.as_str()), (Method::Put, "/contacts/c9"));
+        let body = &shown(&request)["body"];
+        assert_eq!(body.get("custom_attributes").is_some(), attributes, "{body}");
+        assert_eq!(body.get("external_id"), id.then_some(&json!("u_42")), "{body}");
+        let Turn::Ask(record) = visit.judge(&contact("c9")) else { panic!("over") };
+        assert_eq!(record.path, "/events");
+    }
 }
 
 #[test]
@@ -214,6 +250,65 @@ fn a_conflict_without_an_id_waits() {
     let vague = error(409, "conflict", "try again");
     let (_, verdict) = play(&workspace(), &[reply(404, &json!({})), vague]);
     assert!(matches!(verdict, Some(Verdict::Retry(failure)) if failure.reason == Reason::NotReady));
+}
+
+#[test]
+fn a_conflict_parks_whatever_does_not_create() {
+    let several = error(409, "conflict", "Multiple existing users match this email address");
+    let archived = error(409, "conflict", "An archived contact matches those details");
+    for conflict in [several, archived] {
+        for before in [vec![contact("c1")], vec![contact("c1"), contact("c1")]] {
+            let answers = [before, vec![conflict.clone()]].concat();
+            let (_, verdict) = play(&workspace(), &answers);
+            let Some(Verdict::Park(failure)) = verdict else { panic!("{verdict:?}") };
+            assert_eq!((failure.status, failure.request_id.as_deref()), (Some(409), Some("req_1")));
+        }
+    }
+}
+
+#[test]
+fn who_is_to_be_archived_and_is_archived_already_is_done_with() {
+    let archived = error(409, "conflict", "An archived contact matches those details, id=c1");
+    let answers = [reply(404, &json!({})), archived];
+    let deleted = event(EventType::CustomerDeleted);
+    let (_, verdict) = play_event(&workspace(), &deleted, &answers);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    let keeps = Intercom { on_customer_deleted: OnCustomerDeleted::Keep, ..workspace() };
+    let (_, verdict) = play_event(&keeps, &deleted, &answers);
+    assert!(matches!(verdict, Some(Verdict::Park(_))));
+}
+
+#[test]
+fn sequences_of_another_subscriber_who_is_the_same_person_hold_nothing_back() {
+    let workspace = workspace();
+    let mut former = event(EventType::SubscriptionRenewed);
+    former.sequence = 50;
+    let mut visit = begin(&workspace, &former);
+    let _find = visit.begin();
+    let Turn::Ask(update) = visit.judge(&contact("c1")) else { panic!("over") };
+    let custom = shown(&update)["body"]["custom_attributes"].take();
+    let shows = reply(200, &json!({"id": "c1", "custom_attributes": custom}));
+    let taken = reply(202, &json!(null));
+    let _ = (visit.judge(&shows), visit.judge(&taken));
+
+    let mut anew = event(EventType::SubscriptionStarted);
+    (anew.sequence, anew.distinct_second) = (1, former.distinct_second + 60);
+    anew.subscriber.key = "stripe-main/cus_10".into();
+    let mut before = anew.clone();
+    before.distinct_second = former.distinct_second - 60;
+    let written = [contact("c1"), taken.clone()];
+    let read_and_written = [shows.clone(), contact("c1"), taken.clone()];
+    // From memory, and after a crash.
+    let (made, _) = play_event(&workspace, &before, &[shows.clone(), taken.clone()]);
+    assert_eq!(made, ["GET /contacts/c1", "POST /events"]);
+    let (made, _) = play_event(&workspace, &anew, &written);
+    assert_eq!(made, ["PUT /contacts/c1", "POST /events"]);
+    workspace.forget();
+    let (made, _) = play_event(&workspace, &before, &[shows, taken]);
+    assert_eq!(made, [FIND, "POST /events"]);
+    workspace.forget();
+    let (made, _) = play_event(&workspace, &anew, &read_and_written);
+    assert_eq!(made, [FIND, "PUT /contacts/c1", "POST /events"]);
 }
 
 #[test]
