@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use schemas::{Environment, EventType};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::destinations::samples::{event, of_every_type};
@@ -110,6 +110,58 @@ fn a_customer_that_was_created_or_changed_is_brought_up_to_date_without_an_event
         let actions: Vec<&str> =
             operations.iter().filter_map(|operation| operation["action"].as_str()).collect();
         assert_eq!(actions, ["identify"]);
+    }
+}
+
+/// Whom an event merges into its person.
+fn merged(workspace: &CustomerIo, event: &LifecycleEvent) -> Vec<String> {
+    let merges = values(&planned(workspace, event)).into_iter();
+    let merges = merges.filter(|operation| operation["action"] == "merge");
+    merges.map(|merge| merge["secondary"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_merge_is_of_all_that_the_provider_knows_the_person_by_and_that_may_be_somebody_here() {
+    let mut event = event(EventType::CustomerMerged);
+    event.subscriber.id = "$RCAnonymousID:1".into();
+    let aliases = ["u_42", "u_7", "", "$RCAnonymousID:2", "u_8", &"x".repeat(151)];
+    event.subscriber.aliases = aliases.into_iter().map(str::to_owned).collect();
+    assert_eq!(merged(&workspace(), &event), ["u_7", "u_8"]);
+    let mut open = workspace();
+    open.audience.anonymous = Anonymous::Send;
+    let everybody = ["u_7", "$RCAnonymousID:2", "u_8", "$RCAnonymousID:1"];
+    assert_eq!(merged(&open, &event), everybody);
+    // The application's own id is none of the provider's: theirs may belong to somebody else.
+    event.subscriber.user_id = Some("account-1".into());
+    assert_eq!(merged(&open, &event), [""; 0]);
+    let from = vec!["account-2".into(), "account-1".into()];
+    event.transfer = Some(schemas::event::Transfer { from, to: vec!["account-1".into()] });
+    assert_eq!(merged(&open, &event), ["account-2"]);
+    event.subscriber.user_id = None;
+    open.audience.identify_by = vec![Identity::Email];
+    assert_eq!(merged(&open, &event), [""; 0]);
+}
+
+#[test]
+fn a_deletion_that_nobody_is_told_of_suppresses_all_the_same() {
+    let deleted = event(EventType::CustomerDeleted);
+    let off = |naming, event_name: &str| {
+        let mut workspace = workspace();
+        workspace.names.naming = naming;
+        workspace.names.events = [(event_name, Change::Off)].into_iter().collect();
+        workspace
+    };
+    let mut second = deleted.clone();
+    second.ordinal = 1;
+    for (workspace, event, id) in [
+        (off(Naming::Unified, "customer_deleted"), &deleted, "u_42"),
+        (off(Naming::Provider, "customer.subscription.updated"), &deleted, "cus_9"),
+        (off(Naming::Provider, "nothing"), &second, "cus_9"),
+    ] {
+        let suppress = json!({"type": "person", "identifiers": {"id": id}, "action": "suppress"});
+        assert_eq!(values(&planned(&workspace, event)), [suppress]);
+        let keeps = CustomerIo { on_customer_deleted: OnCustomerDeleted::Keep, ..workspace };
+        assert!(matches!(keeps.plan(event), Plan::Skip(_)));
     }
 }
 

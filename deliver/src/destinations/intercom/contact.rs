@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::declared::LeftOut;
 use super::judge::{Conflict, InTheWay, Judgement, Seen, judge};
 use super::plan::{Afterwards, Message};
 use super::progress::Progress;
 use super::remembered::{Known, Remembered};
-use crate::destinations::{
-    Answer, Conversation, Identifier, Reply, Request, Turn, Verdict, segment,
-};
+use super::requests::{find, named};
+use crate::destinations::{Answer, Conversation, Identifier, Request, Turn, Verdict};
 use crate::failure::{Failure, Reason};
 
 /// Merges of merges that are followed.
@@ -34,7 +34,7 @@ pub struct Visit {
     /// The contact was in the way of its own creation: it may go by no id of ours.
     adopts: bool,
     writing: Writing,
-    without_attributes: Option<Failure>,
+    left_out: LeftOut,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +66,12 @@ impl Visit {
             repairs: 0,
             adopts: false,
             writing: Writing::Attributes,
-            without_attributes: None,
+            left_out: LeftOut::default(),
         };
         visit.step = match visit.known() {
             Known::Nothing => Step::Find,
             Known::Id(contact) => Step::Follow(contact),
+            Known::Older(contact) if visit.tells_nothing() => Step::Follow(contact),
             Known::Older(contact) => Step::Update(contact),
         };
         visit
@@ -92,6 +93,10 @@ impl Visit {
 
     fn message(&self) -> Option<&Message> {
         self.messages.first()
+    }
+
+    fn tells_nothing(&self) -> bool {
+        self.message().is_some_and(Message::tells_nothing)
     }
 
     /// How the contact is remembered.
@@ -145,8 +150,8 @@ impl Visit {
 
     fn attributes(&self, message: &Message) -> Map<String, Value> {
         let mut body = message.standard.clone();
-        if self.without_attributes.is_none() {
-            body.insert("custom_attributes".to_owned(), Value::Object(message.custom.clone()));
+        if let Some(custom) = self.left_out.rest(&message.custom) {
+            body.insert("custom_attributes".to_owned(), Value::Object(custom));
         }
         body
     }
@@ -154,6 +159,9 @@ impl Visit {
     /// The contact is there: on to its attributes, unless it shows newer ones.
     fn found(&mut self, seen: &Seen, contact: String) -> Option<Verdict> {
         self.learn(&contact);
+        if self.tells_nothing() {
+            return self.finish(contact);
+        }
         let shows_newer = self.shows_newer(seen);
         let needs_id = self.adopts
             && seen.external_id.is_none()
@@ -188,7 +196,25 @@ impl Visit {
             self.step = Step::Record(contact);
             return None;
         }
+        self.finish(contact)
+    }
+
+    /// Everything is told: on to what follows.
+    fn finish(&mut self, contact: String) -> Option<Verdict> {
+        if self.archives() {
+            self.step = Step::Archive(contact);
+            return None;
+        }
         Some(self.delivered())
+    }
+
+    /// Nobody is there: created to be told something, and for nothing else.
+    fn nobody(&mut self) -> Option<Verdict> {
+        if self.tells_nothing() {
+            return Some(self.delivered());
+        }
+        self.step = Step::Create;
+        None
     }
 
     fn learn(&self, contact: &str) {
@@ -212,49 +238,41 @@ impl Visit {
     fn advance(&mut self, seen: &Seen) -> Option<Verdict> {
         match self.step.clone() {
             Step::Find => match seen.id.clone() {
-                Some(contact) => return self.found(seen, contact),
-                None => self.step = Step::Create,
+                Some(contact) => self.found(seen, contact),
+                None => self.nobody(),
             },
             Step::Follow(contact) => {
                 let contact = seen.id.clone().unwrap_or(contact);
-                return self.found(seen, contact);
+                self.found(seen, contact)
             }
             Step::Create => match seen.id.clone() {
                 Some(contact) => {
                     self.learn(&contact);
                     self.is_shown();
-                    return self.record(contact);
+                    self.record(contact)
                 }
-                None => return self.repair(),
+                None => self.repair(),
             },
             Step::Update(contact) => {
                 if self.writing != Writing::IdAlone {
                     self.is_shown();
                 }
-                return self.record(contact);
+                self.record(contact)
             }
-            Step::Record(contact) if self.archives() => {
-                self.step = Step::Archive(contact);
-            }
-            Step::Record(_) | Step::Archive(_) => return Some(self.delivered()),
+            Step::Record(contact) => self.finish(contact),
+            Step::Archive(_) => Some(self.delivered()),
         }
-        None
     }
 
     fn delivered(&mut self) -> Verdict {
-        self.without_attributes
-            .take()
-            .map_or(Verdict::Delivered, Verdict::DeliveredWithoutAttributes)
+        self.left_out.why().map_or(Verdict::Delivered, Verdict::DeliveredWithoutAttributes)
     }
 
     /// The next step, or the verdict.
     fn next(&mut self, judgement: Judgement) -> Option<Verdict> {
         match judgement {
             Judgement::Done(seen) => self.advance(&seen),
-            Judgement::Absent if self.step == Step::Find => {
-                self.step = Step::Create;
-                None
-            }
+            Judgement::Absent if self.step == Step::Find => self.nobody(),
             Judgement::Absent => self.repair(),
             Judgement::MovedTo(contact) => {
                 self.hops += 1;
@@ -266,12 +284,13 @@ impl Visit {
                 None
             }
             Judgement::Conflict(conflict) => self.conflict(conflict),
-            Judgement::AttributesRefused(failure) if self.without_attributes.is_none() => {
-                // The same step again, with what needs no declaration.
-                self.without_attributes = Some(failure);
-                None
+            Judgement::AttributesRefused { failure, said } => {
+                let Some(message) = self.messages.first() else {
+                    return Some(Verdict::Park(failure));
+                };
+                // The same step again, with less.
+                self.left_out.leave_out(message, failure, &said).map(Verdict::Park)
             }
-            Judgement::AttributesRefused(failure) => Some(Verdict::Park(failure)),
             Judgement::Over(verdict) => Some(verdict),
         }
     }
@@ -311,40 +330,6 @@ impl Conversation for Visit {
         match self.next(judge(answer)) {
             None => Turn::Ask(self.request()),
             Some(verdict) => Turn::Over(vec![verdict; self.messages.len()]),
-        }
-    }
-}
-
-/// What is answered about a person who is not there yet. The id stands for the one Intercom will give.
-pub(super) fn first_answer(request: &Request) -> Reply {
-    let looks_up = request.path.starts_with("/contacts/find_by_external_id/");
-    let (status, body) = match request.path.as_str() {
-        _ if looks_up => (404, json!({})),
-        "/contacts/search" => (200, json!({"type": "list", "data": []})),
-        "/events" => (202, json!({})),
-        _ => (200, json!({"type": "contact", "id": "NEWCONTACT"})),
-    };
-    Reply { status, body: body.to_string().into_bytes(), ..Reply::default() }
-}
-
-/// The field by which a contact goes.
-fn named(identifier: &Identifier) -> Map<String, Value> {
-    let (field, text) = match identifier {
-        Identifier::Id(id) => ("external_id", id),
-        Identifier::Email(email) => ("email", email),
-    };
-    Map::from_iter([(field.to_owned(), Value::from(text.as_str()))])
-}
-
-/// By id directly; by address only the search can, which learns of new contacts late.
-fn find(identifier: &Identifier) -> Request {
-    match identifier {
-        Identifier::Id(id) => {
-            Request::get(format!("/contacts/find_by_external_id/{}", segment(id)))
-        }
-        Identifier::Email(email) => {
-            let query = json!({"field": "email", "operator": "=", "value": email});
-            Request::post("/contacts/search", &json!({ "query": query }))
         }
     }
 }

@@ -17,8 +17,13 @@ pub(super) enum Judgement {
     MovedTo(String),
     /// Another contact is in the way.
     Conflict(Conflict),
-    /// A custom attribute is not declared, or of another type.
-    AttributesRefused(Failure),
+    /// Custom attributes are not declared, or of another type.
+    AttributesRefused {
+        /// The answer.
+        failure: Failure,
+        /// What it says of them, from which their names can be told.
+        said: Vec<String>,
+    },
     /// Anything else.
     Over(Verdict),
 }
@@ -157,20 +162,17 @@ fn refused(reply: &Reply) -> Judgement {
         return Judgement::Over(Verdict::Park(failure(reply, Reason::TooManyNames)));
     }
     let failure = failure(reply, Reason::Refused);
-    let about_attributes = told.errors.iter().any(|error| {
-        let named = |text: &Option<String>| {
-            text.as_deref().is_some_and(|text| {
-                text.contains("custom_attribute")
-                    || text.to_lowercase().contains("custom attribute")
-            })
-        };
-        error.code == "parameter_invalid" && (named(&error.field) || named(&error.message))
-    });
-    if about_attributes {
-        Judgement::AttributesRefused(failure)
-    } else {
-        Judgement::Over(Verdict::Park(failure))
+    let is_about_attributes = |text: &String| {
+        text.contains("custom_attribute") || text.to_lowercase().contains("custom attribute")
+    };
+    let invalid = told.errors.into_iter().filter(|error| error.code == "parameter_invalid");
+    let invalid = invalid.map(|error| [error.field, error.message].into_iter().flatten().collect());
+    let said: Vec<Vec<String>> =
+        invalid.filter(|texts: &Vec<String>| texts.iter().any(is_about_attributes)).collect();
+    if said.is_empty() {
+        return Judgement::Over(Verdict::Park(failure));
     }
+    Judgement::AttributesRefused { failure, said: said.concat() }
 }
 
 fn errors(reply: &Reply) -> Errors {

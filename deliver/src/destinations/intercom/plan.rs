@@ -4,10 +4,9 @@
 //! Intercom takes whatever is written last, so whoever looks a contact up after a crash compares it and
 //! leaves attributes alone that are newer.
 
-use schemas::{EventType, LifecycleEvent, Money};
+use schemas::{LifecycleEvent, Money};
 use serde_json::{Map, Number, Value, json};
 
-use super::OnCustomerDeleted;
 use super::progress::Progress;
 use crate::destinations::metadata::Fact;
 use crate::destinations::telling::{Profile, Said, Telling, Told};
@@ -30,10 +29,18 @@ pub struct Message {
     pub(super) progress: Progress,
     /// `email` and `name`, as far as known.
     pub(super) standard: Map<String, Value>,
+    /// Never empty, except where nothing is told.
     pub(super) custom: Map<String, Value>,
     /// All of the event's request but the contact's id, where it is told as an event.
     pub(super) event: Option<Map<String, Value>>,
     pub(super) afterwards: Afterwards,
+}
+
+impl Message {
+    /// Whether only what follows is to be done.
+    pub(super) fn tells_nothing(&self) -> bool {
+        self.custom.is_empty() && self.event.is_none()
+    }
 }
 
 /// What follows the event.
@@ -56,25 +63,23 @@ pub(super) fn sequence_attribute(source: &str) -> String {
 }
 
 pub(super) fn message(
-    on_customer_deleted: OnCustomerDeleted,
     event: &LifecycleEvent,
     telling: Telling,
     identifier: Identifier,
+    afterwards: Afterwards,
 ) -> Message {
-    let deleted = event.event_type == EventType::CustomerDeleted;
-    let afterwards = match on_customer_deleted {
-        OnCustomerDeleted::Archive if deleted => Afterwards::Archive,
-        OnCustomerDeleted::Archive | OnCustomerDeleted::Keep => Afterwards::Nothing,
-    };
     Message {
         identifier,
         progress_attribute: sequence_attribute(&event.source),
         progress: Progress::of(event),
         standard: match telling.profile {
             Profile::Whole => standard_attributes(event),
-            Profile::Listed => Map::new(),
+            Profile::Listed | Profile::Untold => Map::new(),
         },
-        custom: custom_attributes(telling.attributes, event),
+        custom: match telling.profile {
+            Profile::Whole | Profile::Listed => custom_attributes(telling.attributes, event),
+            Profile::Untold => Map::new(),
+        },
         event: telling.event.map(|told| event_request(told, event)),
         afterwards,
     }

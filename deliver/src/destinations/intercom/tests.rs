@@ -365,14 +365,77 @@ fn an_older_event_that_comes_back_reads_a_remembered_contact_before_it_writes() 
     assert_eq!(made, ["GET /contacts/c1", "PUT /contacts/c1", "POST /events"]);
 }
 
+/// What is written in the end when these answers refuse attributes one after another.
+fn written_after(refusals: &[&str]) -> (Value, Option<Verdict>) {
+    let workspace = workspace();
+    let mut visit = begin(&workspace, &event(EventType::SubscriptionRenewed));
+    let _find = visit.begin();
+    let Turn::Ask(mut update) = visit.judge(&contact("c1")) else { panic!("over") };
+    for message in refusals {
+        let answer = error(400, "parameter_invalid", message);
+        match visit.judge(&answer) {
+            Turn::Ask(again) => update = again,
+            Turn::Over(mut verdicts) => return (json!(null), verdicts.pop()),
+        }
+        assert_eq!((update.method, update.path.as_str()), (Method::Put, "/contacts/c1"));
+    }
+    let custom = shown(&update)["body"]["custom_attributes"].take();
+    let Turn::Ask(record) = visit.judge(&contact("c1")) else { panic!("over") };
+    assert_eq!(record.path, "/events");
+    let Turn::Over(mut verdicts) = visit.judge(&reply(202, &json!(null))) else { panic!("more") };
+    (custom, verdicts.pop())
+}
+
 #[test]
-fn undeclared_attributes_are_left_out_and_told() {
-    let undeclared = error(400, "parameter_invalid", "Custom attribute 'x' does not exist");
-    let event_taken = reply(202, &json!(null));
-    let answers = [contact("c1"), undeclared, contact("c1"), event_taken];
-    let (made, verdict) = play(&workspace(), &answers);
-    assert_eq!(made, [FIND, "PUT /contacts/c1", "PUT /contacts/c1", "POST /events"]);
-    assert!(matches!(verdict, Some(Verdict::DeliveredWithoutAttributes(_))));
+fn an_undeclared_attribute_is_left_out_alone_and_told() {
+    let first = "custom_attributes.plan_id does not exist";
+    for refusals in [&[first][..], &[first, "Custom attribute 'quantity' does not exist"]] {
+        let (custom, verdict) = written_after(refusals);
+        let Some(Verdict::DeliveredWithoutAttributes(failure)) = verdict else { panic!("whole") };
+        assert!(failure.message.contains("plan_id"), "{failure:?}");
+        assert_eq!(custom["product_id"], "prod_pro");
+        assert!(custom["tributary_sequence_stripe-main"].is_string());
+        let left_out = [custom.get("plan_id"), custom.get("quantity")];
+        assert_eq!(left_out.iter().filter(|one| one.is_none()).count(), refusals.len());
+    }
+}
+
+#[test]
+fn all_attributes_are_left_out_where_the_answer_names_none_too_many_or_the_guard_of_the_others() {
+    let too_many = ["plan_id", "quantity", "store", "period_type"]
+        .map(|name| format!("custom_attributes.{name} does not exist"));
+    let too_many: Vec<&str> = too_many.iter().map(String::as_str).collect();
+    let guard = "custom_attributes.tributary_sequence_stripe-main does not exist";
+    for refusals in [&["Custom attribute 'x' does not exist"][..], &[guard], &too_many] {
+        let (custom, verdict) = written_after(refusals);
+        assert!(matches!(verdict, Some(Verdict::DeliveredWithoutAttributes(_))), "{verdict:?}");
+        assert_eq!(custom, json!(null), "{refusals:?}");
+    }
+    let still = ["Custom attribute 'x' does not exist"; 2];
+    assert!(matches!(written_after(&still).1, Some(Verdict::Park(_))));
+}
+
+#[test]
+fn a_deletion_that_nobody_is_told_of_archives_all_the_same_and_creates_nobody() {
+    let mut workspace = workspace();
+    workspace.names.events = [("customer_deleted", Change::Off)].into_iter().collect();
+    let deleted = event(EventType::CustomerDeleted);
+    let (made, verdict) = play_event(&workspace, &deleted, &[contact("c1"), contact("c1")]);
+    assert_eq!(made, [FIND, "POST /contacts/c1/archive"]);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    let (made, verdict) =
+        play_event(&workspace, &deleted, &[reply(404, &json!({})), reply(404, &json!({}))]);
+    assert_eq!((made.len(), verdict), (2, Some(Verdict::Delivered)), "{made:?}");
+    let mut by_address = deleted.clone();
+    by_address.subscriber.user_id = None;
+    let nobody = reply(200, &json!({"type": "list", "data": []}));
+    let (made, verdict) = play_event(&workspace, &by_address, &[nobody]);
+    assert_eq!(
+        (made.as_slice(), verdict),
+        (&["POST /contacts/search".to_owned()][..], Some(Verdict::Delivered))
+    );
+    workspace.on_customer_deleted = OnCustomerDeleted::Keep;
+    assert!(matches!(workspace.plan(&deleted), Plan::Skip(Skip::Disabled)));
 }
 
 #[test]
