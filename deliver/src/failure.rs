@@ -70,11 +70,11 @@ impl Failure {
     }
 
     /// Whether the request may yet take effect: nobody who knows has answered. A gateway that gave up
-    /// (502, 504) or a server that did (408) does not know.
+    /// (502, 504, and 520 to 524 of a content delivery network) or a server that did (408) does not know.
     pub fn may_still_land(&self) -> bool {
         match self.reason {
             Reason::TimedOut | Reason::ConnectionLost => true,
-            Reason::ServerError => matches!(self.status, Some(408 | 502 | 504)),
+            Reason::ServerError => matches!(self.status, Some(408 | 502 | 504 | 520..=524)),
             Reason::Undecodable
             | Reason::Refused
             | Reason::TooManyNames
@@ -134,8 +134,13 @@ mod tests {
         assert!(Failure::new(Reason::TimedOut, "").may_still_land());
         assert!(Failure::new(Reason::ConnectionLost, "").may_still_land());
         assert!(!Failure::new(Reason::Unreachable, "").may_still_land());
-        assert!([408, 502, 504].into_iter().all(|status| lands(Reason::ServerError, status)));
-        assert!(!lands(Reason::ServerError, 500) && !lands(Reason::Refused, 400));
+        for status in [408, 502, 504, 520, 522, 524] {
+            assert!(lands(Reason::ServerError, status), "{status}");
+        }
+        for status in [500, 503, 525] {
+            assert!(!lands(Reason::ServerError, status), "{status}");
+        }
+        assert!(!lands(Reason::Refused, 400));
     }
 
     #[test]

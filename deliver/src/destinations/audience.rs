@@ -7,10 +7,6 @@ use schemas::{Environment, LifecycleEvent};
 
 use super::Skip;
 
-/// Longer identifiers are refused by Customer.io (Track API specification, read 2026-08-22: 150 bytes);
-/// Intercom takes more, and nobody needs it.
-const LONGEST_IDENTIFIER: usize = 150;
-
 /// By what a destination identifies people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -74,13 +70,19 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// As whom the subscriber of `event` is known at the destination, or why the event is not sent.
-    pub fn admit(&self, event: &LifecycleEvent, recipient: Recipient) -> Result<Identifier, Skip> {
+    /// As whom the subscriber of `event` is known at the destination, or why the event is not sent. An
+    /// identifier of more than `longest` bytes identifies nobody there.
+    pub fn admit(
+        &self,
+        event: &LifecycleEvent,
+        recipient: Recipient,
+        longest: usize,
+    ) -> Result<Identifier, Skip> {
         if !self.environments.contains(&event.environment) {
             return Err(Skip::Environment);
         }
         let subscriber = &event.subscriber;
-        let kept = |name| subscriber.attributes.get(name).map(String::as_str).and_then(id);
+        let kept = |name: &str| id(subscriber.attributes.get(name)?, longest);
         if let Recipient::KeptAttribute(name) = recipient
             && let Some(identifier) = kept(name)
         {
@@ -90,16 +92,21 @@ impl Audience {
             return Err(Skip::Anonymous);
         }
         let identifier = match recipient {
-            Recipient::Configured | Recipient::KeptAttribute(_) => self.identifier(subscriber),
-            Recipient::ProvidersId | Recipient::ProvidersIdFoundByEmail => id(&subscriber.id),
+            Recipient::Configured | Recipient::KeptAttribute(_) => {
+                self.identifier(subscriber, longest)
+            }
+            Recipient::ProvidersId | Recipient::ProvidersIdFoundByEmail => {
+                id(&subscriber.id, longest)
+            }
         };
         identifier.ok_or(Skip::NoIdentity)
     }
 
-    fn identifier(&self, subscriber: &Subscriber) -> Option<Identifier> {
+    fn identifier(&self, subscriber: &Subscriber, longest: usize) -> Option<Identifier> {
+        let id = |text: &str| id(text, longest);
         let named = self.identify_by.iter().find_map(|identity| match identity {
             Identity::UserId => subscriber.user_id.as_deref().and_then(id),
-            Identity::Email => subscriber.email.as_deref().and_then(email),
+            Identity::Email => subscriber.email.as_deref().and_then(|text| email(text, longest)),
             Identity::ProviderId => id(&subscriber.id),
         });
         // Sending anonymous subscribers is asking for the provider's id of those who have no other.
@@ -107,16 +114,17 @@ impl Audience {
     }
 }
 
-fn id(text: &str) -> Option<Identifier> {
-    usable(text).then(|| Identifier::Id(text.to_owned()))
+fn id(text: &str, longest: usize) -> Option<Identifier> {
+    is_usable(text, longest).then(|| Identifier::Id(text.to_owned()))
 }
 
-fn email(text: &str) -> Option<Identifier> {
-    (usable(text) && text.contains('@')).then(|| Identifier::Email(text.to_owned()))
+fn email(text: &str, longest: usize) -> Option<Identifier> {
+    (is_usable(text, longest) && text.contains('@')).then(|| Identifier::Email(text.to_owned()))
 }
 
-fn usable(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= LONGEST_IDENTIFIER
+/// Whether the text can identify somebody where identifiers have at most `longest` bytes.
+pub(super) fn is_usable(text: &str, longest: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= longest
 }
 
 #[cfg(test)]
@@ -137,7 +145,7 @@ mod tests {
     #[test]
     fn the_first_known_identity_counts() {
         let mut event = event(EventType::SubscriptionStarted);
-        let admit = |event: &LifecycleEvent| audience().admit(event, Recipient::Configured);
+        let admit = |event: &LifecycleEvent| audience().admit(event, Recipient::Configured, 150);
         assert_eq!(admit(&event), Ok(Identifier::Id("u_42".into())));
         event.subscriber.user_id = Some("x".repeat(151));
         assert_eq!(admit(&event), Ok(Identifier::Email("ada@example.com".into())));
@@ -151,7 +159,7 @@ mod tests {
         event.subscriber.user_id = None;
         event.subscriber.email = None;
         let asked = Audience { identify_by: vec![Identity::ProviderId], ..audience() };
-        let admitted = asked.admit(&event, Recipient::Configured);
+        let admitted = asked.admit(&event, Recipient::Configured, 150);
         assert_eq!(admitted, Ok(Identifier::Id("cus_9".into())));
     }
 
@@ -162,16 +170,16 @@ mod tests {
         event.subscriber.email = None;
         event.subscriber.id = "$RCAnonymousID:1f".into();
         event.subscriber.anonymous = true;
-        assert_eq!(audience().admit(&event, Recipient::Configured), Err(Skip::Anonymous));
+        assert_eq!(audience().admit(&event, Recipient::Configured, 150), Err(Skip::Anonymous));
         let open = Audience { anonymous: Anonymous::Send, ..audience() };
-        let admitted = open.admit(&event, Recipient::Configured);
+        let admitted = open.admit(&event, Recipient::Configured, 150);
         assert_eq!(admitted, Ok(Identifier::Id("$RCAnonymousID:1f".into())));
     }
 
     #[test]
     fn who_is_found_by_the_providers_id_or_by_what_it_keeps_needs_no_configured_identity() {
         let mut event = event(EventType::SubscriptionStarted);
-        let admit = |event: &LifecycleEvent, recipient| audience().admit(event, recipient);
+        let admit = |event: &LifecycleEvent, recipient| audience().admit(event, recipient, 150);
         let by_provider = Ok(Identifier::Id("cus_9".into()));
         assert_eq!(admit(&event, Recipient::ProvidersId), by_provider);
         assert_eq!(admit(&event, Recipient::ProvidersIdFoundByEmail), by_provider);
@@ -186,9 +194,9 @@ mod tests {
     fn environments_that_are_not_for_this_destination_are_skipped() {
         let mut event = event(EventType::SubscriptionStarted);
         event.environment = Environment::Sandbox;
-        assert_eq!(audience().admit(&event, Recipient::Configured), Err(Skip::Environment));
+        assert_eq!(audience().admit(&event, Recipient::Configured, 150), Err(Skip::Environment));
         let tests_too = vec![Environment::Production, Environment::Sandbox];
         let both = Audience { environments: tests_too, ..audience() };
-        assert!(both.admit(&event, Recipient::Configured).is_ok());
+        assert!(both.admit(&event, Recipient::Configured, 150).is_ok());
     }
 }

@@ -12,12 +12,12 @@ mod ulid;
 #[cfg(test)]
 mod tests;
 
-use schemas::LifecycleEvent;
+use schemas::{EventType, LifecycleEvent};
 
 pub use batch::Batch;
 pub use plan::Operations;
 
-use super::telling::telling;
+use super::telling::{telling, untold};
 use super::{Audience, Destination, Grouping, Names, Plan, Receiver, Reply, Request};
 
 /// The batch as a whole, in bytes. Documented as 500 KB; decimal is the safe reading.
@@ -25,6 +25,9 @@ const BATCH_LIMIT: usize = 500_000;
 
 /// One item of a batch, in bytes. Documented as 32 KB.
 const ITEM_LIMIT: usize = 32_000;
+
+/// A person's id or address, in bytes.
+const IDENTIFIER_LIMIT: usize = 150;
 
 /// Deliveries in one batch: no number is documented; others who send batches stay at or below it.
 const DELIVERIES_IN_BATCH: usize = 100;
@@ -52,14 +55,27 @@ pub struct CustomerIo {
     pub on_customer_deleted: OnCustomerDeleted,
 }
 
+impl CustomerIo {
+    /// Whether the person is suppressed by this event, also where the event itself is not told.
+    fn suppresses(&self, event: &LifecycleEvent) -> bool {
+        event.event_type == EventType::CustomerDeleted
+            && self.on_customer_deleted == OnCustomerDeleted::Suppress
+    }
+}
+
 impl Destination for CustomerIo {
     type Delivery = Operations;
     type Conversation = Batch;
 
     fn plan(&self, event: &LifecycleEvent) -> Plan<Operations> {
-        let planned = telling(event, &self.names, Receiver::Customerio).and_then(|telling| {
-            let identifier = self.audience.admit(event, telling.recipient)?;
-            Ok(plan::operations(self.on_customer_deleted, event, &telling, &identifier))
+        let told = telling(event, &self.names, Receiver::Customerio);
+        let told = told.or_else(|skip| {
+            let untold = || untold(event, &self.names, Receiver::Customerio);
+            if self.suppresses(event) { Ok(untold()) } else { Err(skip) }
+        });
+        let planned = told.and_then(|telling| {
+            let identifier = self.audience.admit(event, telling.recipient, IDENTIFIER_LIMIT)?;
+            Ok(plan::operations(self, event, &telling, &identifier))
         });
         planned.map_or_else(Plan::Skip, Plan::Send)
     }

@@ -110,6 +110,15 @@ impl Integration {
     pub(super) fn row(&self, event: &LifecycleEvent) -> Option<&'static Row> {
         self.rows.iter().find(|row| row.event == event.provider_event_type && row.when.fits(event))
     }
+
+    /// Whom `event` is about.
+    pub(super) fn recipient(&self, event: &LifecycleEvent) -> Recipient {
+        match (self.row(event), &self.rest) {
+            (Some(row), _) => row.recipient,
+            (None, Rest::OwnName { recipient, .. }) => *recipient,
+            (None, Rest::NotSent) => Recipient::Configured,
+        }
+    }
 }
 
 impl When {

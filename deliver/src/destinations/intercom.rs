@@ -5,9 +5,12 @@
 //! 2026-08-21; the 409 of a create race is described in its pull request 543).
 
 mod contact;
+mod declared;
 mod judge;
 mod plan;
+mod progress;
 mod remembered;
+mod requests;
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +23,9 @@ use schemas::{EventType, LifecycleEvent, Provider};
 pub use contact::Visit;
 pub use plan::Message;
 
+use self::plan::Afterwards;
 use self::remembered::Remembered;
-use super::telling::{self, attributes, telling};
+use super::telling::{self, attributes, telling, untold};
 use super::{
     Audience, DataType, Destination, Grouping, Names, Plan, Receiver, Reply, Request, Skip,
     Standing,
@@ -90,6 +94,14 @@ impl Intercom {
     }
 }
 
+impl Intercom {
+    /// Whether the contact is archived by this event, also where the event itself is not told.
+    fn archives(&self, event: &LifecycleEvent) -> bool {
+        event.event_type == EventType::CustomerDeleted
+            && self.on_customer_deleted == OnCustomerDeleted::Archive
+    }
+}
+
 fn declared_type(data_type: DataType) -> &'static str {
     match data_type {
         DataType::Text => "string",
@@ -105,13 +117,20 @@ impl Destination for Intercom {
     type Conversation = Visit;
 
     fn plan(&self, event: &LifecycleEvent) -> Plan<Message> {
-        let planned = telling(event, &self.names, Receiver::Intercom).and_then(|telling| {
-            let identifier = self.audience.admit(event, telling.recipient)?;
+        let told = telling(event, &self.names, Receiver::Intercom);
+        let told = told.or_else(|skip| {
+            let untold = || untold(event, &self.names, Receiver::Intercom);
+            if self.archives(event) { Ok(untold()) } else { Err(skip) }
+        });
+        let planned = told.and_then(|telling| {
+            let identifier = self.audience.admit(event, telling.recipient, usize::MAX)?;
             // Merging there needs a lead and a user, and neither of the two is a lead.
             if event.event_type == EventType::CustomerMerged {
                 return Err(Skip::Unsupported);
             }
-            Ok(plan::message(self.on_customer_deleted, event, telling, identifier))
+            let afterwards =
+                if self.archives(event) { Afterwards::Archive } else { Afterwards::Nothing };
+            Ok(plan::message(event, telling, identifier, afterwards))
         });
         planned.map_or_else(Plan::Skip, Plan::Send)
     }
@@ -134,7 +153,7 @@ impl Destination for Intercom {
     }
 
     fn first_answer(&self, request: &Request) -> Reply {
-        contact::first_answer(request)
+        requests::first_answer(request)
     }
 
     fn forget(&self) {

@@ -215,8 +215,8 @@ fn of_person(event: &mut LifecycleEvent) {
             event.transfer = Some(Transfer { from, to });
         }
         EventType::CustomerMerged => {
-            let from = vec!["$RCAnonymousID:1".into(), "u_7".into()];
-            event.transfer = Some(Transfer { from, to: vec!["u_42".into()] });
+            event.subscriber.id = "$RCAnonymousID:1".into();
+            event.subscriber.aliases = vec!["u_42".into(), "u_7".into()];
             event.subscription = None;
         }
         EventType::CustomerCreated | EventType::CustomerUpdated | EventType::CheckoutAbandoned => {

@@ -55,6 +55,8 @@ pub(super) enum Profile {
     Whole,
     /// Nothing but what is listed.
     Listed,
+    /// Nothing at all is told of the person.
+    Untold,
 }
 
 /// Whose status `subscription_status` is.
@@ -81,6 +83,18 @@ pub(super) fn telling(
         }
         Naming::Provider | Naming::Unified => unified(event, names),
     }
+}
+
+/// What is left of an event of which nothing is told: whom it is about. For what an event asks for beside
+/// being told, as a deletion does.
+pub(super) fn untold(event: &LifecycleEvent, names: &Names, receiver: Receiver) -> Telling {
+    let recipient = match names.naming {
+        Naming::Provider if event.provider != Provider::Native => {
+            integrations::of(event.provider, receiver).recipient(event)
+        }
+        Naming::Provider | Naming::Unified => Recipient::Configured,
+    };
+    Telling { recipient, event: None, attributes: Vec::new(), profile: Profile::Untold }
 }
 
 fn unified(event: &LifecycleEvent, names: &Names) -> Result<Telling, Skip> {

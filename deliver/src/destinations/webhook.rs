@@ -42,8 +42,9 @@ impl Destination for Webhook {
 
     fn plan(&self, event: &LifecycleEvent) -> Plan<Message> {
         let planned = telling(event, &self.names, Receiver::Webhook).and_then(|telling| {
-            // The provider's id is always known, so that nobody is left out for want of an identity.
-            self.audience.admit(event, Recipient::ProvidersId)?;
+            // The provider's id is always known, and a message has room for any, so that nobody is left
+            // out for want of an identity.
+            self.audience.admit(event, Recipient::ProvidersId, usize::MAX)?;
             Ok(plan::message(event, telling, &self.path))
         });
         planned.map_or_else(Plan::Skip, Plan::Send)

@@ -89,6 +89,20 @@ fn a_trial_and_its_conversion_at_every_kind_of_destination() {
 }
 
 #[test]
+fn an_alias_merges_the_people_who_turned_out_to_be_one() {
+    let mut alias = subscription("SUBSCRIBER_ALIAS", "two", "NORMAL");
+    alias["event"]["original_app_user_id"] = json!("$RCAnonymousID:5d0e");
+    alias["event"]["aliases"] = json!(["$RCAnonymousID:5d0e", "u_5150", "u_21"]);
+    let shown = pages(&told("apps", &[alias]));
+    assert!(shown.contains("event customer_merged"), "{shown}");
+    let merge = json!({"type": "person", "action": "merge", "primary": {"id": "u_5150"},
+        "secondary": {"id": "u_21"}});
+    let compact: String = shown.split_whitespace().collect();
+    assert!(compact.contains(&merge.to_string()), "{shown}");
+    assert_eq!(compact.matches(r#""action":"merge""#).count(), 1, "{shown}");
+}
+
+#[test]
 fn no_credential_is_ever_shown() {
     let shown = pages(&told("apps", &[subscription("INITIAL_PURCHASE", "one", "NORMAL")]));
     assert!(shown.contains("POST https://track-eu.customer.io/api/v2/batch"));

@@ -174,23 +174,31 @@ impl<D: Destination> Bench<D> {
 }
 
 pub(crate) async fn customerio() -> (emulators::CustomerIo, Bench<CustomerIo>) {
+    customerio_that(customerio::OnCustomerDeleted::Keep).await
+}
+
+pub(crate) async fn customerio_that(
+    on_customer_deleted: customerio::OnCustomerDeleted,
+) -> (emulators::CustomerIo, Bench<CustomerIo>) {
     let settings = emulators::CustomerIoSettings::default();
     let emulator = emulators::CustomerIo::start(anywhere(), settings).await.unwrap();
     let credentials =
         Credentials::Basic { user: secret("emulator-site"), password: secret("emulator-key") };
-    let workspace = CustomerIo {
-        audience: audience(),
-        names: Names::default(),
-        on_customer_deleted: customerio::OnCustomerDeleted::Keep,
-    };
+    let workspace =
+        CustomerIo { audience: audience(), names: Names::default(), on_customer_deleted };
     let bench = Bench::new(workspace, caller(&emulator.base_url(), credentials));
     (emulator, bench)
 }
 
 pub(crate) async fn intercom() -> (emulators::Intercom, Bench<Intercom>) {
+    intercom_that(intercom::OnCustomerDeleted::Keep).await
+}
+
+pub(crate) async fn intercom_that(
+    end: intercom::OnCustomerDeleted,
+) -> (emulators::Intercom, Bench<Intercom>) {
     let settings = emulators::IntercomSettings::default();
     let emulator = emulators::Intercom::start(anywhere(), settings).await.unwrap();
-    let end = intercom::OnCustomerDeleted::Keep;
     let workspace = Intercom::new(audience(), Names::default(), end);
     for (name, data_type) in workspace.declarations([("shop", Provider::Stripe)]) {
         assert!(emulator.declare_attribute(&name, data_type), "{name}");

@@ -6,6 +6,7 @@ use deliver::destinations::intercom::{self, Intercom};
 use deliver::destinations::{Destination, Names, Verdict};
 use deliver::http::Credentials;
 use emulators::{Credentials as Accepts, Effect, Fault, Outage};
+use schemas::Provider;
 
 use crate::bench::{
     Bench, anywhere, audience, caller, customerio, event, intercom, people, secret,
@@ -50,6 +51,26 @@ async fn intercom_gets_the_event_though_attributes_are_not_declared() {
     let verdicts = bench.deliver(&people(1)).await;
     assert!(matches!(verdicts[..], [Verdict::DeliveredWithoutAttributes(_)]), "{verdicts:?}");
     assert_eq!(emulator.events_of("u_0").len(), 1);
+}
+
+#[tokio::test]
+async fn one_attribute_that_intercom_does_not_know_takes_no_other_away() {
+    let settings = emulators::IntercomSettings::default();
+    let emulator = emulators::Intercom::start(anywhere(), settings).await.unwrap();
+    let end = intercom::OnCustomerDeleted::Keep;
+    let workspace = Intercom::new(audience(), Names::default(), end);
+    for (name, data_type) in workspace.declarations([("shop", Provider::Stripe)]) {
+        assert!(name == "subscription_status" || emulator.declare_attribute(&name, data_type));
+    }
+    let credentials = Credentials::Bearer(secret("emulator-token"));
+    let mut bench = Bench::new(workspace, caller(&emulator.base_url(), credentials));
+    let verdicts = bench.deliver(&people(1)).await;
+    assert!(matches!(verdicts[..], [Verdict::DeliveredWithoutAttributes(_)]), "{verdicts:?}");
+    let person = emulator.person("u_0").unwrap();
+    let custom = &person.attributes["custom_attributes"];
+    assert!(custom["tributary_sequence_shop"].is_string(), "{custom}");
+    assert!(custom.get("subscription_status").is_none());
+    assert_eq!(person.events.len(), 1);
 }
 
 #[tokio::test]

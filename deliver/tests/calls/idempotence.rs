@@ -1,11 +1,13 @@
 //! Nothing has a second effect: not what took effect although nobody heard so, not what is sent again
 //! after a crash, not a redrive, not a whole replay.
 
+use deliver::destinations::customerio::OnCustomerDeleted::Suppress;
+use deliver::destinations::intercom::OnCustomerDeleted::Archive;
 use deliver::destinations::{Destination, Verdict};
-use emulators::{Effect, Emulator, Event, Fault, Person};
-use schemas::LifecycleEvent;
+use emulators::{Effect, Emulator, Event, Fault, Person, Standing};
+use schemas::{EventType, LifecycleEvent};
 
-use crate::bench::{Bench, customerio, event, intercom};
+use crate::bench::{Bench, customerio, customerio_that, event, intercom, intercom_that};
 
 /// Effects after which nobody knows whether the request was taken.
 const UNHEARD: [Effect; 2] = [Effect::HangAfterApplying, Effect::ResetAfterApplying];
@@ -41,11 +43,20 @@ async fn unheard<D: Destination, V: emulators::Vendor>(
     bench: &mut Bench<D>,
     fault: Fault,
 ) {
+    unheard_of(&event(0, 1), emulator, bench, fault).await;
+}
+
+async fn unheard_of<D: Destination, V: emulators::Vendor>(
+    event: &LifecycleEvent,
+    emulator: &Emulator<V>,
+    bench: &mut Bench<D>,
+    fault: Fault,
+) {
     emulator.inject(fault.times(1));
-    let verdicts = bench.deliver(&[event(0, 1)]).await;
+    let verdicts = bench.deliver(std::slice::from_ref(event)).await;
     assert!(matches!(verdicts[..], [Verdict::Retry(_)]), "{verdicts:?}");
     bench.destination.forget();
-    assert_eq!(bench.deliver(&[event(0, 1)]).await, [Verdict::Delivered]);
+    assert_eq!(bench.deliver(std::slice::from_ref(event)).await, [Verdict::Delivered]);
     assert_eq!(emulator.violations(), []);
     assert_eq!(emulator.people().len(), 1);
     assert_eq!(emulator.events_of("u_0").len(), 1);
@@ -75,6 +86,22 @@ async fn every_request_of_a_visit_may_take_effect_unheard() {
 }
 
 #[tokio::test]
+async fn what_follows_a_deletion_may_take_effect_unheard() {
+    let deleted = LifecycleEvent { event_type: EventType::CustomerDeleted, ..event(0, 1) };
+    for effect in UNHEARD {
+        let (emulator, mut bench) = customerio_that(Suppress).await;
+        unheard_of(&deleted, &emulator, &mut bench, Fault::always(effect.clone())).await;
+        assert_eq!(emulator.person("u_0").unwrap().standing, Standing::Suppressed);
+        for path in ["/events", "/contacts/"] {
+            let (emulator, mut bench) = intercom_that(Archive).await;
+            let fault = Fault::always(effect.clone()).method("POST").path(path);
+            unheard_of(&deleted, &emulator, &mut bench, fault).await;
+            assert_eq!(emulator.person("u_0").unwrap().standing, Standing::Archived);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_colleague_who_was_faster_is_no_second_contact() {
     let (emulator, mut bench) = intercom().await;
     let absent = Effect::respond(404);
@@ -82,6 +109,19 @@ async fn a_colleague_who_was_faster_is_no_second_contact() {
     assert!(emulator.create_contact(&serde_json::json!({"external_id": "u_0"})));
     tell(&mut bench, &story(0)).await;
     assert_eq!((emulator.people().len(), emulator.events_of("u_0").len()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_contact_that_goes_by_its_address_alone_is_given_our_id() {
+    let (emulator, mut bench) = intercom().await;
+    assert!(emulator.create_contact(&serde_json::json!({"email": "0@example.com"})));
+    tell(&mut bench, &story(0)).await;
+    let made = emulator.requests().len();
+    bench.destination.forget();
+    tell(&mut bench, &story(0)[..1]).await;
+    assert_eq!(emulator.requests().len() - made, 2, "found by our id, and told the event");
+    assert_eq!((emulator.people().len(), emulator.events_of("u_0").len()), (1, 3));
+    assert_eq!(emulator.violations(), []);
 }
 
 /// Everything once more from the beginning, as after a replay: nothing that a person sees changes.

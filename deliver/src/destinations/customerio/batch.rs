@@ -3,15 +3,19 @@
 //!
 //! A server error is looked into in the same way, because one person's record may be what the server
 //! stumbles over, and whoever waits beside it would wait for ever. But where everything fails, the cause
-//! is not in the batch: after three errors without a success between them what is left waits for the
-//! breaker. Parts are taken in the order of their size, so that both halves are tried before a quarter.
+//! is not in the batch: after so many errors without a success between them that two such people would
+//! have been found, what is left waits for the breaker. Parts are taken in the order of their size, so
+//! that both halves are tried before a quarter.
+//!
+//! After an error that leaves open whether the part took effect nothing more is sent at all: what is to
+//! be sent of these people must wait until it cannot land any more, which is for their lanes to see to.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::BATCH_PATH;
 use super::judge::{Judgement, judge};
 use super::plan::Operations;
+use super::{BATCH_PATH, DELIVERIES_IN_BATCH};
 use crate::destinations::{Answer, Conversation, Method, Request, Turn, Verdict};
 use crate::failure::{Failure, Reason};
 
@@ -23,11 +27,12 @@ pub struct Batch {
     /// Parts still to be sent; the first is the one in flight.
     parts: VecDeque<Range<usize>>,
     /// Server errors since the last success.
-    errors: u8,
+    errors: u32,
 }
 
-/// Server errors in a row after which the cause is not looked for in the batch.
-const MOST_ERRORS: u8 = 3;
+/// Server errors in a row after which the cause is not looked for in the batch: those on the way to two
+/// deliveries that stand in different halves of a full one.
+const MOST_ERRORS: u32 = 2 * (DELIVERIES_IN_BATCH.ilog2() + 1);
 
 impl Batch {
     pub(super) fn new(deliveries: Vec<Operations>) -> Self {
@@ -96,7 +101,7 @@ impl Conversation for Batch {
             Judgement::Refused(failure) => self.halve(&part, &Verdict::Park(failure)),
             Judgement::Trouble(verdict) => {
                 self.errors += 1;
-                if is_server_error(&verdict) && self.errors < MOST_ERRORS {
+                if may_lie_in_batch(&verdict) && self.errors < MOST_ERRORS {
                     self.halve(&part, &verdict);
                 } else {
                     self.give_up(&verdict);
@@ -111,7 +116,8 @@ impl Conversation for Batch {
     }
 }
 
-/// The server answered, and nothing else is known of the cause.
-fn is_server_error(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Retry(failure) if failure.reason == Reason::ServerError)
+/// The server answered that it failed and took nothing, and nothing else is known of the cause.
+fn may_lie_in_batch(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Retry(failure)
+        if failure.reason == Reason::ServerError && !failure.may_still_land())
 }

@@ -10,10 +10,11 @@
 use schemas::{EventType, LifecycleEvent};
 use serde_json::{Map, Number, Value, json};
 
-use super::{ITEM_LIMIT, OnCustomerDeleted, ulid};
+use super::{CustomerIo, IDENTIFIER_LIMIT, ITEM_LIMIT, ulid};
+use crate::destinations::audience::is_usable;
 use crate::destinations::metadata::Fact;
 use crate::destinations::telling::{Profile, Said, Telling};
-use crate::destinations::{Identifier, Recipient, Shown};
+use crate::destinations::{Anonymous, Identifier, Recipient, Shown};
 use crate::failure::shortened;
 
 /// Documented limits (Track API specification, read 2026-08-22).
@@ -54,17 +55,18 @@ impl Operations {
 }
 
 pub(super) fn operations(
-    on_customer_deleted: OnCustomerDeleted,
+    workspace: &CustomerIo,
     event: &LifecycleEvent,
     telling: &Telling,
     identifier: &Identifier,
 ) -> Operations {
     let person = identifiers(identifier);
-    let mut operations = vec![identify(event, telling, identifier)];
-    if event.event_type == EventType::CustomerMerged
-        && let Some(merge) = merge(event, identifier, &person)
-    {
-        operations.push(merge);
+    let mut operations = match telling.profile {
+        Profile::Untold => Vec::new(),
+        Profile::Whole | Profile::Listed => vec![identify(event, telling, identifier)],
+    };
+    if event.event_type == EventType::CustomerMerged {
+        operations.extend(merges(workspace.audience.anonymous, event, identifier, &person));
     }
     if let Some(told) = &telling.event {
         operations.push(json!({
@@ -77,9 +79,7 @@ pub(super) fn operations(
             "attributes": event_attributes(&told.facts),
         }));
     }
-    if event.event_type == EventType::CustomerDeleted
-        && on_customer_deleted == OnCustomerDeleted::Suppress
-    {
+    if workspace.suppresses(event) {
         operations.push(json!({"type": "person", "identifiers": person, "action": "suppress"}));
     }
     Operations(operations.iter().map(Value::to_string).collect())
@@ -159,18 +159,41 @@ fn keep_what_the_provider_keeps(event: &LifecycleEvent, attributes: &mut Map<Str
     }
 }
 
-/// Both must be known by an id: an anonymous one was never sent here, so there is nothing to merge.
-fn merge(event: &LifecycleEvent, identifier: &Identifier, person: &Value) -> Option<Value> {
-    let Identifier::Id(primary) = identifier else { return None };
-    let former = event.transfer.as_ref()?.from.iter();
-    let secondary =
-        former.into_iter().find(|id| *id != primary && !id.starts_with("$RCAnonymousID:"))?;
-    Some(json!({
-        "type": "person",
-        "action": "merge",
-        "primary": person,
-        "secondary": {"id": secondary},
-    }))
+/// RevenueCat's ids for people who have not told theirs.
+const ANONYMOUS: &str = "$RCAnonymousID:";
+
+/// Everybody else who this person is, by their ids: whoever the event says was moved here, and the other
+/// ids that the provider knows the person by. Those are people here only if the person is one by such an
+/// id as well; where the application says who somebody is, its ids may belong to others. An anonymous id
+/// is somebody only where anonymous people are sent. Who is nobody here is merged without effect.
+fn merges(
+    anonymous: Anonymous,
+    event: &LifecycleEvent,
+    identifier: &Identifier,
+    person: &Value,
+) -> Vec<Value> {
+    let Identifier::Id(primary) = identifier else { return Vec::new() };
+    let subscriber = &event.subscriber;
+    let known = || subscriber.aliases.iter().chain([&subscriber.id]);
+    let others = known().filter(|_| known().any(|id| id == primary));
+    let moved = event.transfer.iter().flat_map(|transfer| &transfer.from);
+    let mut former: Vec<&String> = Vec::new();
+    for id in moved.chain(others) {
+        let is_somebody = anonymous == Anonymous::Send || !id.starts_with(ANONYMOUS);
+        if is_somebody && id != primary && is_usable(id, IDENTIFIER_LIMIT) && !former.contains(&id)
+        {
+            former.push(id);
+        }
+    }
+    let merge = |secondary: &String| {
+        json!({
+            "type": "person",
+            "action": "merge",
+            "primary": person,
+            "secondary": {"id": secondary},
+        })
+    };
+    former.into_iter().map(merge).collect()
 }
 
 fn event_attributes(facts: &[Said]) -> Map<String, Value> {

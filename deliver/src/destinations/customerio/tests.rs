@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use schemas::{Environment, EventType};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::destinations::samples::{event, of_every_type};
@@ -113,6 +113,58 @@ fn a_customer_that_was_created_or_changed_is_brought_up_to_date_without_an_event
     }
 }
 
+/// Whom an event merges into its person.
+fn merged(workspace: &CustomerIo, event: &LifecycleEvent) -> Vec<String> {
+    let merges = values(&planned(workspace, event)).into_iter();
+    let merges = merges.filter(|operation| operation["action"] == "merge");
+    merges.map(|merge| merge["secondary"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_merge_is_of_all_that_the_provider_knows_the_person_by_and_that_may_be_somebody_here() {
+    let mut event = event(EventType::CustomerMerged);
+    event.subscriber.id = "$RCAnonymousID:1".into();
+    let aliases = ["u_42", "u_7", "", "$RCAnonymousID:2", "u_8", &"x".repeat(151)];
+    event.subscriber.aliases = aliases.into_iter().map(str::to_owned).collect();
+    assert_eq!(merged(&workspace(), &event), ["u_7", "u_8"]);
+    let mut open = workspace();
+    open.audience.anonymous = Anonymous::Send;
+    let everybody = ["u_7", "$RCAnonymousID:2", "u_8", "$RCAnonymousID:1"];
+    assert_eq!(merged(&open, &event), everybody);
+    // The application's own id is none of the provider's: theirs may belong to somebody else.
+    event.subscriber.user_id = Some("account-1".into());
+    assert_eq!(merged(&open, &event), [""; 0]);
+    let from = vec!["account-2".into(), "account-1".into()];
+    event.transfer = Some(schemas::event::Transfer { from, to: vec!["account-1".into()] });
+    assert_eq!(merged(&open, &event), ["account-2"]);
+    event.subscriber.user_id = None;
+    open.audience.identify_by = vec![Identity::Email];
+    assert_eq!(merged(&open, &event), [""; 0]);
+}
+
+#[test]
+fn a_deletion_that_nobody_is_told_of_suppresses_all_the_same() {
+    let deleted = event(EventType::CustomerDeleted);
+    let off = |naming, event_name: &str| {
+        let mut workspace = workspace();
+        workspace.names.naming = naming;
+        workspace.names.events = [(event_name, Change::Off)].into_iter().collect();
+        workspace
+    };
+    let mut second = deleted.clone();
+    second.ordinal = 1;
+    for (workspace, event, id) in [
+        (off(Naming::Unified, "customer_deleted"), &deleted, "u_42"),
+        (off(Naming::Provider, "customer.subscription.updated"), &deleted, "cus_9"),
+        (off(Naming::Provider, "nothing"), &second, "cus_9"),
+    ] {
+        let suppress = json!({"type": "person", "identifiers": {"id": id}, "action": "suppress"});
+        assert_eq!(values(&planned(&workspace, event)), [suppress]);
+        let keeps = CustomerIo { on_customer_deleted: OnCustomerDeleted::Keep, ..workspace };
+        assert!(matches!(keeps.plan(event), Plan::Skip(_)));
+    }
+}
+
 #[test]
 fn an_event_that_is_switched_off_sends_nothing() {
     let mut workspace = workspace();
@@ -170,7 +222,6 @@ fn reason(verdict: &Verdict) -> (&'static str, Option<Reason>) {
 fn every_class_of_answer_has_its_meaning() {
     for (status, meaning) in [
         (200, ("delivered", None)),
-        (207, ("delivered", None)),
         (302, ("pause", Some(Reason::CredentialsRefused))),
         (401, ("pause", Some(Reason::CredentialsRefused))),
         (403, ("pause", Some(Reason::CredentialsRefused))),
@@ -182,7 +233,7 @@ fn every_class_of_answer_has_its_meaning() {
         (524, ("retry", Some(Reason::ServerError))),
         (600, ("retry", Some(Reason::UnexpectedAnswer))),
     ] {
-        let verdicts = verdicts(&vec![reply(status, "{}"); 3]);
+        let verdicts = verdicts(&vec![reply(status, "{}"); 5]);
         assert!(verdicts.iter().all(|verdict| reason(verdict) == meaning), "{status}");
         assert_eq!(verdicts.len(), 3);
     }
@@ -208,7 +259,7 @@ fn a_pause_keeps_the_wait_that_was_asked_for() {
 #[test]
 fn errors_of_items_concern_their_delivery_alone_also_in_a_200() {
     let body = r#"{"errors":[{"batch_index":3,"reason":"invalid","field":"name","message":"is"},
-        {"batch_index":99},{"reason":"no index"}]}"#;
+        {"batch_index":99}]}"#;
     for status in [200, 207] {
         let verdicts = verdicts(&[reply(status, body)]);
         let meanings: Vec<_> = verdicts.iter().map(reason).collect();
@@ -216,6 +267,47 @@ fn errors_of_items_concern_their_delivery_alone_also_in_a_200() {
             meanings,
             [("delivered", None), ("park", Some(Reason::Refused)), ("delivered", None)]
         );
+    }
+}
+
+#[test]
+fn a_207_that_does_not_say_which_item_is_halved_until_the_item_stands_alone() {
+    let named = |error: &str| format!(r#"{{"errors":[{error}]}}"#);
+    let vague = [
+        named(r#"{"reason":"no index"}"#),
+        named(r#"{"batch_index":"1"}"#),
+        named(r#"{"batch_index":-1}"#),
+        named("7"),
+        r#"{"errors":[{"batch_index":1"#.to_owned(),
+        "<html>".to_owned(),
+        "{}".to_owned(),
+    ];
+    for body in vague {
+        // [0 1 2] vague, [0] taken, [1 2] vague, [1] vague, [2] taken.
+        let (no, yes) = (reply(207, &body), reply(200, "{}"));
+        let verdicts = verdicts(&[no.clone(), yes.clone(), no.clone(), no, yes]);
+        let meanings: Vec<_> = verdicts.iter().map(reason).collect();
+        let parked = ("park", Some(Reason::Refused));
+        assert_eq!(meanings, [("delivered", None), parked, ("delivered", None)], "{body}");
+    }
+}
+
+#[test]
+fn an_error_says_what_it_says_and_nothing_of_an_item_is_lost_by_a_null() {
+    let body = r#"{"errors":[{"batch_index":2,"reason":"invalid","field":null,"message":"x"}]}"#;
+    let verdicts = verdicts(&[reply(207, body)]);
+    let Verdict::Park(failure) = &verdicts[1] else { panic!("not parked") };
+    assert_eq!((failure.message.as_str(), failure.status), ("invalid x", Some(207)));
+    assert_eq!((reason(&verdicts[0]).0, reason(&verdicts[2]).0), ("delivered", "delivered"));
+}
+
+#[test]
+fn a_plain_success_is_one_whatever_its_body_and_a_207_of_no_errors_too() {
+    for (status, body) in
+        [(200, "<html>"), (200, ""), (200, r#"{"errors":null}"#), (207, r#"{"errors":[]}"#)]
+    {
+        let verdicts = verdicts(&[reply(status, body)]);
+        assert_eq!(verdicts, vec![Verdict::Delivered; 3], "{status} {body}");
     }
 }
 
@@ -241,17 +333,57 @@ fn one_that_the_server_stumbles_over_stands_alone_in_the_end() {
     assert_eq!(meanings, [("delivered", None), ("delivered", None), waits]);
 }
 
-#[test]
-fn a_server_that_fails_at_everything_is_asked_three_times() {
-    let operations = planned(&workspace(), &event(EventType::SubscriptionRenewed));
-    let mut batch = workspace().converse(vec![operations; 100]);
-    let _ = batch.begin();
-    for _ in 0..2 {
-        assert!(matches!(batch.judge(&reply(503, "{}")), Turn::Ask(_)));
+/// The verdicts on a full batch in which the server stumbles over these people.
+fn stumbled_over(stumbling: &[usize]) -> (Vec<Verdict>, usize) {
+    let mut all = Vec::new();
+    for person in 0..100 {
+        let mut event = event(EventType::SubscriptionRenewed);
+        event.subscriber.user_id = Some(format!("person_{person}."));
+        all.push(planned(&workspace(), &event));
     }
-    let Turn::Over(verdicts) = batch.judge(&reply(503, "{}")) else { panic!("asked again") };
+    let mut batch = workspace().converse(all);
+    let (mut request, mut made) = (batch.begin(), 1);
+    loop {
+        let body = String::from_utf8(request.body.unwrap()).unwrap();
+        let stumbles = stumbling.iter().any(|person| body.contains(&format!("person_{person}.")));
+        match batch.judge(&reply(if stumbles { 500 } else { 200 }, "{}")) {
+            Turn::Ask(next) => (request, made) = (next, made + 1),
+            Turn::Over(verdicts) => return (verdicts, made),
+        }
+    }
+}
+
+#[test]
+fn two_that_the_server_stumbles_over_hold_up_nobody_else() {
+    for pair in [[3, 96], [0, 50], [49, 99]] {
+        let (verdicts, _) = stumbled_over(&pair);
+        let waiting = |place: &usize| matches!(verdicts[*place], Verdict::Retry(_));
+        assert_eq!((0..100).filter(waiting).collect::<Vec<_>>(), pair);
+    }
+}
+
+#[test]
+fn a_server_that_fails_at_everything_is_asked_as_often_as_two_people_would_take() {
+    let everybody: Vec<usize> = (0..100).collect();
+    let (verdicts, made) = stumbled_over(&everybody);
+    assert_eq!(made, 14);
     assert_eq!(verdicts.len(), 100);
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Retry(_))));
+}
+
+#[test]
+fn after_an_unknown_outcome_nothing_more_is_sent_and_nobody_is_told_otherwise() {
+    let gateways = [408, 502, 504, 520, 522, 524].map(|status| reply(status, "{}"));
+    let silence = [Transport::TimedOut, Transport::Lost].map(Answer::Failed);
+    for unknown in gateways.into_iter().chain(silence) {
+        // [0 1 2] fails for certain, [0] taken, [1 2] unknown.
+        let answers = [reply(500, "{}"), reply(200, "{}"), unknown.clone()];
+        let verdicts = verdicts(&answers);
+        assert_eq!(verdicts[0], Verdict::Delivered, "{unknown:?}");
+        for verdict in &verdicts[1..] {
+            assert!(matches!(verdict, Verdict::Retry(failure) if failure.may_still_land()));
+        }
+    }
 }
 
 #[test]

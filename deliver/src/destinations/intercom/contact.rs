@@ -1,20 +1,22 @@
 //! One visit: find the contact, bring it up to date, record the event.
 //!
 //! Known id → update, or read it where what it shows may be newer. Otherwise look it up → update, follow
-//! a merge, or create; a create that finds the contact there after all updates it. Attributes are written
-//! only over an older sequence, the event is always sent. A 404 after all that means the id was stale: it
-//! is looked up once more, and only then the event waits.
+//! a merge, or create; a create that finds the contact there after all reads it like one that is known,
+//! and gives it our id where it has none, so that the next look-up finds it. Attributes are written only
+//! over older ones, the event is always sent. A 404 after all that means the id was stale: it is
+//! looked up once more, and only then the event waits.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::judge::{Judgement, Seen, judge};
+use super::declared::LeftOut;
+use super::judge::{Conflict, InTheWay, Judgement, Seen, judge};
 use super::plan::{Afterwards, Message};
+use super::progress::Progress;
 use super::remembered::{Known, Remembered};
-use crate::destinations::{
-    Answer, Conversation, Identifier, Reply, Request, Turn, Verdict, segment,
-};
+use super::requests::{find, named};
+use crate::destinations::{Answer, Conversation, Identifier, Request, Turn, Verdict};
 use crate::failure::{Failure, Reason};
 
 /// Merges of merges that are followed.
@@ -29,7 +31,10 @@ pub struct Visit {
     hops: u8,
     /// Times the contact was looked up again after it was not where it should be.
     repairs: u8,
-    without_attributes: Option<Failure>,
+    /// The contact was in the way of its own creation: it may go by no id of ours.
+    adopts: bool,
+    writing: Writing,
+    left_out: LeftOut,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +47,15 @@ enum Step {
     Archive(String),
 }
 
+/// What an update carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    Attributes,
+    AttributesAndId,
+    /// The contact shows newer attributes.
+    IdAlone,
+}
+
 impl Visit {
     pub(super) fn new(messages: Vec<Message>, remembered: Arc<Remembered>) -> Self {
         let mut visit = Self {
@@ -50,11 +64,14 @@ impl Visit {
             step: Step::Find,
             hops: 0,
             repairs: 0,
-            without_attributes: None,
+            adopts: false,
+            writing: Writing::Attributes,
+            left_out: LeftOut::default(),
         };
         visit.step = match visit.known() {
             Known::Nothing => Step::Find,
             Known::Id(contact) => Step::Follow(contact),
+            Known::Older(contact) if visit.tells_nothing() => Step::Follow(contact),
             Known::Older(contact) => Step::Update(contact),
         };
         visit
@@ -63,19 +80,23 @@ impl Visit {
     fn known(&self) -> Known {
         let person_and_message = self.person().zip(self.message());
         person_and_message.map_or(Known::Nothing, |(person, message)| {
-            self.remembered.contact(&person, &message.source_sequence)
+            self.remembered.contact(&person, &message.progress_attribute, &message.progress)
         })
     }
 
-    /// What the contact shows is not older than this event.
+    /// The contact shows the attributes of this event.
     fn is_shown(&self) {
         if let Some((person, message)) = self.person().zip(self.message()) {
-            self.remembered.shows(&person, &message.source_sequence);
+            self.remembered.shows(&person, &message.progress_attribute, &message.progress);
         }
     }
 
     fn message(&self) -> Option<&Message> {
         self.messages.first()
+    }
+
+    fn tells_nothing(&self) -> bool {
+        self.message().is_some_and(Message::tells_nothing)
     }
 
     /// How the contact is remembered.
@@ -93,7 +114,7 @@ impl Visit {
             Step::Follow(contact) => Request::get(format!("/contacts/{contact}")),
             Step::Create => Request::post("/contacts", &self.create(message)),
             Step::Update(contact) => {
-                let body = self.attributes(message);
+                let body = self.update(message);
                 Request::put(format!("/contacts/{contact}"), &Value::Object(body))
             }
             Step::Record(contact) => {
@@ -110,38 +131,63 @@ impl Visit {
     fn create(&self, message: &Message) -> Value {
         let mut body = Map::new();
         body.insert("role".to_owned(), Value::from("user"));
-        match &message.identifier {
-            Identifier::Id(id) => body.insert("external_id".to_owned(), Value::from(id.as_str())),
-            Identifier::Email(email) => {
-                body.insert("email".to_owned(), Value::from(email.as_str()))
-            }
-        };
+        body.extend(named(&message.identifier));
         body.extend(self.attributes(message));
         Value::Object(body)
     }
 
+    fn update(&self, message: &Message) -> Map<String, Value> {
+        let mut body = match self.writing {
+            Writing::Attributes | Writing::AttributesAndId => self.attributes(message),
+            Writing::IdAlone => Map::new(),
+        };
+        match self.writing {
+            Writing::Attributes => {}
+            Writing::AttributesAndId | Writing::IdAlone => body.extend(named(&message.identifier)),
+        }
+        body
+    }
+
     fn attributes(&self, message: &Message) -> Map<String, Value> {
         let mut body = message.standard.clone();
-        if self.without_attributes.is_none() {
-            body.insert("custom_attributes".to_owned(), Value::Object(message.custom.clone()));
+        if let Some(custom) = self.left_out.rest(&message.custom) {
+            body.insert("custom_attributes".to_owned(), Value::Object(custom));
         }
         body
     }
 
     /// The contact is there: on to its attributes, unless it shows newer ones.
     fn found(&mut self, seen: &Seen, contact: String) -> Option<Verdict> {
-        let shown = self.message().and_then(|message| {
-            let (attribute, sequence) = &message.source_sequence;
-            let text = seen.custom.get(attribute)?.as_str()?;
-            text.parse::<i64>().ok().map(|shown| shown >= *sequence)
-        });
         self.learn(&contact);
-        if shown == Some(true) {
-            self.is_shown();
-            return self.record(contact);
+        if self.tells_nothing() {
+            return self.finish(contact);
         }
+        let shows_newer = self.shows_newer(seen);
+        let needs_id = self.adopts
+            && seen.external_id.is_none()
+            && self
+                .message()
+                .is_some_and(|message| matches!(message.identifier, Identifier::Id(_)));
+        self.writing = match (shows_newer, needs_id) {
+            (true, false) => return self.record(contact),
+            (true, true) => Writing::IdAlone,
+            (false, true) => Writing::AttributesAndId,
+            (false, false) => Writing::Attributes,
+        };
         self.step = Step::Update(contact);
         None
+    }
+
+    /// Whether what the contact shows is not older than this event.
+    fn shows_newer(&self, seen: &Seen) -> bool {
+        let Some((person, message)) = self.person().zip(self.message()) else { return false };
+        let text = seen.custom.get(&message.progress_attribute).and_then(Value::as_str);
+        let Some(shown) = text.and_then(Progress::parse) else { return false };
+        if shown.is_older_than(&message.progress) {
+            return false;
+        }
+        self.remembered.shows(&person, &message.progress_attribute, &shown);
+        true
     }
 
     /// The contact is up to date: on to the event, where there is one.
@@ -150,7 +196,25 @@ impl Visit {
             self.step = Step::Record(contact);
             return None;
         }
+        self.finish(contact)
+    }
+
+    /// Everything is told: on to what follows.
+    fn finish(&mut self, contact: String) -> Option<Verdict> {
+        if self.archives() {
+            self.step = Step::Archive(contact);
+            return None;
+        }
         Some(self.delivered())
+    }
+
+    /// Nobody is there: created to be told something, and for nothing else.
+    fn nobody(&mut self) -> Option<Verdict> {
+        if self.tells_nothing() {
+            return Some(self.delivered());
+        }
+        self.step = Step::Create;
+        None
     }
 
     fn learn(&self, contact: &str) {
@@ -172,50 +236,43 @@ impl Visit {
 
     /// What follows a success of the present step; a verdict when that was all.
     fn advance(&mut self, seen: &Seen) -> Option<Verdict> {
-        let afterwards = self.message().map_or(Afterwards::Nothing, |message| message.afterwards);
         match self.step.clone() {
             Step::Find => match seen.id.clone() {
-                Some(contact) => return self.found(seen, contact),
-                None => self.step = Step::Create,
+                Some(contact) => self.found(seen, contact),
+                None => self.nobody(),
             },
             Step::Follow(contact) => {
                 let contact = seen.id.clone().unwrap_or(contact);
-                return self.found(seen, contact);
+                self.found(seen, contact)
             }
             Step::Create => match seen.id.clone() {
                 Some(contact) => {
                     self.learn(&contact);
                     self.is_shown();
-                    return self.record(contact);
+                    self.record(contact)
                 }
-                None => return self.repair(),
+                None => self.repair(),
             },
             Step::Update(contact) => {
-                self.is_shown();
-                return self.record(contact);
+                if self.writing != Writing::IdAlone {
+                    self.is_shown();
+                }
+                self.record(contact)
             }
-            Step::Record(contact) if afterwards == Afterwards::Archive => {
-                self.step = Step::Archive(contact);
-            }
-            Step::Record(_) | Step::Archive(_) => return Some(self.delivered()),
+            Step::Record(contact) => self.finish(contact),
+            Step::Archive(_) => Some(self.delivered()),
         }
-        None
     }
 
     fn delivered(&mut self) -> Verdict {
-        self.without_attributes
-            .take()
-            .map_or(Verdict::Delivered, Verdict::DeliveredWithoutAttributes)
+        self.left_out.why().map_or(Verdict::Delivered, Verdict::DeliveredWithoutAttributes)
     }
 
     /// The next step, or the verdict.
     fn next(&mut self, judgement: Judgement) -> Option<Verdict> {
         match judgement {
             Judgement::Done(seen) => self.advance(&seen),
-            Judgement::Absent if self.step == Step::Find => {
-                self.step = Step::Create;
-                None
-            }
+            Judgement::Absent if self.step == Step::Find => self.nobody(),
             Judgement::Absent => self.repair(),
             Judgement::MovedTo(contact) => {
                 self.hops += 1;
@@ -226,25 +283,41 @@ impl Visit {
                 self.step = Step::Follow(contact);
                 None
             }
-            Judgement::Exists(contact) if self.step == Step::Create => {
-                self.learn(&contact);
-                self.step = Step::Update(contact);
-                None
-            }
-            Judgement::Exists(_) => {
-                let message = "another contact has this e-mail address or id";
-                Some(Verdict::Park(Failure::new(Reason::Refused, message).answered(409, None)))
-            }
-            Judgement::AttributesRefused(failure) if self.without_attributes.is_none() => {
-                // The same step again, with what needs no declaration.
-                self.without_attributes = Some(failure);
-                None
-            }
-            Judgement::Archived(failure) | Judgement::AttributesRefused(failure) => {
-                Some(Verdict::Park(failure))
+            Judgement::Conflict(conflict) => self.conflict(conflict),
+            Judgement::AttributesRefused { failure, said } => {
+                let Some(message) = self.messages.first() else {
+                    return Some(Verdict::Park(failure));
+                };
+                // The same step again, with less.
+                self.left_out.leave_out(message, failure, &said).map(Verdict::Park)
             }
             Judgement::Over(verdict) => Some(verdict),
         }
+    }
+
+    /// Only who creates may have been overtaken; anywhere else the contact in the way stays there.
+    fn conflict(&mut self, Conflict { with, failure }: Conflict) -> Option<Verdict> {
+        let creates = self.step == Step::Create;
+        match with {
+            InTheWay::Contact(contact) if creates => {
+                // What it shows may be newer than what is to be written.
+                self.adopts = true;
+                self.step = Step::Follow(contact);
+                None
+            }
+            InTheWay::Unnamed if creates => {
+                Some(Verdict::Retry(Failure { reason: Reason::NotReady, ..failure }))
+            }
+            // It is done already: the answer was lost, or a colleague was faster.
+            InTheWay::Archived if creates && self.archives() => Some(self.delivered()),
+            InTheWay::Contact(_) | InTheWay::Archived | InTheWay::Unnamed => {
+                Some(Verdict::Park(failure))
+            }
+        }
+    }
+
+    fn archives(&self) -> bool {
+        self.message().is_some_and(|message| message.afterwards == Afterwards::Archive)
     }
 }
 
@@ -257,31 +330,6 @@ impl Conversation for Visit {
         match self.next(judge(answer)) {
             None => Turn::Ask(self.request()),
             Some(verdict) => Turn::Over(vec![verdict; self.messages.len()]),
-        }
-    }
-}
-
-/// What is answered about a person who is not there yet. The id stands for the one Intercom will give.
-pub(super) fn first_answer(request: &Request) -> Reply {
-    let looks_up = request.path.starts_with("/contacts/find_by_external_id/");
-    let (status, body) = match request.path.as_str() {
-        _ if looks_up => (404, json!({})),
-        "/contacts/search" => (200, json!({"type": "list", "data": []})),
-        "/events" => (202, json!({})),
-        _ => (200, json!({"type": "contact", "id": "NEWCONTACT"})),
-    };
-    Reply { status, body: body.to_string().into_bytes(), ..Reply::default() }
-}
-
-/// By id directly; by address only the search can, which learns of new contacts late.
-fn find(identifier: &Identifier) -> Request {
-    match identifier {
-        Identifier::Id(id) => {
-            Request::get(format!("/contacts/find_by_external_id/{}", segment(id)))
-        }
-        Identifier::Email(email) => {
-            let query = json!({"field": "email", "operator": "=", "value": email});
-            Request::post("/contacts/search", &json!({ "query": query }))
         }
     }
 }

@@ -15,14 +15,37 @@ pub(super) enum Judgement {
     Absent,
     /// Merged into the contact with this id.
     MovedTo(String),
-    /// Somebody created the contact in the meantime: this is its id.
-    Exists(String),
-    /// It is there, but archived.
-    Archived(Failure),
-    /// A custom attribute is not declared, or of another type.
-    AttributesRefused(Failure),
+    /// Another contact is in the way.
+    Conflict(Conflict),
+    /// Custom attributes are not declared, or of another type.
+    AttributesRefused {
+        /// The answer.
+        failure: Failure,
+        /// What it says of them, from which their names can be told.
+        said: Vec<String>,
+    },
     /// Anything else.
     Over(Verdict),
+}
+
+/// What a 409 says. What it means depends on what was asked for.
+#[derive(Debug)]
+pub(super) struct Conflict {
+    /// Which contact is in the way.
+    pub(super) with: InTheWay,
+    /// The answer.
+    pub(super) failure: Failure,
+}
+
+/// The contact that is in the way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum InTheWay {
+    /// One with this id.
+    Contact(String),
+    /// One that is archived.
+    Archived,
+    /// The answer does not say which.
+    Unnamed,
 }
 
 /// What an answer shows of a contact.
@@ -30,6 +53,8 @@ pub(super) enum Judgement {
 pub(super) struct Seen {
     /// The contact's id, where one is in the answer.
     pub(super) id: Option<String>,
+    /// By what we know it; `None` also where no contact is in the answer.
+    pub(super) external_id: Option<String>,
     /// Its custom attributes.
     pub(super) custom: serde_json::Map<String, Value>,
 }
@@ -37,6 +62,8 @@ pub(super) struct Seen {
 #[derive(Deserialize)]
 struct Contact {
     id: String,
+    #[serde(default)]
+    external_id: Option<String>,
     #[serde(default)]
     custom_attributes: Option<serde_json::Map<String, Value>>,
 }
@@ -75,7 +102,7 @@ pub(super) fn judge(answer: &Answer) -> Judgement {
         200..=299 => Judgement::Done(seen(&reply.body)),
         404 => Judgement::Absent,
         410 => moved(reply),
-        409 => conflict(reply),
+        409 => Judgement::Conflict(conflict(reply)),
         400 | 422 => refused(reply),
         _ => Judgement::Over(Verdict::Park(failure(reply, Reason::Refused))),
     }
@@ -88,9 +115,11 @@ fn seen(body: &[u8]) -> Seen {
     });
     match contact {
         None => Seen::default(),
-        Some(contact) => {
-            Seen { id: Some(contact.id), custom: contact.custom_attributes.unwrap_or_default() }
-        }
+        Some(contact) => Seen {
+            id: Some(contact.id),
+            external_id: contact.external_id.filter(|id| !id.is_empty()),
+            custom: contact.custom_attributes.unwrap_or_default(),
+        },
     }
 }
 
@@ -105,22 +134,21 @@ fn moved(reply: &Reply) -> Judgement {
 }
 
 /// `A contact matching those details already exists with id=<id>`, or `An archived contact …`.
-fn conflict(reply: &Reply) -> Judgement {
+fn conflict(reply: &Reply) -> Conflict {
     let errors = errors(reply);
     let messages: Vec<&str> =
         errors.errors.iter().filter_map(|error| error.message.as_deref()).collect();
     if messages.iter().any(|message| message.contains("archived contact")) {
-        return Judgement::Archived(failure(reply, Reason::PersonArchived));
+        let failure = failure(reply, Reason::PersonArchived);
+        return Conflict { with: InTheWay::Archived, failure };
     }
     let id = messages.iter().find_map(|message| {
         let rest = message.split_once("id=")?.1;
         let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len());
         is_contact_id(&rest[..end]).then(|| rest[..end].to_owned())
     });
-    id.map_or_else(
-        || Judgement::Over(Verdict::Retry(failure(reply, Reason::NotReady))),
-        Judgement::Exists,
-    )
+    let with = id.map_or(InTheWay::Unnamed, InTheWay::Contact);
+    Conflict { with, failure: failure(reply, Reason::Refused) }
 }
 
 /// A workspace that has had 120 names of events takes no further one (help article 5245634, read
@@ -134,20 +162,17 @@ fn refused(reply: &Reply) -> Judgement {
         return Judgement::Over(Verdict::Park(failure(reply, Reason::TooManyNames)));
     }
     let failure = failure(reply, Reason::Refused);
-    let about_attributes = told.errors.iter().any(|error| {
-        let named = |text: &Option<String>| {
-            text.as_deref().is_some_and(|text| {
-                text.contains("custom_attribute")
-                    || text.to_lowercase().contains("custom attribute")
-            })
-        };
-        error.code == "parameter_invalid" && (named(&error.field) || named(&error.message))
-    });
-    if about_attributes {
-        Judgement::AttributesRefused(failure)
-    } else {
-        Judgement::Over(Verdict::Park(failure))
+    let is_about_attributes = |text: &String| {
+        text.contains("custom_attribute") || text.to_lowercase().contains("custom attribute")
+    };
+    let invalid = told.errors.into_iter().filter(|error| error.code == "parameter_invalid");
+    let invalid = invalid.map(|error| [error.field, error.message].into_iter().flatten().collect());
+    let said: Vec<Vec<String>> =
+        invalid.filter(|texts: &Vec<String>| texts.iter().any(is_about_attributes)).collect();
+    if said.is_empty() {
+        return Judgement::Over(Verdict::Park(failure));
     }
+    Judgement::AttributesRefused { failure, said: said.concat() }
 }
 
 fn errors(reply: &Reply) -> Errors {

@@ -1,13 +1,13 @@
 //! What an event becomes: a contact that must exist and show these attributes, and the event itself.
 //!
-//! With the attributes goes `tributary_sequence_<source>`, the sequence of the event they come from.
+//! With the attributes goes `tributary_sequence_<source>`, which says what event they come from.
 //! Intercom takes whatever is written last, so whoever looks a contact up after a crash compares it and
-//! leaves attributes alone that are newer. It is text, so that more can be written into it later.
+//! leaves attributes alone that are newer.
 
-use schemas::{EventType, LifecycleEvent, Money};
+use schemas::{LifecycleEvent, Money};
 use serde_json::{Map, Number, Value, json};
 
-use super::OnCustomerDeleted;
+use super::progress::Progress;
 use crate::destinations::metadata::Fact;
 use crate::destinations::telling::{Profile, Said, Telling, Told};
 use crate::destinations::{Identifier, Shown};
@@ -23,13 +23,24 @@ const VALUE_LIMIT: usize = 255;
 #[derive(Clone)]
 pub struct Message {
     pub(super) identifier: Identifier,
-    pub(super) source_sequence: (String, i64),
+    /// The attribute that says up to which event the contact's attributes are.
+    pub(super) progress_attribute: String,
+    /// Up to this event.
+    pub(super) progress: Progress,
     /// `email` and `name`, as far as known.
     pub(super) standard: Map<String, Value>,
+    /// Never empty, except where nothing is told.
     pub(super) custom: Map<String, Value>,
     /// All of the event's request but the contact's id, where it is told as an event.
     pub(super) event: Option<Map<String, Value>>,
     pub(super) afterwards: Afterwards,
+}
+
+impl Message {
+    /// Whether only what follows is to be done.
+    pub(super) fn tells_nothing(&self) -> bool {
+        self.custom.is_empty() && self.event.is_none()
+    }
 }
 
 /// What follows the event.
@@ -52,24 +63,23 @@ pub(super) fn sequence_attribute(source: &str) -> String {
 }
 
 pub(super) fn message(
-    on_customer_deleted: OnCustomerDeleted,
     event: &LifecycleEvent,
     telling: Telling,
     identifier: Identifier,
+    afterwards: Afterwards,
 ) -> Message {
-    let deleted = event.event_type == EventType::CustomerDeleted;
-    let afterwards = match on_customer_deleted {
-        OnCustomerDeleted::Archive if deleted => Afterwards::Archive,
-        OnCustomerDeleted::Archive | OnCustomerDeleted::Keep => Afterwards::Nothing,
-    };
     Message {
         identifier,
-        source_sequence: (sequence_attribute(&event.source), event.sequence),
+        progress_attribute: sequence_attribute(&event.source),
+        progress: Progress::of(event),
         standard: match telling.profile {
             Profile::Whole => standard_attributes(event),
-            Profile::Listed => Map::new(),
+            Profile::Listed | Profile::Untold => Map::new(),
         },
-        custom: custom_attributes(telling.attributes, event),
+        custom: match telling.profile {
+            Profile::Whole | Profile::Listed => custom_attributes(telling.attributes, event),
+            Profile::Untold => Map::new(),
+        },
         event: telling.event.map(|told| event_request(told, event)),
         afterwards,
     }
@@ -116,8 +126,8 @@ fn custom_attributes(shown: Vec<Said>, event: &LifecycleEvent) -> Map<String, Va
         };
         custom.insert(name, value);
     }
-    let sequence = Value::from(event.sequence.to_string());
-    custom.insert(sequence_attribute(&event.source), sequence);
+    let progress = Value::from(Progress::of(event).to_string());
+    custom.insert(sequence_attribute(&event.source), progress);
     custom
 }
 

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::progress::Progress;
+
 /// Beyond this many the map is emptied: looking up again costs one request each.
 const MOST: usize = 100_000;
 
@@ -14,7 +16,7 @@ pub(super) struct Remembered(Mutex<HashMap<String, Contact>>);
 struct Contact {
     id: String,
     /// Up to which event of which source its attributes are: by the attribute that says so.
-    sequences: Vec<(String, i64)>,
+    shown: Vec<(String, Progress)>,
 }
 
 /// What is known of a contact before it is looked at.
@@ -36,13 +38,13 @@ impl std::fmt::Debug for Remembered {
 }
 
 impl Remembered {
-    /// What is known of the contact, for an event with this sequence.
-    pub(super) fn contact(&self, person: &str, (attribute, sequence): &(String, i64)) -> Known {
+    /// What is known of the contact, for an event that would take it this far.
+    pub(super) fn contact(&self, person: &str, attribute: &str, told: &Progress) -> Known {
         let known = self.lock();
         let Some(contact) = known.get(person) else { return Known::Nothing };
-        let shown = contact.sequences.iter().find(|(source, _)| source == attribute);
+        let shown = contact.shown.iter().find(|(source, _)| source == attribute);
         match shown {
-            Some((_, shown)) if shown < sequence => Known::Older(contact.id.clone()),
+            Some((_, shown)) if shown.is_older_than(told) => Known::Older(contact.id.clone()),
             Some(_) | None => Known::Id(contact.id.clone()),
         }
     }
@@ -56,17 +58,18 @@ impl Remembered {
         if known.len() >= MOST {
             known.clear();
         }
-        let contact = Contact { id: id.to_owned(), sequences: Vec::new() };
+        let contact = Contact { id: id.to_owned(), shown: Vec::new() };
         known.insert(person.to_owned(), contact);
     }
 
-    /// The contact's attributes are at least those of this event.
-    pub(super) fn shows(&self, person: &str, (attribute, sequence): &(String, i64)) {
+    /// The contact's attributes are at least this far.
+    pub(super) fn shows(&self, person: &str, attribute: &str, progress: &Progress) {
         let mut known = self.lock();
         let Some(contact) = known.get_mut(person) else { return };
-        match contact.sequences.iter_mut().find(|(source, _)| source == attribute) {
-            Some((_, shown)) => *shown = (*shown).max(*sequence),
-            None => contact.sequences.push((attribute.clone(), *sequence)),
+        match contact.shown.iter_mut().find(|(source, _)| source == attribute) {
+            Some((_, shown)) if shown.is_older_than(progress) => *shown = progress.clone(),
+            Some(_) => {}
+            None => contact.shown.push((attribute.to_owned(), progress.clone())),
         }
     }
 

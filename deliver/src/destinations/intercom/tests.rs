@@ -191,9 +191,45 @@ fn an_unknown_contact_is_created_and_a_lost_race_updates_the_winner() {
         "conflict",
         "A contact matching those details already exists with id=66f1a2b3c4d5e6f708192a3b",
     );
-    let (made, _) = play(&workspace(), &[reply(404, &json!({})), race, contact("c3")]);
-    let winner = "PUT /contacts/66f1a2b3c4d5e6f708192a3b";
-    assert_eq!(made, [FIND, "POST /contacts", winner, "POST /events"]);
+    let won = [reply(404, &json!({})), race, contact("66f1a2b3c4d5e6f708192a3b"), contact("c3")];
+    let (made, _) = play(&workspace(), &won);
+    let winner = "/contacts/66f1a2b3c4d5e6f708192a3b";
+    let (read, update) = (format!("GET {winner}"), format!("PUT {winner}"));
+    assert_eq!(made, [FIND, "POST /contacts", &read, &update, "POST /events"]);
+}
+
+#[test]
+fn a_contact_in_the_way_keeps_what_is_newer_and_gets_our_id_where_it_has_none() {
+    let exists = error(409, "conflict", "A contact matching those details exists with id=c9");
+    let found = |sequence: i64, external_id: &Value| {
+        let custom = json!({"tributary_sequence_stripe-main": sequence.to_string()});
+        let body = json!({"id": "c9", "external_id": external_id, "custom_attributes": custom});
+        reply(200, &body)
+    };
+    for (sequence, external_id, next) in [
+        (6, json!(null), Some((true, true))),
+        (6, json!("u_42"), Some((true, false))),
+        (7, json!(null), Some((false, true))),
+        (7, json!("u_42"), None),
+    ] {
+        let mut visit = begin(&workspace(), &event(EventType::SubscriptionRenewed));
+        let _find = visit.begin();
+        let _create = visit.judge(&reply(404, &json!({})));
+        let _read = visit.judge(&exists);
+        let Turn::Ask(request) = visit.judge(&found(sequence, &external_id)) else {
+            panic!("over")
+        };
+        let Some((attributes, id)) = next else {
+            assert_eq!(request.path, "/events");
+            continue;
+        };
+        assert_eq!((request.method, request.path.as_str()), (Method::Put, "/contacts/c9"));
+        let body = &shown(&request)["body"];
+        assert_eq!(body.get("custom_attributes").is_some(), attributes, "{body}");
+        assert_eq!(body.get("external_id"), id.then_some(&json!("u_42")), "{body}");
+        let Turn::Ask(record) = visit.judge(&contact("c9")) else { panic!("over") };
+        assert_eq!(record.path, "/events");
+    }
 }
 
 #[test]
@@ -214,6 +250,65 @@ fn a_conflict_without_an_id_waits() {
     let vague = error(409, "conflict", "try again");
     let (_, verdict) = play(&workspace(), &[reply(404, &json!({})), vague]);
     assert!(matches!(verdict, Some(Verdict::Retry(failure)) if failure.reason == Reason::NotReady));
+}
+
+#[test]
+fn a_conflict_parks_whatever_does_not_create() {
+    let several = error(409, "conflict", "Multiple existing users match this email address");
+    let archived = error(409, "conflict", "An archived contact matches those details");
+    for conflict in [several, archived] {
+        for before in [vec![contact("c1")], vec![contact("c1"), contact("c1")]] {
+            let answers = [before, vec![conflict.clone()]].concat();
+            let (_, verdict) = play(&workspace(), &answers);
+            let Some(Verdict::Park(failure)) = verdict else { panic!("{verdict:?}") };
+            assert_eq!((failure.status, failure.request_id.as_deref()), (Some(409), Some("req_1")));
+        }
+    }
+}
+
+#[test]
+fn who_is_to_be_archived_and_is_archived_already_is_done_with() {
+    let archived = error(409, "conflict", "An archived contact matches those details, id=c1");
+    let answers = [reply(404, &json!({})), archived];
+    let deleted = event(EventType::CustomerDeleted);
+    let (_, verdict) = play_event(&workspace(), &deleted, &answers);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    let keeps = Intercom { on_customer_deleted: OnCustomerDeleted::Keep, ..workspace() };
+    let (_, verdict) = play_event(&keeps, &deleted, &answers);
+    assert!(matches!(verdict, Some(Verdict::Park(_))));
+}
+
+#[test]
+fn sequences_of_another_subscriber_who_is_the_same_person_hold_nothing_back() {
+    let workspace = workspace();
+    let mut former = event(EventType::SubscriptionRenewed);
+    former.sequence = 50;
+    let mut visit = begin(&workspace, &former);
+    let _find = visit.begin();
+    let Turn::Ask(update) = visit.judge(&contact("c1")) else { panic!("over") };
+    let custom = shown(&update)["body"]["custom_attributes"].take();
+    let shows = reply(200, &json!({"id": "c1", "custom_attributes": custom}));
+    let taken = reply(202, &json!(null));
+    let _ = (visit.judge(&shows), visit.judge(&taken));
+
+    let mut anew = event(EventType::SubscriptionStarted);
+    (anew.sequence, anew.distinct_second) = (1, former.distinct_second + 60);
+    anew.subscriber.key = "stripe-main/cus_10".into();
+    let mut before = anew.clone();
+    before.distinct_second = former.distinct_second - 60;
+    let written = [contact("c1"), taken.clone()];
+    let read_and_written = [shows.clone(), contact("c1"), taken.clone()];
+    // From memory, and after a crash.
+    let (made, _) = play_event(&workspace, &before, &[shows.clone(), taken.clone()]);
+    assert_eq!(made, ["GET /contacts/c1", "POST /events"]);
+    let (made, _) = play_event(&workspace, &anew, &written);
+    assert_eq!(made, ["PUT /contacts/c1", "POST /events"]);
+    workspace.forget();
+    let (made, _) = play_event(&workspace, &before, &[shows, taken]);
+    assert_eq!(made, [FIND, "POST /events"]);
+    workspace.forget();
+    let (made, _) = play_event(&workspace, &anew, &read_and_written);
+    assert_eq!(made, [FIND, "PUT /contacts/c1", "POST /events"]);
 }
 
 #[test]
@@ -270,14 +365,77 @@ fn an_older_event_that_comes_back_reads_a_remembered_contact_before_it_writes() 
     assert_eq!(made, ["GET /contacts/c1", "PUT /contacts/c1", "POST /events"]);
 }
 
+/// What is written in the end when these answers refuse attributes one after another.
+fn written_after(refusals: &[&str]) -> (Value, Option<Verdict>) {
+    let workspace = workspace();
+    let mut visit = begin(&workspace, &event(EventType::SubscriptionRenewed));
+    let _find = visit.begin();
+    let Turn::Ask(mut update) = visit.judge(&contact("c1")) else { panic!("over") };
+    for message in refusals {
+        let answer = error(400, "parameter_invalid", message);
+        match visit.judge(&answer) {
+            Turn::Ask(again) => update = again,
+            Turn::Over(mut verdicts) => return (json!(null), verdicts.pop()),
+        }
+        assert_eq!((update.method, update.path.as_str()), (Method::Put, "/contacts/c1"));
+    }
+    let custom = shown(&update)["body"]["custom_attributes"].take();
+    let Turn::Ask(record) = visit.judge(&contact("c1")) else { panic!("over") };
+    assert_eq!(record.path, "/events");
+    let Turn::Over(mut verdicts) = visit.judge(&reply(202, &json!(null))) else { panic!("more") };
+    (custom, verdicts.pop())
+}
+
 #[test]
-fn undeclared_attributes_are_left_out_and_told() {
-    let undeclared = error(400, "parameter_invalid", "Custom attribute 'x' does not exist");
-    let event_taken = reply(202, &json!(null));
-    let answers = [contact("c1"), undeclared, contact("c1"), event_taken];
-    let (made, verdict) = play(&workspace(), &answers);
-    assert_eq!(made, [FIND, "PUT /contacts/c1", "PUT /contacts/c1", "POST /events"]);
-    assert!(matches!(verdict, Some(Verdict::DeliveredWithoutAttributes(_))));
+fn an_undeclared_attribute_is_left_out_alone_and_told() {
+    let first = "custom_attributes.plan_id does not exist";
+    for refusals in [&[first][..], &[first, "Custom attribute 'quantity' does not exist"]] {
+        let (custom, verdict) = written_after(refusals);
+        let Some(Verdict::DeliveredWithoutAttributes(failure)) = verdict else { panic!("whole") };
+        assert!(failure.message.contains("plan_id"), "{failure:?}");
+        assert_eq!(custom["product_id"], "prod_pro");
+        assert!(custom["tributary_sequence_stripe-main"].is_string());
+        let left_out = [custom.get("plan_id"), custom.get("quantity")];
+        assert_eq!(left_out.iter().filter(|one| one.is_none()).count(), refusals.len());
+    }
+}
+
+#[test]
+fn all_attributes_are_left_out_where_the_answer_names_none_too_many_or_the_guard_of_the_others() {
+    let too_many = ["plan_id", "quantity", "store", "period_type"]
+        .map(|name| format!("custom_attributes.{name} does not exist"));
+    let too_many: Vec<&str> = too_many.iter().map(String::as_str).collect();
+    let guard = "custom_attributes.tributary_sequence_stripe-main does not exist";
+    for refusals in [&["Custom attribute 'x' does not exist"][..], &[guard], &too_many] {
+        let (custom, verdict) = written_after(refusals);
+        assert!(matches!(verdict, Some(Verdict::DeliveredWithoutAttributes(_))), "{verdict:?}");
+        assert_eq!(custom, json!(null), "{refusals:?}");
+    }
+    let still = ["Custom attribute 'x' does not exist"; 2];
+    assert!(matches!(written_after(&still).1, Some(Verdict::Park(_))));
+}
+
+#[test]
+fn a_deletion_that_nobody_is_told_of_archives_all_the_same_and_creates_nobody() {
+    let mut workspace = workspace();
+    workspace.names.events = [("customer_deleted", Change::Off)].into_iter().collect();
+    let deleted = event(EventType::CustomerDeleted);
+    let (made, verdict) = play_event(&workspace, &deleted, &[contact("c1"), contact("c1")]);
+    assert_eq!(made, [FIND, "POST /contacts/c1/archive"]);
+    assert_eq!(verdict, Some(Verdict::Delivered));
+    let (made, verdict) =
+        play_event(&workspace, &deleted, &[reply(404, &json!({})), reply(404, &json!({}))]);
+    assert_eq!((made.len(), verdict), (2, Some(Verdict::Delivered)), "{made:?}");
+    let mut by_address = deleted.clone();
+    by_address.subscriber.user_id = None;
+    let nobody = reply(200, &json!({"type": "list", "data": []}));
+    let (made, verdict) = play_event(&workspace, &by_address, &[nobody]);
+    assert_eq!(
+        (made.as_slice(), verdict),
+        (&["POST /contacts/search".to_owned()][..], Some(Verdict::Delivered))
+    );
+    workspace.on_customer_deleted = OnCustomerDeleted::Keep;
+    assert!(matches!(workspace.plan(&deleted), Plan::Skip(Skip::Disabled)));
 }
 
 #[test]

@@ -71,6 +71,8 @@ fn somebody_known_by_the_providers_id_alone_is_told_of_and_somebody_anonymous_is
     event.subscriber.user_id = None;
     event.subscriber.email = None;
     assert_eq!(body(&receiver(), &event)["data"]["subscriber"]["id"], "cus_9");
+    event.subscriber.id = "x".repeat(1_000);
+    assert_eq!(body(&receiver(), &event)["data"]["subscriber"]["id"], event.subscriber.id);
     event.subscriber.anonymous = true;
     assert!(matches!(receiver().plan(&event), Plan::Skip(Skip::Anonymous)));
 }
