@@ -26,7 +26,8 @@ pub struct Staying {
 /// Decides about `letters`, which are all that the choice admits, also those dealt with.
 ///
 /// What somebody dealt with goes no second time; that is an obstacle only where the letter was named by
-/// its position. So is a position without a letter. `obstacle` says why a letter can never go.
+/// its position. So is a position without a letter. `obstacle` says why a letter can never go; such a one
+/// takes no place of the limit, and is told where it lies before the last that goes.
 pub fn plan(
     letters: Vec<Letter>,
     choice: &Choice,
@@ -46,14 +47,16 @@ pub fn plan(
             staying.push(Staying { position: letter.position, because });
         }
     }
-    let mut going = oldest_first(open, choice.limit);
-    going.retain(|letter| match obstacle(letter) {
-        None => true,
-        Some(because) => {
-            staying.push(Staying { position: letter.position, because });
-            false
+    let mut going = Vec::new();
+    for letter in oldest_first(open, None) {
+        if choice.limit.is_some_and(|limit| going.len() >= limit) {
+            break;
         }
-    });
+        match obstacle(&letter) {
+            None => going.push(letter),
+            Some(because) => staying.push(Staying { position: letter.position, because }),
+        }
+    }
     staying.sort_by_key(|staying| staying.position);
     Plan { going, staying }
 }
@@ -130,6 +133,24 @@ mod tests {
         assert_eq!(offsets(&plan), [2]);
         let position = "0/1".parse().unwrap();
         assert_eq!(plan.staying, [Staying { position, because: "it has no key".to_owned() }]);
+    }
+
+    #[test]
+    fn what_can_never_go_takes_no_place_of_the_limit() {
+        let keyless = |letter: &Letter| {
+            (letter.reason() == Some("missing_key")).then(|| "it has no key".to_owned())
+        };
+        let reasons = ["missing_key", "missing_key", "refused", "refused", "missing_key"];
+        let letters = || (0..).zip(reasons).map(|(at, reason)| letter(0, at, reason)).collect();
+        for (limit, going, staying) in [(1, &[2][..], 2), (2, &[2, 3], 2), (3, &[2, 3], 3)] {
+            let choice = Choice { limit: Some(limit), every: true, ..Choice::default() };
+            let plan = plan(letters(), &choice, keyless);
+            assert_eq!(
+                (offsets(&plan).as_slice(), plan.staying.len()),
+                (going, staying),
+                "{limit}"
+            );
+        }
     }
 
     #[test]

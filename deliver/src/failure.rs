@@ -46,6 +46,25 @@ impl Reason {
     pub fn word(self) -> &'static str {
         self.into()
     }
+
+    /// Whether an event can be parked for it. The others are only ever the destination's own fault: they
+    /// pause everything and cost no event an attempt.
+    pub fn parks(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Throttled | Self::CredentialsRefused => false,
+            Self::Undecodable
+            | Self::Refused
+            | Self::TooManyNames
+            | Self::TooLarge
+            | Self::PersonArchived
+            | Self::HorizonExceeded
+            | Self::ServerError
+            | Self::TimedOut
+            | Self::ConnectionLost
+            | Self::UnexpectedAnswer
+            | Self::NotReady => true,
+        }
+    }
 }
 
 /// A failed attempt.

@@ -45,7 +45,7 @@ pub struct Arguments {
     /// At this destination alone; at all of them when not said.
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
-    /// The event's id, where the provider tells it in a header (Dodo: `webhook-id`).
+    /// The event's id, where the provider tells it in a header (Dodo: `webhook-id`); with one payload.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// The provider's id of the person, where the payload names only a thing of theirs (a dispute).
@@ -62,6 +62,7 @@ pub async fn work(
     config: &Config,
     clock: &Arc<dyn Clock>,
 ) -> Result<(), Failure> {
+    judge(&arguments)?;
     configure::judge(config)?;
     let destinations = destinations(config, arguments.destination.as_deref())?;
     let mut pipeline = Pipeline::new(config, &arguments.source)?;
@@ -84,6 +85,15 @@ pub async fn work(
         return Ok(());
     }
     Err(Failure::failed(format!("{parked} of {} would be parked", arguments.payloads.len())))
+}
+
+/// With one id for all of them the second payload would be a repetition of the first.
+fn judge(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.id.is_some() && arguments.payloads.len() > 1 {
+        let text = "`--id` is the id of one event: give it with one payload";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    Ok(())
 }
 
 fn destinations(config: &Config, only: Option<&str>) -> Result<Vec<Rehearsal>, Failure> {

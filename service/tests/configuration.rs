@@ -245,6 +245,10 @@ fn a_receiver_of_webhooks_needs_an_address_and_something_to_sign_with() {
     };
     assert_eq!(webhook.url, "https://a.example/in/?b=1", "called as it is written");
     assert_eq!(webhook.secrets.current().len(), 2);
+    let printed = format!("{:?}", config.destinations["own"]);
+    assert!(printed.contains("https://a.example/in/") && !printed.contains("b=1"), "{printed}");
+    let mistaken = complaints(&text(", url: 'a.example/in?token=planted', secrets: [one]"), &[]);
+    assert!(!mistaken.contains("planted"), "{mistaken}");
     let said = complaints(&text(""), &[]);
     assert!(
         said.contains("`url` is required")

@@ -13,6 +13,8 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use schemas::LifecycleEvent;
 use serde_json::json;
 
@@ -26,7 +28,7 @@ use super::{Audience, Destination, Grouping, Names, Plan, Receiver, Recipient, R
 const PING: &str = "tributary.ping";
 
 /// One receiver.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Webhook {
     /// Whose events it gets. By what people are identified does not matter here.
     pub audience: Audience,
@@ -34,6 +36,17 @@ pub struct Webhook {
     pub names: Names,
     /// Path and query of the URL, with the leading slash.
     pub path: String,
+}
+
+impl fmt::Debug for Webhook {
+    /// Without the path: its query may hold a token.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Webhook")
+            .field("audience", &self.audience)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Destination for Webhook {

@@ -61,7 +61,7 @@ fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], w
 }
 
 fn show(page: &mut String, http: &Http, request: &Request, wall_seconds: i64) {
-    line(page, 2, &format!("{} {}", request.method.name(), http.url(request)));
+    line(page, 2, &format!("{} {}", request.method.name(), shown_url(http.url(request))));
     for (name, value) in http.shown_headers(request, wall_seconds) {
         line(page, 2, &format!("{name}: {value}"));
     }
@@ -72,6 +72,14 @@ fn show(page: &mut String, http: &Http, request: &Request, wall_seconds: i64) {
         .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
     for text in pretty.lines() {
         line(page, 2, text);
+    }
+}
+
+/// A URL without its query: that of a webhook may hold a token, and no other has one.
+fn shown_url(url: String) -> String {
+    match url.split_once('?') {
+        Some((before, _)) => format!("{before}?(not shown)"),
+        None => url,
     }
 }
 

@@ -25,7 +25,7 @@ destinations:
     mode: shadow
   warehouse:
     type: webhook
-    url: https://hooks.example.com/in?team=7
+    url: https://hooks.example.com/in?token=URL-SECRET
     secrets: [whsec_c2lnbmluZyBzZWNyZXQ=]
     events: { trial_started: { enabled: false } }
 ";
@@ -109,8 +109,24 @@ fn no_credential_is_ever_shown() {
     assert!(shown.contains("authorization: Basic (not shown)"));
     assert!(shown.contains("authorization: Bearer (not shown)"));
     assert!(shown.contains("webhook-signature: v1,(not shown)"));
+    assert!(shown.contains("POST https://hooks.example.com/in?(not shown)\n"));
     for secret in ["SECRET", "c2ln", "U0lURS1", "whsec"] {
         assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn one_id_is_not_given_to_several_payloads() {
+    let arguments = |payloads: &[&str], id: Option<&str>| Arguments {
+        payloads: payloads.iter().map(PathBuf::from).collect(),
+        source: "shop".to_owned(),
+        destination: None,
+        id: id.map(str::to_owned),
+        subscriber: None,
+    };
+    assert!(matches!(judge(&arguments(&["a", "b"], Some("X"))), Err(Failure::Usage(_))));
+    for (payloads, id) in [(&["a", "b"][..], None), (&["a"], Some("X"))] {
+        assert!(judge(&arguments(payloads, id)).is_ok());
     }
 }
 

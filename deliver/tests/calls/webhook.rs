@@ -1,7 +1,7 @@
 //! Signed webhooks against a receiver that believes nothing: it checks each signature with the code that
 //! `ingest` checks those of other senders with, keeps to the window of five minutes, and remembers ids.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ const FORMER: &str = "whsec_dGhlIG9uZSBiZWZvcmUgaXQ=";
 struct Receiver {
     secret: SecretString,
     answers: Mutex<Vec<StatusCode>>,
+    /// Messages that are taken and never answered.
+    silent: Mutex<usize>,
     seen: Mutex<HashSet<String>>,
     told: Mutex<Vec<Value>>,
     refused: Mutex<usize>,
@@ -60,13 +62,40 @@ async fn receive(
     if message["type"] != "tributary.ping" && receiver.seen.lock().unwrap().insert(id) {
         receiver.told.lock().unwrap().push(message);
     }
+    if receiver.keeps_silent() {
+        std::future::pending::<()>().await;
+    }
     StatusCode::NO_CONTENT
+}
+
+impl Receiver {
+    fn keeps_silent(&self) -> bool {
+        let mut silent = self.silent.lock().unwrap();
+        let keeps = *silent > 0;
+        *silent = silent.saturating_sub(1);
+        keeps
+    }
+
+    /// What each subscriber shows at a receiver that does as the page of destinations says.
+    fn shown(&self) -> HashMap<String, Value> {
+        let mut kept: HashMap<String, (i64, Value)> = HashMap::new();
+        for message in self.told.lock().unwrap().iter() {
+            let data = &message["data"];
+            let key = data["subscriber"]["key"].as_str().unwrap().to_owned();
+            let sequence = data["sequence"].as_i64().unwrap();
+            if kept.get(&key).is_none_or(|(last, _)| sequence > *last) {
+                kept.insert(key, (sequence, data["attributes"].clone()));
+            }
+        }
+        kept.into_iter().map(|(key, (_, attributes))| (key, attributes)).collect()
+    }
 }
 
 async fn start(knows: &str, signs: &[&str]) -> (Arc<Receiver>, Bench<Webhook>) {
     let receiver = Arc::new(Receiver {
         secret: SecretString::from(knows),
         answers: Mutex::default(),
+        silent: Mutex::default(),
         seen: Mutex::default(),
         told: Mutex::default(),
         refused: Mutex::default(),
@@ -94,6 +123,36 @@ async fn a_message_is_believed_and_told_once_however_often_it_comes() {
     assert_eq!(sequences, [1, 2]);
     assert_eq!(told[0]["type"], "subscription_renewed");
     assert_eq!(*receiver.refused.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_was_taken_unheard_is_told_once() {
+    let (receiver, mut bench) = start(OURS, &[OURS]).await;
+    *receiver.silent.lock().unwrap() = 1;
+    let verdicts = bench.deliver(&[event(0, 1)]).await;
+    let [Verdict::Retry(failure)] = &verdicts[..] else { panic!("{verdicts:?}") };
+    assert!(failure.may_still_land());
+    assert_eq!(bench.deliver(&[event(0, 1)]).await, [Verdict::Delivered]);
+    assert_eq!(receiver.told.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redriven_message_is_told_and_takes_back_nothing_where_sequences_are_compared() {
+    let (receiver, mut bench) = start(OURS, &[OURS]).await;
+    let of_plan = |sequence: i64| {
+        let mut event = event(0, sequence);
+        event.subscription.as_mut().unwrap().plan_id = Some(format!("plan_{sequence}"));
+        event
+    };
+    receiver.answers.lock().unwrap().push(StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(matches!(bench.deliver(&[of_plan(1)]).await[..], [Verdict::Park(_)]));
+    for sequence in [2, 1] {
+        assert_eq!(bench.deliver(&[of_plan(sequence)]).await, [Verdict::Delivered]);
+    }
+    let told =
+        |at: usize| receiver.told.lock().unwrap()[at]["data"]["attributes"]["plan_id"].clone();
+    assert_eq!((told(0), told(1)), (Value::from("plan_2"), Value::from("plan_1")));
+    assert_eq!(receiver.shown()["shop/cus_0"]["plan_id"], "plan_2");
 }
 
 #[tokio::test]

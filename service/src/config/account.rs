@@ -1,5 +1,7 @@
 //! Which service a destination is, with the options only that service has.
 
+use std::fmt;
+
 use strum::{Display, EnumString, VariantNames};
 
 use super::fields::Fields;
@@ -60,12 +62,23 @@ pub enum IntercomRegion {
 }
 
 /// A receiver of webhooks signed as Standard Webhooks describes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Webhook {
-    /// Where messages are posted to, with path and query.
+    /// Where messages are posted to, with path and query. The query may hold a token.
     pub url: String,
     /// What messages are signed with; never empty. Each signs, so that one can be rotated.
     pub secrets: Secrets,
+}
+
+impl fmt::Debug for Webhook {
+    /// Without the query.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Webhook")
+            .field("url", &self.shown_url())
+            .field("secrets", &self.secrets)
+            .finish()
+    }
 }
 
 #[derive(Clone, Copy, EnumString, VariantNames)]
@@ -121,12 +134,17 @@ impl Intercom {
 }
 
 impl Webhook {
+    /// The URL without what may be a credential in it.
+    fn shown_url(&self) -> &str {
+        self.url.split_once('?').map_or(self.url.as_str(), |(shown, _)| shown)
+    }
+
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let url = fields.required(
             "url",
             &endpoint(),
             "Only for `webhook`: where messages are posted to. `base_url` replaces what stands before \
-             the path.",
+             the path. The path is shown by `deliver preview`, the query is not.",
         );
         let secrets = fields.secrets(
             "secrets",

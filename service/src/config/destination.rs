@@ -153,7 +153,7 @@ impl Destination {
             &one_of::<OnCustomerDeleted>(),
             "keep",
             "Whether a customer's deletion at the provider also suppresses (Customer.io) or \
-             archives (Intercom) the person.",
+             archives (Intercom) the person, told of it or not.",
         );
         let environments = fields.list(
             "environments",

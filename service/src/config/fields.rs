@@ -318,8 +318,8 @@ impl<'a> Fields<'a> {
         }
         let key = place.path.strip_prefix(&self.place.path).unwrap_or(&place.path);
         let secret = ["secret", "authorization", "api_key", "site_id", "access_token", "password"];
-        // With an `@` it may be a URL that contains a password.
-        if scalar.text.contains('@') || secret.iter().any(|word| key.contains(word)) {
+        // With an `@` it may be a URL that contains a password, with a `?` one that contains a token.
+        if scalar.text.contains(['@', '?']) || secret.iter().any(|word| key.contains(word)) {
             return "another value".to_owned();
         }
         scalar.shown()

@@ -55,6 +55,11 @@ fn the_message_is_known_by_the_event_whatever_it_is_called() {
 }
 
 #[test]
+fn a_token_in_the_url_is_never_printed() {
+    assert!(!format!("{:?}", receiver()).contains("team"));
+}
+
+#[test]
 fn money_is_exact_and_what_is_over_is_null() {
     let mut paid = event(EventType::TransactionProcessed);
     paid.money = Some(Money::minor(4_500, "KWD"));
