@@ -170,16 +170,27 @@ impl Books {
         self.codec.decode(record.value.as_deref().unwrap()).unwrap()
     }
 
+    /// Offset and text belong together, and are asked for one after the other: until they stay as they are.
     fn marks(&self, topic: &str) -> Vec<Marks> {
+        let mut before = self.committed(topic);
+        loop {
+            let now = self.committed(topic);
+            if now == before {
+                let read = |(next, note): (i64, String)| Marks::decode(next, &note).unwrap();
+                return now.into_iter().map(read).collect();
+            }
+            before = now;
+        }
+    }
+
+    fn committed(&self, topic: &str) -> Vec<(i64, String)> {
         let partitions = self.reader.partitions(topic).unwrap();
+        let next = |partition| self.reader.committed(topic, partition).unwrap().unwrap();
+        let next: Vec<_> = (0..partitions).map(next).collect();
         let notes = self.reader.notes(topic, partitions).unwrap();
         // An owner commits all of its partitions before it begins.
-        assert_eq!(notes.len(), usize::try_from(partitions).unwrap(), "{topic}");
-        let read = |(partition, note): (i32, String)| {
-            let next = self.reader.committed(topic, partition).unwrap().unwrap();
-            Marks::decode(next, &note).unwrap()
-        };
-        (0..).zip(notes).map(read).collect()
+        assert_eq!(notes.len(), next.len(), "{topic}");
+        next.into_iter().zip(notes).collect()
     }
 
     fn records(&self, topic: &str) -> Vec<Received> {
@@ -222,8 +233,7 @@ pub(crate) fn shown(pipeline: &Pipeline, at: Where) -> Seen {
     }
 }
 
-/// Events that came to an end at a destination, as the process counts them. It forgets them with its life, and a line
-/// that begins anew may count something twice.
+/// Events that came to an end at a destination, as the process counts them. It forgets them with its life.
 pub(crate) fn counted(pipeline: &Pipeline, at: Where) -> usize {
     let metrics = pipeline.deliver.metrics().unwrap();
     let label = format!("destination=\"{}\"", at.name());

@@ -310,7 +310,10 @@ impl Cell {
             "{context}"
         );
         if self.manner == Manner::Steady && held != Place::Waiting {
-            assert_eq!(counted(pipeline, at), told, "{context}");
+            let counted = counted(pipeline, at);
+            // A line that began anew may have counted something twice.
+            let is_exact = beginnings(pipeline, at) == 0;
+            assert!(counted == told || (!is_exact && counted > told), "{counted}: {context}");
         }
     }
 

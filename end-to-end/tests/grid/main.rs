@@ -59,13 +59,13 @@ fn no_trouble_at_a_destination_loses_repeats_or_reorders_anything_or_delays_anot
         running.into_iter().flat_map(|runs| runs.join().unwrap()).collect()
     });
     let (reports, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let failed: Vec<_> = failed.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
     let reports: Vec<_> = reports.into_iter().flatten().collect();
     for manner in MANNERS {
         let own = reports.iter().filter(|report| report.cell.manner == manner).cloned().collect();
         the_other_destination_is_as_fast_as_ever(own, run);
     }
-    let failed: Vec<_> = failed.into_iter().filter_map(Result::err).collect();
-    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 /// Compares the cells of one manner: a destination while the other is in trouble with the same where none is.
