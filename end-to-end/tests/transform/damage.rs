@@ -1,4 +1,4 @@
-//! A store that is cut or flipped while its owner is away, and what comes of it.
+//! A store that is cut, flipped or exchanged while its owner is away, and what comes of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,53 @@ fn a_store_that_is_cut_or_flipped_is_never_believed() {
     let least = rounds.min(PARTITIONS);
     assert!(discarded >= least, "{discarded} discarded; {}", instance.log());
     println!("{} files damaged, {discarded} stores discarded", rounds * PARTITIONS);
+}
+
+#[test]
+fn an_older_store_is_read_on_from_and_that_of_another_partition_is_not_believed() {
+    let seed = seed();
+    let broker = Broker::shared().expect("a broker to test against");
+    let address = (broker.address(), broker.address());
+    let installation = Installation::new("exchanged", address, &[("KAFKA__PARTITIONS", "2")]);
+    let mut instance = installation.instance("only");
+    let mut ledger = Ledger::open(installation.cluster(), installation.prefix());
+    let pace = Duration::from_millis(1);
+    let feeding = Feeding::start(installation.cluster(), installation.prefix(), seed, pace);
+    installation.await_events(&mut ledger, EVENTS, RECOVERS_WITHIN);
+    instance.terminate();
+    let store = instance.state_dir().join("store");
+    let older = tempfile::tempdir().unwrap();
+    copy(&store.join("0"), older.path());
+    instance.process.start_again().unwrap();
+    installation.await_events(&mut ledger, feeding.told() + EVENTS, RECOVERS_WITHIN);
+
+    instance.terminate();
+    // Offset and changelog have gone on since: to work from this as it is would repeat sequences.
+    fs::remove_dir_all(store.join("0")).unwrap();
+    copy(older.path(), &store.join("0"));
+    instance.process.start_again().unwrap();
+    installation.await_events(&mut ledger, feeding.told() + EVENTS, RECOVERS_WITHIN);
+    let discarded = |log: &str| log.matches("the local store is discarded").count();
+    assert_eq!(discarded(&instance.logged()), 0, "what is missing was read; {}", instance.log());
+
+    instance.terminate();
+    fs::remove_dir_all(store.join("0")).unwrap();
+    copy(&store.join("1"), &store.join("0"));
+    instance.process.start_again().unwrap();
+    let feed = feeding.stop();
+    installation.await_events(&mut ledger, feed.told(), RECOVERS_WITHIN);
+    instance.assert_in_order("exchanged");
+    ledger.assert_flawless(&feed, "exchanged");
+    assert_eq!(discarded(&instance.logged()), 1, "{}", instance.log());
+}
+
+/// Copies everything in a folder.
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&file, &target).unwrap();
+    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -21,7 +21,9 @@ mod ledger;
 mod links;
 mod partitions;
 mod recovery;
+mod refused;
 mod replay;
+mod scale;
 
 use service::clock::{Clock, SystemClock};
 

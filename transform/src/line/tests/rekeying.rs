@@ -216,7 +216,7 @@ fn every_interleaving_ends_with_the_right_owner_and_nothing_lost_or_twice() {
 
 #[test]
 fn each_rule_is_needed() {
-    let needed: [(Sabotage, Scene, &str); 10] = [
+    let needed: [(Sabotage, Scene, &str); 11] = [
         (Sabotage::NoLookUpAfterRestart, dispute, "waits beside its link"),
         (Sabotage::LinksForgotten, dispute, "waits beside its link"),
         (Sabotage::NoStages, circle, "copies without end"),
@@ -227,6 +227,7 @@ fn each_rule_is_needed() {
         (Sabotage::OwnedForEver, renewed_after, "in place of"),
         (Sabotage::OneRole, crossing, "in place of"),
         (Sabotage::CopiesWin, interleaved, "in place of"),
+        (Sabotage::NothingSeen, dispute, "twice"),
     ];
     for (sabotage, situation, expected) in needed {
         let wrong =

@@ -85,6 +85,8 @@ pub(super) enum Sabotage {
     OneRole,
     /// A copy overwrites newer facts (T25).
     CopiesWin,
+    /// Nobody remembers which events were accepted (T17).
+    NothingSeen,
 }
 
 /// What still may go wrong.
@@ -347,12 +349,15 @@ impl World {
 
     /// Breaks what a store keeps.
     fn tamper(&mut self, at: usize, rules: &Rules) {
-        if !matches!(self.sabotage, Sabotage::NothingLeft | Sabotage::OwnedForEver) {
+        let kept = [Sabotage::NothingLeft, Sabotage::OwnedForEver, Sabotage::NothingSeen];
+        if !kept.contains(&self.sabotage) {
             return;
         }
         let Some(mut state) = self.state(at, rules) else { return };
         if self.sabotage == Sabotage::NothingLeft {
             state.left.clear();
+        } else if self.sabotage == Sabotage::NothingSeen {
+            state.seen.clear();
         } else {
             for known in &mut state.subscriptions {
                 known.owned_since = Timestamp::default();
