@@ -24,13 +24,13 @@ use std::time::Duration;
 use end_to_end::broker::Broker;
 
 use crate::cell::{Cell, Report, cells};
-use crate::trouble::{MANNERS, Manner, PLACES, Trouble};
+use crate::trouble::{MANNERS, Trouble};
 
 /// Cells that run side by side: most of their time is waiting.
 const SIDE_BY_SIDE: usize = 3;
 /// How much longer 99 of 100 events may take at a destination while another is in trouble.
 const NOTICEABLE: f64 = 1.2;
-/// How often a cell is run again on a machine that is too slow.
+/// How often a cell that is too slow is measured again.
 const REPETITIONS: usize = 2;
 
 #[test]
@@ -59,9 +59,9 @@ fn no_trouble_at_a_destination_loses_repeats_or_reorders_anything_or_delays_anot
         running.into_iter().flat_map(|runs| runs.join().unwrap()).collect()
     });
     let (reports, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let reports: Vec<_> = reports.into_iter().flatten().collect();
     let failed: Vec<_> = failed.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    let reports: Vec<_> = reports.into_iter().flatten().collect();
     for manner in MANNERS {
         let own = reports.iter().filter(|report| report.cell.manner == manner).cloned().collect();
         the_other_destination_is_as_fast_as_ever(own, run);
@@ -74,32 +74,24 @@ fn no_trouble_at_a_destination_loses_repeats_or_reorders_anything_or_delays_anot
 /// that comes and goes hold up both destinations, for as long as the group misses a member and a successor waits:
 /// nearly all of the time in those manners is that, and hence they are compared with themselves.
 ///
-/// A commit that takes very long is taken for a doubt, and the line begins anew: seconds, which a machine with too
-/// much to do costs it and no destination. A cell that is too slow and in which that happened is run again; were it
-/// the trouble, it would happen again.
+/// What else the machine has to do only ever adds to a time, so a cell that is too slow is measured again, and the
+/// least of three counts; were it the trouble that is slow, it would be so again.
 fn the_other_destination_is_as_fast_as_ever(reports: Vec<Report>, run: impl Fn(Cell) -> Report) {
-    let again = |mut report: Report, is_fair: &dyn Fn(&Report) -> bool| {
-        for _ in 0..REPETITIONS {
-            if !is_fair(&report) {
-                println!("once more, because a line began anew: {report}");
-                report = run(report.cell);
-            }
-        }
-        report
-    };
     let (calm, troubled): (Vec<_>, Vec<_>) =
         reports.into_iter().partition(|report| report.cell.trouble == Trouble::Nothing);
     let calm = calm.into_iter().next().expect("the cell to compare with");
-    let calm = again(calm, &|calm| {
-        calm.cell.manner != Manner::Steady || PLACES.iter().all(|at| calm.at(*at).begun_anew == 0)
-    });
     for report in troubled {
         let other = report.cell.at.other();
         let usual = calm.at(other).latencies.percentile(99);
         let limit = usual.mul_f64(NOTICEABLE);
         let p99 = |report: &Report| -> Duration { report.at(other).latencies.percentile(99) };
-        let report = again(report, &|one| p99(one) <= limit || one.at(other).begun_anew == 0);
-        let p99 = p99(&report);
-        assert!(p99 <= limit, "{report}: {p99:?} at {other:?} is not as fast as {usual:?}");
+        let mut least = p99(&report);
+        for _ in 0..REPETITIONS {
+            if least > limit {
+                println!("measured again, having taken {least:?} and not {usual:?}: {report}");
+                least = least.min(p99(&run(report.cell)));
+            }
+        }
+        assert!(least <= limit, "{report}: {least:?} at {other:?} is not as fast as {usual:?}");
     }
 }
