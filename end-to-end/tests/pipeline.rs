@@ -13,17 +13,20 @@
     reason = "in a test, what cannot be had fails it"
 )]
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use emulators::{Effect, Fault, Outage};
 use end_to_end::broker::Broker;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
-use end_to_end::pipeline::{Pipeline, Plan};
+use end_to_end::pipeline::{Destinations, Pipeline, Plan};
 use end_to_end::processes::Process;
 use end_to_end::schedule::{self, Copy, Sending, Shape};
 use end_to_end::sender::{self, Manners, Tally};
+use schemas::topics::Topic;
 use service::clock::{Clock, SystemClock};
+use stream::{Cluster, Group, Membership, Polled, Progress, Transactions};
 
 /// Short, so that a test need not wait for it twice; the disorder stays well below.
 const REORDER_WINDOW: Duration = Duration::from_millis(1500);
@@ -32,6 +35,7 @@ const PATIENT_WINDOW: Duration = Duration::from_secs(5);
 const SHUFFLE_WITHIN: Duration = Duration::from_millis(600);
 const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Two installations of one broker, told apart by their prefix.
@@ -128,13 +132,13 @@ async fn an_outage_of_one_destination_parks_nothing_and_delays_nobody_else() {
     let tally = send(&pipeline, shuffled(&journeys, 11, Duration::from_secs(2))).await;
     assert_eq!(tally.all_refused(), 0);
     // Intercom gets everything while Customer.io is down.
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let [_, intercom] = pipeline.destinations.findings(&journeys);
         if intercom.lost == 0 {
             break;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{intercom}");
+        assert!(Instant::now() < deadline, "{intercom}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(pipeline.destinations.findings(&journeys)[0].shown, 0);
@@ -236,4 +240,74 @@ async fn every_binary_ends_in_good_order_under_load() {
         }
     })
     .await;
+}
+
+/// The group of a destination goes on from the oldest event, as if it had been set back by an operator.
+fn set_back(pipeline: &Pipeline, destination: &str) {
+    let prefix = &pipeline.configuration.topic_prefix;
+    let cluster = Cluster {
+        brokers: pipeline.configuration.brokers.clone(),
+        properties: BTreeMap::new(),
+        session_timeout: Duration::from_secs(15),
+        max_message_bytes: 1 << 20,
+    };
+    let (events, retry) =
+        (Topic::Events.name(prefix), Topic::Retry(destination.to_owned()).name(prefix));
+    let name = format!("{prefix}deliver.{destination}");
+    let topics = [events.as_str(), retry.as_str()];
+    let mut group = Group::join(&cluster, &name, &topics, &Membership::default()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let assigned = loop {
+        assert!(Instant::now() < deadline, "nothing was assigned");
+        if let Polled::Assigned(partitions) = group.poll(Duration::from_millis(100)).unwrap() {
+            break partitions;
+        }
+    };
+    let ours = assigned.into_iter().filter(|partition| *partition.topic == *events);
+    let progress: Vec<_> = ours
+        .map(|partition| Progress { partition, next_offset: 0, metadata: String::new() })
+        .collect();
+    let mut transactions = Transactions::open(&cluster, &name).unwrap();
+    transactions.begin().unwrap();
+    transactions.commit(&progress, &group.member().unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_from_the_beginning_changes_nothing_that_anybody_sees() {
+    let mut pipeline = pipeline("again", REORDER_WINDOW).await;
+    let journeys = journeys(41, 150);
+    let tally = send(&pipeline, shuffled(&journeys, 41, Duration::from_secs(2))).await;
+    assert_eq!(tally.all_refused(), 0);
+    assert_flawless(&settle(&pipeline, &journeys).await, &pipeline);
+    let shown = |pipeline: &Pipeline| -> BTreeMap<_, _> {
+        let Destinations { customerio, intercom } = &pipeline.destinations;
+        let people = customerio.people().into_iter().chain(intercom.people());
+        people.map(|person| (person.vendor_id, (person.attributes, person.events))).collect()
+    };
+    let (before, names) = (shown(&pipeline), ["customerio", "intercom"]);
+    let delivered = |pipeline: &Pipeline| {
+        names.map(|name| {
+            let label = format!("destination=\"{name}\"");
+            count(&pipeline.deliver, "tributary_deliver_delivered_total", &[&label])
+        })
+    };
+    let once = delivered(&pipeline);
+    assert!(pipeline.deliver.terminate(ENDS_WITHIN).unwrap().success());
+    let pipeline = tokio::task::spawn_blocking(move || {
+        for name in names {
+            set_back(&pipeline, name);
+        }
+        pipeline.deliver.start_again().unwrap();
+        pipeline.deliver.wait_until_ready(READY_WITHIN).unwrap();
+        pipeline
+    });
+    let pipeline = pipeline.await.unwrap();
+    // Whoever set the group back left no word of calls: they are waited for.
+    let deadline = Instant::now() + PATIENCE * 2;
+    while delivered(&pipeline).iter().zip(once).any(|(again, once)| *again < once) {
+        assert!(Instant::now() < deadline, "{once:?} became {:?}", delivered(&pipeline));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_flawless(&settle(&pipeline, &journeys).await, &pipeline);
+    assert_eq!(shown(&pipeline), before);
 }
