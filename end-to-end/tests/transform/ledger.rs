@@ -74,6 +74,11 @@ impl Ledger {
         }
     }
 
+    /// From now on it reads events that are framed by the registry's id of this schema.
+    pub(crate) fn learn(&mut self, id: u32, schema: &str) {
+        self.codec.learn(id, schema).unwrap();
+    }
+
     /// Reads what has been committed meanwhile; says how many events there are now.
     pub(crate) fn read_on(&mut self) -> usize {
         for (&partition, position) in &mut self.positions {

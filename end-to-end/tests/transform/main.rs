@@ -22,6 +22,7 @@ mod links;
 mod partitions;
 mod recovery;
 mod refused;
+mod registry;
 mod replay;
 mod scale;
 

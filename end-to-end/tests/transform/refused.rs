@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use ::registry::{Registry, Settings};
 use end_to_end::broker::Broker;
 use end_to_end::registry::Registry as Server;
 use end_to_end::workspace;
-use registry::{Registry, Settings};
 use schemas::topics::Topic;
 use stream::Reader;
 use tokio::runtime::Runtime;
@@ -25,7 +25,7 @@ fn a_schema_that_may_not_follow_those_of_its_subject_stops_the_start_before_the_
     let url = server.url();
     let installation = installation.told(&[("SCHEMA_REGISTRY__URL", &url)]);
 
-    let subject = registry::subject(&Topic::Events.name(installation.prefix()));
+    let subject = ::registry::subject(&Topic::Events.name(installation.prefix()));
     let settings = Settings { url: url.into(), folder: None, patience: Duration::from_secs(30) };
     let somebody = Registry::open(&settings).unwrap();
     let theirs = r#"{"type": "record", "name": "LifecycleEvent", "fields": []}"#;
