@@ -38,7 +38,7 @@ pub struct PassedOn {
 }
 
 /// Takes a transfer into the state of the person who gives: everything owned by then goes `to` another
-/// key.
+/// key. What somebody gives themselves stays where it is.
 pub fn send(
     state: &mut SubscriberState,
     facts: &Facts,
@@ -48,17 +48,21 @@ pub fn send(
 ) -> Advanced {
     let timing = place(state, facts);
     identity::take(state, facts, timing);
+    let is_given = to != key;
     let goes = |known: &SubscriptionState| {
-        known.environment == facts.environment && known.owned_since <= facts.occurred_at
+        let is_owned = known.owned_since <= facts.occurred_at;
+        is_given && is_owned && known.environment == facts.environment
     };
     let (gone, kept) = std::mem::take(&mut state.subscriptions).into_iter().partition(goes);
     state.subscriptions = kept;
-    remember(&mut state.left, facts, &to, &gone);
+    if is_given {
+        remember(&mut state.left, facts, &to, &gone);
+    }
     let shown = summary::best(&gone).map(as_left);
     let origin = Origin { facts, key, source, timing, subscription: shown.as_ref() };
     let event = emit(state, &origin, 0, draft(EventType::SubscriptionTransferred, facts));
     let passed_on = PassedOn { to, effective_at: facts.occurred_at, subscriptions: gone };
-    Advanced { events: vec![event], ignored: None, passed_on: Some(passed_on) }
+    Advanced { events: vec![event], ignored: None, passed_on: is_given.then_some(passed_on) }
 }
 
 /// Takes a transfer into the state of the person who receives `moved`.

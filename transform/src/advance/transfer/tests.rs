@@ -149,3 +149,15 @@ fn what_left_is_remembered_for_thirty_five_days_and_not_without_end() {
     give(&mut state, &later, &long);
     assert_eq!(state.left.len(), 1, "the latest always");
 }
+
+#[test]
+fn what_somebody_gives_themselves_stays_and_turns_nothing_aside_that_comes_later() {
+    let mut state =
+        SubscriberState { subscriptions: vec![known("s1", 1, 1)], ..Default::default() };
+    let advanced = give(&mut state, &transfer("x5", 5), "app/a");
+    assert_eq!(advanced.passed_on, None);
+    assert_eq!(advanced.events.len(), 1);
+    let arrived = take(&mut state, &transfer("x2", 2), vec![known("s0", 1, 1)]);
+    assert_eq!(arrived.passed_on, None);
+    assert_eq!(owned(&state), [("s1", 1, 1), ("s0", 1, 2)]);
+}

