@@ -31,7 +31,6 @@ use crate::broker::{Broker, BrokerError, FromBroker, Place};
 use crate::destinations::Destination;
 use crate::dispatch::{Caller, Dispatch, Token};
 use crate::gate::Cause;
-use crate::http::LONGEST_WAIT;
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
 use crate::lease::Terms;
 use crate::metrics::Metrics;
@@ -335,8 +334,7 @@ impl<D: Destination> Line<D> {
 
     /// Nobody calls before, whichever instance was told.
     fn wait_until(&self, until: Timestamp) {
-        let wait = until.since(self.now()).min(LONGEST_WAIT);
-        if !wait.is_zero() {
+        if let Some(wait) = waits::remaining(until, self.now()) {
             self.caller.gate.heard_to_wait(wait, self.around.clock.elapsed());
         }
     }

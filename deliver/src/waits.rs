@@ -4,12 +4,19 @@
 //! Each such wait is a record of a topic of its own, which every instance reads beside its partitions, and whose end it
 //! reads before it begins to call. So nobody calls inside a wait but those calls that were under way when it was told.
 
+use std::time::Duration;
+
 use schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use stream::{Received, Record};
 
+use crate::http::LONGEST_WAIT;
+
 /// The only partition of the topic.
 pub const PARTITION: i32 = 0;
+
+/// How much longer than told: clocks differ, and moments are told in milliseconds.
+const MARGIN: Duration = Duration::from_millis(100);
 
 const KEY: &[u8] = b"wait";
 
@@ -29,6 +36,12 @@ pub fn record(topic: &str, until: Timestamp) -> Record {
         value: serde_json::to_vec(&wait).ok(),
         headers: Vec::new(),
     }
+}
+
+/// How long to wait from `now` on, by one's own clock. None when it is over.
+pub fn remaining(until: Timestamp, now: Timestamp) -> Option<Duration> {
+    let remaining = until.since(now);
+    (!remaining.is_zero()).then(|| remaining.min(LONGEST_WAIT) + MARGIN)
 }
 
 /// Until when. None for a record that says something else: nothing but a wait is lost with it.
@@ -63,6 +76,16 @@ mod tests {
     fn what_is_written_is_read() {
         let until = Timestamp::from_millis(1_795_000_000_123);
         assert_eq!(read(&received(record("waits", until).value)), Some(until));
+    }
+
+    #[test]
+    fn who_hears_of_a_wait_comes_back_no_sooner_than_who_was_told() {
+        let now = Timestamp::from_millis(1_000);
+        let wait = |millis| remaining(Timestamp::from_millis(millis), now);
+        assert_eq!(wait(3_000), Some(Duration::from_secs(2) + MARGIN));
+        assert_eq!(wait(1_000), None);
+        assert_eq!(wait(0), None);
+        assert_eq!(wait(i64::MAX), Some(LONGEST_WAIT + MARGIN), "whatever a clock says");
     }
 
     #[test]

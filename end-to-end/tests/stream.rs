@@ -148,6 +148,24 @@ fn progress_and_records_become_visible_together_and_to_the_next_owner() {
 }
 
 #[test]
+fn progress_alone_is_committed_again_and_again_without_a_doubt() {
+    let cluster = cluster();
+    create(&cluster, "again.", 4);
+    let raw = Topic::Raw.name("again.");
+    let mut group =
+        Group::join(&cluster, "again.transform", &[&raw], &Membership::default()).unwrap();
+    assert_eq!(assigned(&mut group).len(), 4);
+    let mut transactions = Transactions::open(&cluster, "again.transform-1").unwrap();
+    // A refusal is repeated after a time that nobody can tell from the time of a lost request.
+    let doubtful = (0..20).filter(|offset| {
+        transactions.begin().unwrap();
+        let committed = transactions.commit(&progress(&raw, *offset, ""), &group.member().unwrap());
+        matches!(committed, Err(TransactionError::Repeated(_)))
+    });
+    assert_eq!(doubtful.count(), 0);
+}
+
+#[test]
 fn reading_to_the_end_waits_for_open_transactions_and_shows_only_what_they_committed() {
     let cluster = cluster();
     create(&cluster, "stable.", 1);

@@ -44,6 +44,13 @@ const ENDED_ONCE_WITHIN: Duration = Duration::from_millis(750);
 /// (`rd_kafka_txn_handle_TxnOffsetCommit`). A late copy would set the progress back within a later transaction.
 const TOLD_ONCE_WITHIN: Duration = Duration::from_millis(450);
 
+/// A transaction that is said to have ended is still being marked in the partitions it touched, and until that is done
+/// the coordinator refuses to take progress into the next (`CONCURRENT_TRANSACTIONS`). The library repeats what was
+/// refused after [`REPEATS_AFTER`], which nobody can tell from a repetition of what was lost; a record is repeated after
+/// 20 ms and keeps the progress behind it (librdkafka 2.12, `rd_kafka_txn_handle_AddOffsetsToTxn` and
+/// `…AddPartitionsToTxn`). So progress alone waits until the markers are written, by all experience.
+const MARKED_AFTER: Duration = Duration::from_millis(100);
+
 /// Why a transaction did not surely commit. Whichever it is, only a new producer helps.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
@@ -174,6 +181,10 @@ impl ProducerContext for Context {
 pub struct Transactions {
     producer: BaseProducer<Context>,
     reports: Arc<Mutex<Reports>>,
+    /// The open transaction has no records yet.
+    is_empty: bool,
+    /// When the last one ended.
+    ended: Option<Instant>,
 }
 
 impl std::fmt::Debug for Transactions {
@@ -202,12 +213,13 @@ impl Transactions {
         producer
             .init_transactions(INIT_TIMEOUT)
             .map_err(|cause| TransactionError::of("initialise transactions", cause))?;
-        Ok(Self { producer, reports })
+        Ok(Self { producer, reports, is_empty: true, ended: None })
     }
 
     /// Begins a transaction.
     pub fn begin(&mut self) -> Result<(), TransactionError> {
         *self.reports() = Reports::default();
+        self.is_empty = true;
         self.producer
             .begin_transaction()
             .map_err(|cause| TransactionError::of("begin a transaction", cause))
@@ -215,6 +227,7 @@ impl Transactions {
 
     /// Adds a record to the open transaction. Waits while the producer's queue is full.
     pub fn send(&mut self, record: &Record) -> Result<(), TransactionError> {
+        self.is_empty = false;
         let deadline = Instant::now() + CALL_TIMEOUT;
         let mut message = BaseRecord::<[u8], [u8]>::to(&record.topic)
             .key(&record.key)
@@ -247,6 +260,9 @@ impl Transactions {
         member: &GroupMember,
     ) -> Result<Appended, TransactionError> {
         self.wait_for_acknowledgements()?;
+        if let Some(ended) = self.ended.filter(|_| self.is_empty) {
+            std::thread::sleep(MARKED_AFTER.saturating_sub(ended.elapsed()));
+        }
         let offsets = to_list(progress)?;
         let began = Instant::now();
         self.producer
@@ -271,6 +287,7 @@ impl Transactions {
             .commit_transaction(CALL_TIMEOUT)
             .map_err(|cause| TransactionError::of("commit", cause))?;
         let ended = began.elapsed();
+        self.ended = Some(Instant::now());
         // Only now: a cluster that is always slow must still get on.
         if told > TOLD_ONCE_WITHIN || ended > ENDED_ONCE_WITHIN {
             return Err(TransactionError::Repeated(told + ended));
