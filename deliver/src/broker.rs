@@ -303,7 +303,9 @@ impl Session {
             match self.group.poll(POLL)? {
                 Polled::Idle => {}
                 Polled::Record(received) if *received.topic == *self.place.waits => {
-                    self.tell_wait(&received)?;
+                    if let Some(until) = waits::read(&received) {
+                        self.tell(FromBroker::Wait { until })?;
+                    }
                 }
                 Polled::Record(received) => {
                     let source = self.source(&received.topic);
@@ -318,13 +320,6 @@ impl Session {
 
     fn tell(&self, message: FromBroker) -> Result<(), BrokerError> {
         self.outgoing.blocking_send(message).map_err(abandoned)
-    }
-
-    fn tell_wait(&self, received: &Received) -> Result<(), BrokerError> {
-        match waits::read(received) {
-            Some(until) => self.tell(FromBroker::Wait { until }),
-            None => Ok(()),
-        }
     }
 
     fn source(&self, topic: &str) -> Source {

@@ -8,6 +8,7 @@
 mod handover;
 mod ledger;
 mod questions;
+mod shown;
 #[cfg(test)]
 mod throughput_tests;
 mod verdicts;
@@ -26,11 +27,9 @@ use tokio_util::sync::CancellationToken;
 use self::ledger::Ledger;
 use self::questions::{InOrder, Questions};
 use self::verdicts::tell_stopped;
-use crate::breaker::State;
 use crate::broker::{Broker, BrokerError, FromBroker, Place};
 use crate::destinations::Destination;
 use crate::dispatch::{Caller, Dispatch, Token};
-use crate::gate::Cause;
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
 use crate::lease::Terms;
 use crate::metrics::Metrics;
@@ -386,35 +385,5 @@ impl<D: Destination> Line<D> {
         let (now, elapsed) = (self.now(), self.around.clock.elapsed());
         let lanes = self.ledger.wait(now, elapsed, self.settings.commit_interval);
         lanes.min(self.ask_again.unwrap_or(LONGEST_TURN)).min(LONGEST_TURN)
-    }
-
-    /// Says when the destination is not called any more, and when it is again. In between a metric shows it.
-    fn tell_people(&mut self) {
-        let (destination, is_out) = (&self.settings.name, !self.caller.gate.is_open_for_calls());
-        if is_out == self.is_out_of_service {
-            return;
-        }
-        self.is_out_of_service = is_out;
-        match self.caller.gate.cause() {
-            Some(Cause { reason, status }) if is_out => {
-                let reason = reason.word();
-                tracing::warn!(destination, reason, status, "is not called until it is well again");
-            }
-            Some(_) | None => tracing::info!(destination, "is called again"),
-        }
-    }
-
-    fn show(&mut self) {
-        self.tell_people();
-        let name = [self.settings.name.as_str()];
-        let metrics = &self.around.metrics;
-        metrics.breaker.with(name).set(match self.caller.gate.state() {
-            State::Closed => 0.0,
-            State::HalfOpen => 1.0,
-            State::Open { .. } => 2.0,
-        });
-        metrics.line_stopped.with(name).set(f64::from(u8::from(self.limit.is_stopped())));
-        let backlog = u32::try_from(self.ledger.backlog()).unwrap_or(u32::MAX);
-        metrics.backlog.with(name).set(f64::from(backlog));
     }
 }

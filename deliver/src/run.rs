@@ -6,22 +6,26 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use registry::RegistryError;
+use schemas::Timestamp;
 use service::admin::{Admin, Readiness, routes};
 use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
 use service::metrics::Registry;
+use stream::Reader;
 use stream::admin::TopicsError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::broker::Place;
 use crate::configure;
 use crate::destinations::Destination;
 use crate::line::{Line, Mode, Surroundings};
 use crate::metrics::Metrics;
 use crate::preflight::{check_topics, require_home};
 use crate::records::Records;
+use crate::waits;
 
 /// How often topics out of reach are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -149,7 +153,11 @@ fn spawn<D: Destination>(
     let name = name.to_owned();
     lines.spawn(async move {
         if is_called {
-            let home = shutdown.run_until_cancelled(require_home(&destination, &caller)).await;
+            let first_call = async {
+                sit_out_wait(&settings.place, &*around.clock).await;
+                require_home(&destination, &caller).await
+            };
+            let home = shutdown.run_until_cancelled(first_call).await;
             if let Some(Err(failure)) = home {
                 return (name, Err(failure));
             }
@@ -159,6 +167,32 @@ fn spawn<D: Destination>(
         (name, ended.map_err(|error| Failure::Refused(Failure::failed(error).report())))
     });
     Ok(())
+}
+
+/// An instance before this one may have been asked to leave the destination alone; the first call of a process comes
+/// before it has joined its group.
+async fn sit_out_wait(place: &Place, clock: &dyn Clock) {
+    let (cluster, group, topic) = (place.cluster.clone(), place.group.clone(), place.waits.clone());
+    let reading = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(&cluster, &group)?;
+        waits::latest(&reader, &topic)
+    });
+    let latest = match reading.await {
+        Ok(Ok((latest, _))) => latest,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "it is not known whether the destination is to be left alone");
+            None
+        }
+        Err(error) => {
+            let panicked = error.is_panic();
+            tracing::error!(panicked, "reading the waits ended unexpectedly");
+            None
+        }
+    };
+    let now = Timestamp::from_millis(clock.now_millis());
+    if let Some(wait) = latest.and_then(|until| waits::remaining(until, now)) {
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Until all lines have ended. The first that cannot go on ends all: half a `deliver` that looks alive

@@ -4,11 +4,12 @@
 //! Each such wait is a record of a topic of its own, which every instance reads beside its partitions, and whose end it
 //! reads before it begins to call. So nobody calls inside a wait but those calls that were under way when it was told.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use schemas::Timestamp;
 use serde::{Deserialize, Serialize};
-use stream::{Received, Record};
+use stream::{ReadError, Reader, Received, Record};
 
 use crate::http::LONGEST_WAIT;
 
@@ -17,6 +18,10 @@ pub const PARTITION: i32 = 0;
 
 /// How much longer than told: clocks differ, and moments are told in milliseconds.
 const MARGIN: Duration = Duration::from_millis(100);
+
+/// Offsets before the end in which the latest wait is looked for: more than the instances write while one of them
+/// joins.
+const LATEST: i64 = 200;
 
 const KEY: &[u8] = b"wait";
 
@@ -42,6 +47,17 @@ pub fn record(topic: &str, until: Timestamp) -> Record {
 pub fn remaining(until: Timestamp, now: Timestamp) -> Option<Duration> {
     let remaining = until.since(now);
     (!remaining.is_zero()).then(|| remaining.min(LONGEST_WAIT) + MARGIN)
+}
+
+/// What the destination asked last, whoever was told, and the offset from which to go on listening.
+pub fn latest(reader: &Reader, topic: &str) -> Result<(Option<Timestamp>, i64), ReadError> {
+    let (low, high) = reader.low_and_high(topic, PARTITION)?;
+    let mut latest = None;
+    reader.read_to(topic, PARTITION, (low.max(high - LATEST), high), |received| {
+        latest = latest.max(read(&received));
+        ControlFlow::Continue(())
+    })?;
+    Ok((latest, high))
 }
 
 /// Until when. None for a record that says something else: nothing but a wait is lost with it.

@@ -72,11 +72,10 @@ async fn together_two_instances_keep_the_ceiling_and_reach_it() {
     // Each may send at once what it did not send in a tenth of a second, and requests may bunch on their way.
     let ceiling = usize::from(CEILING);
     assert!(most <= ceiling + ceiling / 3, "{most} requests within a second");
-    // With a backlog the ceiling is what is sent: from the first request to the last, but for its ends.
-    let busy = Duration::from_millis(at.last().unwrap() - at.first().unwrap());
-    let needed =
-        Duration::from_millis(u64::try_from(at.len()).unwrap() * 1_000 / u64::from(CEILING));
-    assert!(busy <= needed * 3 / 2, "{} requests took {busy:?} and not {needed:?}", at.len());
+    // As long as both have a backlog, the ceiling is what is sent; who has less of it is done before the other.
+    let backlog = at.first().unwrap() + 1_000..at.first().unwrap() + 5_000;
+    let sent = at.iter().filter(|arrived| backlog.contains(arrived)).count();
+    assert!(sent >= ceiling * 4 * 4 / 5, "{sent} requests in four seconds of backlog");
 }
 
 /// A pipeline with two instances of `deliver`, both of which have their share.

@@ -12,10 +12,6 @@ use crate::marks::Marks;
 use crate::tenure::Tenure;
 use crate::waits;
 
-/// Offsets before the end of the topic of waits in which the latest are looked for: more than the instances write
-/// while one of them joins.
-const LATEST_WAITS: i64 = 200;
-
 impl Session {
     pub(super) fn take_over(&mut self, assigned: &[TopicPartition]) -> Result<(), BrokerError> {
         let partitions = self.whole(assigned)?;
@@ -114,14 +110,10 @@ impl Session {
     /// Reads what the destination asked lately, whoever was told; says from where to go on listening.
     fn hear_waits(&self) -> Result<(TopicPartition, i64), BrokerError> {
         let topic = &self.place.waits;
-        let (low, high) = self.reader.low_and_high(topic, waits::PARTITION)?;
-        let from = low.max(high - LATEST_WAITS);
-        let mut told = Ok(());
-        self.reader.read_to(topic, waits::PARTITION, (from, high), |received| {
-            told = self.tell_wait(&received);
-            if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        told?;
+        let (latest, high) = waits::latest(&self.reader, topic)?;
+        if let Some(until) = latest {
+            self.tell(FromBroker::Wait { until })?;
+        }
         let at = TopicPartition { topic: Arc::from(topic.as_str()), partition: waits::PARTITION };
         Ok((at, high))
     }
