@@ -5,9 +5,6 @@
 //! assigned → committed offsets and their done marks → the true end of the retry topic → everything up
 //! to it is read → only then the owner may send (lane protocol, rules 1 and 2). Any error ends the
 //! thread; what it knew is dropped, and another starts from what is committed (rule 14).
-//!
-//! Beside its own partitions every instance reads what the others were told by the destination
-//! ([`crate::waits`]).
 
 mod start_order;
 
@@ -26,7 +23,6 @@ use tokio::sync::mpsc::error::TryRecvError;
 use crate::lanes::Source;
 use crate::marks::{Marks, MarksError};
 use crate::tenure::Tenure;
-use crate::waits;
 
 /// How long a command may wait behind a poll.
 const POLL: Duration = Duration::from_millis(5);
@@ -61,8 +57,6 @@ pub struct Place {
     pub events: String,
     /// The retry topic.
     pub retry: String,
-    /// Where instances tell each other that the destination asked to be left alone.
-    pub waits: String,
     /// Where to begin.
     pub beginning: Beginning,
 }
@@ -83,11 +77,6 @@ pub enum FromBroker {
     },
     /// A record.
     Record(Source, Arc<Received>),
-    /// An instance was asked by the destination to leave it alone until then.
-    Wait {
-        /// By that instance's clock.
-        until: Timestamp,
-    },
     /// Every retry topic has been read to its end: sending may begin. `share` is how much of all
     /// partitions is ours.
     Started {
@@ -302,11 +291,6 @@ impl Session {
             }
             match self.group.poll(POLL)? {
                 Polled::Idle => {}
-                Polled::Record(received) if *received.topic == *self.place.waits => {
-                    if let Some(until) = waits::read(&received) {
-                        self.tell(FromBroker::Wait { until })?;
-                    }
-                }
                 Polled::Record(received) => {
                     let source = self.source(&received.topic);
                     self.tell(FromBroker::Record(source, Arc::new(received)))?;

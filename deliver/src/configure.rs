@@ -32,6 +32,7 @@ use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
 use crate::preview::Rehearse;
 use crate::tenure::Owner;
+use crate::waits;
 
 /// How long one question to the schema registry may take.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
@@ -130,6 +131,15 @@ pub fn topics(config: &Config) -> Result<Vec<TopicSpec>, CatalogueError> {
     Ok(specs)
 }
 
+/// Where instances tell each other that a destination asked to be left alone.
+pub fn waits(config: &Config, name: &str) -> waits::Place {
+    waits::Place {
+        cluster: cluster(config),
+        group: group(config, name),
+        topic: Topic::Waits(name.to_owned()).name(&config.kafka.topic_prefix),
+    }
+}
+
 /// How the line of a destination works.
 pub fn line(config: &Config, name: &str, destination: &config::Destination) -> Settings {
     let prefix = &config.kafka.topic_prefix;
@@ -146,7 +156,6 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
             group,
             events: Topic::Events.name(prefix),
             retry: Topic::Retry(name.to_owned()).name(prefix),
-            waits: Topic::Waits(name.to_owned()).name(prefix),
             beginning: match destination.start {
                 config::Start::Earliest => Beginning::Earliest,
                 config::Start::Latest => Beginning::Latest,
@@ -189,7 +198,7 @@ pub fn caller(
     clock: Arc<dyn Clock>,
 ) -> Result<Caller, HttpError> {
     let gate = Gate::new(destination.rate_limit.per_second(), Lease::new(config.deliver.lease));
-    Ok(Caller { http: http(destination)?, gate, clock })
+    Ok(Caller { http: http(destination)?, gate: Arc::new(gate), clock })
 }
 
 /// What opens the connections to a destination.

@@ -21,7 +21,7 @@ pub struct Caller {
     /// Opens the connections.
     pub http: Http,
     /// Says whether and how soon.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }

@@ -4,6 +4,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::breaker::{Breaker, State};
 use crate::destinations::Verdict;
 use crate::failure::{Failure, Reason};
@@ -21,7 +23,11 @@ pub struct Cause {
 
 /// Breaker, lease and pace of one destination, shared by all its calls. Times are those of a stopwatch.
 #[derive(Debug)]
-pub struct Gate(Mutex<Inner>);
+pub struct Gate {
+    inner: Mutex<Inner>,
+    /// Something is untold.
+    asked: Notify,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -39,7 +45,8 @@ impl Gate {
     /// `lease` is renewed.
     pub fn new(ceiling: f64, lease: Lease) -> Self {
         let (breaker, pace) = (Breaker::default(), Pace::new(ceiling));
-        Self(Mutex::new(Inner { breaker, lease, pace, cause: None, untold: None }))
+        let inner = Inner { breaker, lease, pace, cause: None, untold: None };
+        Self { inner: Mutex::new(inner), asked: Notify::new() }
     }
 
     /// Where the breaker stands.
@@ -104,9 +111,11 @@ impl Gate {
         let mut inner = self.lock();
         match trouble {
             None => inner.breaker.probe_succeeded(now),
-            Some(Verdict::Pause { failure, after }) => inner.pause(now, *after, failure.into()),
+            Some(Verdict::Pause { failure, after }) => {
+                self.pause(&mut inner, now, *after, failure.into());
+            }
             Some(Verdict::Retry(failure) | Verdict::Park(failure)) => {
-                inner.pause(now, None, failure.into());
+                self.pause(&mut inner, now, None, failure.into());
             }
             Some(Verdict::Delivered | Verdict::DeliveredWithoutAttributes(_)) => {}
         }
@@ -128,7 +137,7 @@ impl Gate {
         let mut inner = self.lock();
         // Where one item fails and others of the same conversation do not, the item is at fault.
         match (pause, failing) {
-            (Some((failure, after)), _) => inner.pause(now, *after, failure.into()),
+            (Some((failure, after)), _) => self.pause(&mut inner, now, *after, failure.into()),
             (None, Some(failure)) if !answered => {
                 inner.cause = Some(failure.into());
                 inner.breaker.failed(now);
@@ -140,7 +149,7 @@ impl Gate {
 
     /// The account's allowance is used up for so long: whatever is sent before is refused.
     pub fn used_up(&self, so_long: Duration, now: Duration) {
-        self.lock().pause(now, Some(so_long), Cause::THROTTLED);
+        self.pause(&mut self.lock(), now, Some(so_long), Cause::THROTTLED);
     }
 
     /// Another instance was asked to leave the destination alone for so long.
@@ -150,22 +159,28 @@ impl Gate {
         inner.breaker.pause(now, Some(so_long));
     }
 
+    /// Returns when the destination has asked to be left alone since it last returned.
+    pub async fn asked_to_wait(&self) {
+        self.asked.notified().await;
+    }
+
     /// How long the destination asked to be left alone, if the other instances are to be told; says so once.
     pub fn take_untold(&self, now: Duration) -> Option<Duration> {
         let until = self.lock().untold.take()?;
         until.checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pause(&self, inner: &mut Inner, now: Duration, asked: Option<Duration>, cause: Cause) {
+        inner.cause = Some(cause);
+        inner.breaker.pause(now, asked);
+        if let Some(asked) = asked {
+            inner.untold = inner.untold.max(Some(now + asked));
+            self.asked.notify_one();
+        }
     }
-}
 
-impl Inner {
-    fn pause(&mut self, now: Duration, asked: Option<Duration>, cause: Cause) {
-        self.cause = Some(cause);
-        self.breaker.pause(now, asked);
-        self.untold = self.untold.max(asked.map(|asked| now + asked));
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

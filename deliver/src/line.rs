@@ -36,7 +36,6 @@ use crate::metrics::Metrics;
 use crate::park_limit::{Ending, ParkLimit};
 use crate::records::{Records, Unread};
 use crate::tenure::Owner;
-use crate::waits;
 
 /// Lanes started in one turn, so that a long run of skipped events keeps nobody waiting.
 const STARTS_IN_A_TURN: usize = 1_000;
@@ -137,11 +136,10 @@ impl<D: Destination> Line<D> {
         settings: Settings,
         around: Surroundings,
         destination: D,
-        caller: Caller,
+        caller: Arc<Caller>,
         records: Records,
     ) -> Self {
         let destination = Arc::new(destination);
-        let caller = Arc::new(caller);
         let dispatch =
             Dispatch::new(destination.clone(), caller.clone(), settings.concurrency.max(1));
         let (schedule, terms) = (settings.schedule.clone(), settings.terms);
@@ -267,7 +265,6 @@ impl<D: Destination> Line<D> {
         if self.limit.is_stopped() {
             return;
         }
-        self.tell_the_others();
         let elapsed = self.around.clock.elapsed();
         let interval = self.settings.commit_interval;
         if self.ledger.is_commit_due(elapsed, interval) {
@@ -312,7 +309,6 @@ impl<D: Destination> Line<D> {
             FromBroker::Record(source, received) => {
                 self.hear_in_order(InOrder::Record(source, received));
             }
-            FromBroker::Wait { until } => self.wait_until(until),
             FromBroker::Started { share } => self.hear_in_order(InOrder::Started { share }),
             FromBroker::Committed => {
                 self.committed();
@@ -322,20 +318,6 @@ impl<D: Destination> Line<D> {
             FromBroker::Ended(error) => return Heard::Ended(error),
         }
         Heard::Nothing
-    }
-
-    fn tell_the_others(&mut self) {
-        if let Some(wait) = self.caller.gate.take_untold(self.around.clock.elapsed()) {
-            let until = self.now().plus(wait);
-            self.ledger.tell(waits::record(&self.settings.place.waits, until));
-        }
-    }
-
-    /// Nobody calls before, whichever instance was told.
-    fn wait_until(&self, until: Timestamp) {
-        if let Some(wait) = waits::remaining(until, self.now()) {
-            self.caller.gate.heard_to_wait(wait, self.around.clock.elapsed());
-        }
     }
 
     fn committed(&mut self) {

@@ -6,26 +6,25 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use registry::RegistryError;
-use schemas::Timestamp;
 use service::admin::{Admin, Readiness, routes};
 use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
 use service::metrics::Registry;
-use stream::Reader;
 use stream::admin::TopicsError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Place;
+use crate::breaker::State;
 use crate::configure;
 use crate::destinations::Destination;
+use crate::dispatch::Caller;
 use crate::line::{Line, Mode, Surroundings};
 use crate::metrics::Metrics;
 use crate::preflight::{check_topics, require_home};
 use crate::records::Records;
-use crate::waits;
+use crate::waits::{self, Exchange};
 
 /// How often topics out of reach are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -149,50 +148,46 @@ fn spawn<D: Destination>(
         configure::caller(config, destination, around.clock.clone()).map_err(Failure::failed)?;
     let settings = configure::line(config, name, destination);
     let (shutdown, is_called) = (around.shutdown.clone(), settings.mode == Mode::Live);
-    let destination = destination.clone();
-    let name = name.to_owned();
+    let (waits, destination) = (configure::waits(config, name), destination.clone());
+    let (name, caller) = (name.to_owned(), Arc::new(caller));
     lines.spawn(async move {
+        let mut exchange = None;
         if is_called {
-            let first_call = async {
-                sit_out_wait(&settings.place, &*around.clock).await;
-                require_home(&destination, &caller).await
-            };
-            let home = shutdown.run_until_cancelled(first_call).await;
-            if let Some(Err(failure)) = home {
-                return (name, Err(failure));
+            let first_call = first_call(waits, &destination, &caller);
+            match shutdown.run_until_cancelled(first_call).await {
+                Some(Ok(begun)) => exchange = Some(begun),
+                Some(Err(failure)) => return (name, Err(failure)),
+                None => return (name, Ok(())),
             }
         }
-        let line = Line::new(settings, around, workspace, caller, records);
-        let ended = line.run().await;
+        let ended = Line::new(settings, around, workspace, caller, records).run().await;
+        if let Some(exchange) = exchange {
+            exchange.end().await;
+        }
         (name, ended.map_err(|error| Failure::Refused(Failure::failed(error).report())))
     });
     Ok(())
 }
 
-/// An instance before this one may have been asked to leave the destination alone; the first call of a process comes
-/// before it has joined its group.
-async fn sit_out_wait(place: &Place, clock: &dyn Clock) {
-    let (cluster, group, topic) = (place.cluster.clone(), place.group.clone(), place.waits.clone());
-    let reading = tokio::task::spawn_blocking(move || {
-        let reader = Reader::open(&cluster, &group)?;
-        waits::latest(&reader, &topic)
-    });
-    let latest = match reading.await {
-        Ok(Ok((latest, _))) => latest,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "it is not known whether the destination is to be left alone");
-            None
+/// Makes the first call of a process, which comes before it has joined its group, and not inside a wait that an
+/// instance before this one was asked for.
+async fn first_call(
+    waits: waits::Place,
+    destination: &config::Destination,
+    caller: &Arc<Caller>,
+) -> Result<Exchange, Failure> {
+    let exchange = Exchange::start(waits, caller.gate.clone(), caller.clock.clone())
+        .await
+        .map_err(Failure::failed)?;
+    while let State::Open { until } = caller.gate.state() {
+        let wait = until.saturating_sub(caller.clock.elapsed());
+        if wait.is_zero() {
+            break;
         }
-        Err(error) => {
-            let panicked = error.is_panic();
-            tracing::error!(panicked, "reading the waits ended unexpectedly");
-            None
-        }
-    };
-    let now = Timestamp::from_millis(clock.now_millis());
-    if let Some(wait) = latest.and_then(|until| waits::remaining(until, now)) {
         tokio::time::sleep(wait).await;
     }
+    require_home(destination, caller).await?;
+    Ok(exchange)
 }
 
 /// Until all lines have ended. The first that cannot go on ends all: half a `deliver` that looks alive

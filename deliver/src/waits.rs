@@ -1,8 +1,10 @@
 //! What instances tell each other of a destination that asked to be left alone (`Retry-After`, an allowance that is
 //! used up): a limit is the account's, and only one of them was told.
 //!
-//! Each such wait is a record of a topic of its own, which every instance reads beside its partitions, and whose end it
-//! reads before it begins to call. So nobody calls inside a wait but those calls that were under way when it was told.
+//! Each such wait is a record of a topic of its own, which every instance follows, and whose end it reads before it
+//! begins to call. So nobody calls inside a wait but those calls that were under way when it was told.
+
+mod exchange;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use stream::{ReadError, Reader, Received, Record};
 
 use crate::http::LONGEST_WAIT;
+
+pub use self::exchange::{Exchange, ExchangeError, Place};
 
 /// The only partition of the topic.
 pub const PARTITION: i32 = 0;

@@ -13,6 +13,8 @@ use crate::configuration::{Configuration, Listeners, Receiver};
 use crate::journeys::Journey;
 use crate::judge::{Finding, Seen, judge};
 use crate::processes::{Binary, Process, ProcessError, Setting};
+use crate::schedule::Sending;
+use crate::sender::{self, Manners, Tally};
 use crate::{Narrate, workspace};
 
 const SETUP_WITHIN: Duration = Duration::from_mins(1);
@@ -107,6 +109,16 @@ impl Pipeline {
             process.wait_until_ready(READY_WITHIN)?;
         }
         Ok(pipeline)
+    }
+
+    /// Sends everything to its `ingest`. `progress` hears how many have their answer.
+    pub fn send<P: Fn(usize) + Send + Sync + 'static>(
+        &self,
+        sendings: Vec<Sending>,
+        progress: P,
+    ) -> impl Future<Output = Tally> + use<P> {
+        let manners = Manners::to(self.configuration.listeners.webhooks);
+        sender::send(sendings, manners, progress)
     }
 
     pub fn processes(&mut self) -> [&mut Process; 3] {

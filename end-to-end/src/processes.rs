@@ -46,18 +46,18 @@ pub enum ProcessError {
     NotReady { name: &'static str, within: Duration, log: String },
 }
 
-/// Builds all three in the release profile. Cargo's own lines are passed on as they come.
+/// Builds all binaries in the release profile. Cargo's own lines are passed on as they come.
 ///
 /// # Errors
 /// When the machine lacks a tool, or the build fails; then with the end of Cargo's output.
 pub fn build(folder: &Path, narrate: Narrate<'_>) -> Result<(), ProcessError> {
     preflight::ensure(preflight::BUILD, narrate)?;
-    let packages = Binary::ALL.iter().flat_map(|binary| ["-p", binary.name()]);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut building = Program::new(cargo, folder.join("build.log"))
         .arguments(["build", "--release", "--locked", "--manifest-path"])
         .arguments([workspace::root().join("Cargo.toml")])
-        .arguments(packages)
+        // The whole workspace, as the tests do: features are unified alike, and nothing is built twice.
+        .arguments(["--workspace", "--bins"])
         .start()
         .map_err(|source| ProcessError::Io { doing: "starting", name: "cargo build", source })?;
     loop {

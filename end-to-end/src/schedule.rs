@@ -24,6 +24,19 @@ pub struct Shape {
     pub step: Duration,
 }
 
+impl Shape {
+    /// Some webhooks twice, and neighbours out of order by less than a third of a second.
+    pub fn disordered(seed: u64, spread_over: Duration) -> Self {
+        Self {
+            seed,
+            duplicates_percent: 10,
+            shuffle_within: Duration::from_millis(300),
+            spread_over,
+            step: Duration::from_millis(100),
+        }
+    }
+}
+
 /// One sending.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sending {

@@ -23,7 +23,7 @@ use end_to_end::journeys::{self, Journey, Provider};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::processes::{self, Binary, Process, Setting};
 use end_to_end::schedule::{self, Shape};
-use end_to_end::sender::{self, Manners, Tally};
+use end_to_end::sender::Tally;
 use end_to_end::workspace;
 use schemas::headers::{ParkedHeaders, RawHeaders, times_redriven};
 use schemas::topics::{Installation, Topic, catalogue};
@@ -289,16 +289,8 @@ async fn pipeline(name: &str) -> Pipeline {
 
 async fn send(pipeline: &Pipeline, seed: u64, webhooks: usize) -> (Vec<Journey>, Tally) {
     let journeys = journeys::generate(seed, SystemClock::new().now_millis(), webhooks);
-    let shape = Shape {
-        seed,
-        duplicates_percent: 10,
-        shuffle_within: Duration::from_millis(300),
-        spread_over: Duration::from_secs(2),
-        step: Duration::from_millis(100),
-    };
-    let sendings = schedule::schedule(&journeys, shape);
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    let tally = sender::send(sendings, manners, |_| ()).await;
+    let sendings = schedule::schedule(&journeys, Shape::disordered(seed, Duration::from_secs(2)));
+    let tally = pipeline.send(sendings, |_| ()).await;
     assert_eq!(tally.all_refused(), 0);
     (journeys, tally)
 }

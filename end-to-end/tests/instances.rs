@@ -6,23 +6,72 @@
     reason = "in a test, what cannot be had fails it"
 )]
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use deliver::destinations::Verdict;
+use deliver::failure::{Failure, Reason};
+use deliver::gate::Gate;
+use deliver::lease::Lease;
+use deliver::waits::{self, Exchange};
 use emulators::{Effect, Fault};
 use end_to_end::broker::Broker;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::pipeline::{Destinations, Pipeline, Plan};
 use end_to_end::processes::Process;
 use end_to_end::schedule::{self, Shape};
-use end_to_end::sender::{self, Manners};
+use schemas::topics::{Installation, Topic, catalogue};
 use service::clock::{Clock, SystemClock};
+use stream::Cluster;
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Asked of one of them, once.
+const WAIT: Duration = Duration::from_secs(4);
+
 /// A ceiling far below what both could do.
 const CEILING: u16 = 30;
+
+/// Neither has joined its group: a wait is told and heard while commits take their time, and during a rebalance.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_is_told_and_heard_beside_the_group() {
+    let broker = Broker::shared().expect("a broker to test against");
+    let cluster = Cluster {
+        brokers: broker.address().to_owned(),
+        properties: BTreeMap::new(),
+        session_timeout: Duration::from_secs(6),
+        max_message_bytes: 1 << 20,
+    };
+    let topic = Topic::Waits("crm".to_owned()).name("exchange.");
+    let installation =
+        Installation { prefix: "exchange.", destinations: vec!["crm"], partitions: 1, max_body: 1 };
+    let specs = catalogue(&installation).unwrap();
+    stream::admin::create_missing(&cluster, &specs, 1).await.unwrap();
+    let place = waits::Place { cluster, group: "nobody".to_owned(), topic };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let gates: [Arc<Gate>; 3] =
+        std::array::from_fn(|_| Arc::new(Gate::new(1.0, Lease::new(PATIENCE))));
+    let start = |gate: &Arc<Gate>| Exchange::start(place.clone(), gate.clone(), clock.clone());
+    let is_waiting = async |gate: &Gate| {
+        while gate.is_open_for_calls() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let [one, other, later] = &gates;
+    let (told, heard) = (start(one).await.unwrap(), start(other).await.unwrap());
+    let asked = Failure::new(Reason::Throttled, "slower");
+    one.learn(&[Verdict::Pause { failure: asked, after: Some(PATIENCE) }], clock.elapsed());
+    // What was asked last is told by who leaves, too.
+    told.end().await;
+    tokio::time::timeout(PATIENCE, is_waiting(other)).await.expect("the other hears of it");
+    let late = start(later).await.unwrap();
+    assert!(!later.is_open_for_calls(), "who comes later knows it before the first call");
+    heard.end().await;
+    late.end().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_instance_was_asked_the_other_heeds() {
@@ -30,10 +79,12 @@ async fn what_one_instance_was_asked_the_other_heeds() {
     let Destinations { customerio, intercom } = &pipeline.destinations;
     // Few enough that an instance that was not told would ask long after the other was.
     let journeys = journeys(21, 100);
-    for after in [2, 8] {
-        let window = (Duration::from_secs(after), Duration::from_secs(4));
-        customerio.inject(Fault::always(Effect::Throttle).window(window.0, window.1));
-        intercom.inject(Fault::always(Effect::Throttle).window(window.0, window.1));
+    for after in [0, 6] {
+        let asks =
+            Effect::Respond { status: 429, body: None, retry_after_seconds: Some(WAIT.as_secs()) };
+        let asks = Fault::always(asks).times(1).window(Duration::from_secs(after), PATIENCE);
+        customerio.inject(asks.clone());
+        intercom.inject(asks);
     }
     send(&pipeline, &journeys, Duration::from_secs(8), Duration::from_millis(400)).await;
     assert_flawless(&pipeline, &journeys).await;
@@ -42,7 +93,7 @@ async fn what_one_instance_was_asked_the_other_heeds() {
         [("customerio", customerio.requests()), ("intercom", intercom.requests())]
     {
         let refused = requests.iter().filter(|request| request.status == Some(429)).count();
-        assert!(refused > 0, "nothing was refused by {name}");
+        assert!(refused >= 2, "{name} asked {refused} times only");
     }
 }
 
@@ -101,8 +152,7 @@ async fn send(pipeline: &Pipeline, journeys: &[Journey], spread_over: Duration, 
         Shape { seed: 1, duplicates_percent: 0, shuffle_within: Duration::ZERO, spread_over, step };
     let sendings = schedule::schedule(journeys, shape);
     let sent = sendings.len();
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    let tally = sender::send(sendings, manners, |_| ()).await;
+    let tally = pipeline.send(sendings, |_| ()).await;
     assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0));
 }
 

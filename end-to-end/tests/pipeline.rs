@@ -23,7 +23,7 @@ use end_to_end::judge::Finding;
 use end_to_end::pipeline::{Destinations, Pipeline, Plan};
 use end_to_end::processes::Process;
 use end_to_end::schedule::{self, Copy, Sending, Shape};
-use end_to_end::sender::{self, Manners, Tally};
+use end_to_end::sender::Tally;
 use schemas::topics::Topic;
 use service::clock::{Clock, SystemClock};
 use stream::{Cluster, Group, Membership, Polled, Progress, Transactions};
@@ -63,8 +63,7 @@ fn shuffled(journeys: &[Journey], seed: u64, spread_over: Duration) -> Vec<Sendi
 }
 
 async fn send(pipeline: &Pipeline, sendings: Vec<Sending>) -> Tally {
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    sender::send(sendings, manners, |_| ()).await
+    pipeline.send(sendings, |_| ()).await
 }
 
 async fn settle(pipeline: &Pipeline, journeys: &[Journey]) -> [Finding; 2] {
@@ -189,8 +188,7 @@ async fn survives(name: &str, seed: u64, disturb: impl Fn(&mut Pipeline)) {
     let journeys = journeys(seed, 300);
     let sendings = shuffled(&journeys, seed, Duration::from_secs(8));
     let sent = sendings.len();
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    let sending = tokio::spawn(sender::send(sendings, manners, |_| ()));
+    let sending = tokio::spawn(pipeline.send(sendings, |_| ()));
     for _ in 0..3 {
         // Into the middle of the stream, wherever that is.
         tokio::time::sleep(Duration::from_millis(1800)).await;

@@ -17,7 +17,6 @@ use end_to_end::broker::Broker;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Shape};
-use end_to_end::sender::{self, Manners};
 use end_to_end::{http, registry::Registry as Server, workspace};
 use registry::{Registry, RegistryError, Settings, Standing};
 use schemas::codec::{Codec, CodecError, Described, Framing};
@@ -200,16 +199,8 @@ async fn pipeline(name: &str, registry: &str) -> Pipeline {
 
 async fn send(pipeline: &Pipeline, seed: u64) -> Vec<Journey> {
     let journeys = journeys::generate(seed, SystemClock::new().now_millis(), 80);
-    let shape = Shape {
-        seed,
-        duplicates_percent: 10,
-        shuffle_within: Duration::from_millis(300),
-        spread_over: Duration::from_secs(1),
-        step: Duration::from_millis(100),
-    };
-    let sendings = schedule::schedule(&journeys, shape);
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    assert_eq!(sender::send(sendings, manners, |_| ()).await.all_refused(), 0);
+    let sendings = schedule::schedule(&journeys, Shape::disordered(seed, Duration::from_secs(1)));
+    assert_eq!(pipeline.send(sendings, |_| ()).await.all_refused(), 0);
     journeys
 }
 

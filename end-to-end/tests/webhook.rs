@@ -20,7 +20,6 @@ use end_to_end::broker::Broker;
 use end_to_end::journeys::{self, Journey, Provider};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Shape};
-use end_to_end::sender::{self, Manners};
 use end_to_end::sign;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -199,15 +198,8 @@ async fn a_receiver_of_signed_webhooks_is_told_every_story_once_and_in_order() {
         Plan { environment: destination(&url), ..Plan::for_test("webhook", broker).unwrap() };
     let pipeline = Pipeline::start(plan, &|_| ()).await.unwrap();
     let journeys = journeys::generate(SEED, SystemClock::new().now_millis(), WEBHOOKS);
-    let shape = Shape {
-        seed: SEED,
-        duplicates_percent: 10,
-        shuffle_within: Duration::from_millis(300),
-        spread_over: Duration::from_secs(4),
-        step: Duration::from_millis(100),
-    };
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    let tally = sender::send(schedule::schedule(&journeys, shape), manners, |_| ()).await;
+    let shape = Shape::disordered(SEED, Duration::from_secs(4));
+    let tally = pipeline.send(schedule::schedule(&journeys, shape), |_| ()).await;
     assert_eq!(tally.all_refused(), 0);
 
     let all: usize = journeys.iter().map(|journey| expected(journey).len()).sum();

@@ -10,7 +10,7 @@ use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
 use end_to_end::pipeline::{self, Pipeline, Plan, Receivers};
 use end_to_end::schedule::{self, Sending, Shape};
-use end_to_end::sender::{self, Manners, Tally};
+use end_to_end::sender::Tally;
 use end_to_end::{processes, workspace};
 use service::clock::{Clock, SystemClock};
 
@@ -97,8 +97,7 @@ async fn send_and_settle(arguments: &Arguments, pipeline: &Pipeline) -> Result<R
     let unique = journeys.iter().map(|journey| journey.webhooks.len()).sum();
     let (sent, disordered) = (sendings.len(), schedule::disordered(&sendings));
     let bar = Bar::new("sending webhooks", sent);
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
-    let tally = sender::send(sendings, manners, move |done| bar.at(done)).await;
+    let tally = pipeline.send(sendings, move |done| bar.at(done)).await;
     let expected: usize = journeys.iter().map(|journey| journey.shown().len()).sum();
     let bar = Bar::new("events at both destinations", 2 * expected);
     let show = |shown: [usize; 2]| bar.at(shown[0] + shown[1]);

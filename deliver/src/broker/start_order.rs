@@ -10,7 +10,6 @@ use super::{Beginning, BrokerError, FromBroker, Session};
 use crate::lanes::Source;
 use crate::marks::Marks;
 use crate::tenure::Tenure;
-use crate::waits;
 
 impl Session {
     pub(super) fn take_over(&mut self, assigned: &[TopicPartition]) -> Result<(), BrokerError> {
@@ -35,7 +34,6 @@ impl Session {
             let end = self.restore(*partition, from)?;
             start.push((self.at(Source::Retry, *partition), end));
         }
-        start.push(self.hear_waits()?);
         self.group.start(&start)?;
         let all = self.reader.partitions(&self.place.events)?.max(1);
         let ours = i32::try_from(partitions.len()).unwrap_or(all);
@@ -105,17 +103,6 @@ impl Session {
                 Ok(self.reader.offset_at(&self.place.events, partition, moment)?)
             }
         }
-    }
-
-    /// Reads what the destination asked lately, whoever was told; says from where to go on listening.
-    fn hear_waits(&self) -> Result<(TopicPartition, i64), BrokerError> {
-        let topic = &self.place.waits;
-        let (latest, high) = waits::latest(&self.reader, topic)?;
-        if let Some(until) = latest {
-            self.tell(FromBroker::Wait { until })?;
-        }
-        let at = TopicPartition { topic: Arc::from(topic.as_str()), partition: waits::PARTITION };
-        Ok((at, high))
     }
 
     /// Reads the retry topic to its end; says where that is.

@@ -11,7 +11,6 @@ impl<D: Destination> Line<D> {
         self.drain().await?;
         let clock = self.around.clock.clone();
         self.ledger.close(self.now(), clock.elapsed());
-        self.tell_the_others();
         loop {
             while self.ledger.is_committing() {
                 match broker.incoming.recv().await {
@@ -26,7 +25,6 @@ impl<D: Destination> Line<D> {
                     Some(
                         FromBroker::Assigned { .. }
                         | FromBroker::Record(..)
-                        | FromBroker::Wait { .. }
                         | FromBroker::Started { .. },
                     ) => {}
                     None => return Err(BrokerError::Left),
@@ -85,7 +83,6 @@ impl<D: Destination> Line<D> {
                 Some(
                     FromBroker::Assigned { .. }
                     | FromBroker::Record(..)
-                    | FromBroker::Wait { .. }
                     | FromBroker::Started { .. }
                     | FromBroker::Committed,
                 ) => {}

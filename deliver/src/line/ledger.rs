@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::Timestamp;
-use stream::{Received, Record};
+use stream::Received;
 
 use crate::broker::{Broker, Position, ToBroker};
 use crate::dispatch::Token;
@@ -39,8 +39,6 @@ pub(super) struct Ledger {
     held_back: BTreeMap<i32, Duration>,
     /// Partitions that were ours and whose calls are over, with when one could have been begun.
     left: BTreeMap<i32, Duration>,
-    /// What the next commit tells the other instances.
-    telling: Vec<Record>,
 }
 
 /// The commit under way.
@@ -62,7 +60,6 @@ impl Ledger {
             renewed_at: None,
             held_back: BTreeMap::new(),
             left: BTreeMap::new(),
-            telling: Vec::new(),
             partitions: BTreeMap::new(),
             started: false,
             last_started: -1,
@@ -207,7 +204,7 @@ impl Ledger {
     }
 
     pub(super) fn is_commit_due(&self, elapsed: Duration, interval: Duration) -> bool {
-        let urgent = !self.telling.is_empty() || self.partitions.values().any(Partition::urgent);
+        let urgent = self.partitions.values().any(Partition::urgent);
         let overdue = elapsed.saturating_sub(self.committed_at) >= interval;
         let due = urgent || overdue || self.is_renewal_due(elapsed);
         self.started && self.committing.is_none() && due
@@ -217,11 +214,6 @@ impl Ledger {
     fn is_renewal_due(&self, elapsed: Duration) -> bool {
         let interval = self.terms.renewal_interval();
         self.renewed_at.is_none_or(|sent| elapsed.saturating_sub(sent) >= interval)
-    }
-
-    /// Has the next commit, which is due at once, append this for the other instances.
-    pub(super) fn tell(&mut self, record: Record) {
-        self.telling.push(record);
     }
 
     /// Has everything committed that changed, as one. `false` when nothing did.
@@ -235,13 +227,12 @@ impl Ledger {
         if self.committing.is_some() {
             return false;
         }
-        let telling = std::mem::take(&mut self.telling);
-        if !telling.is_empty() || (self.started && self.is_renewal_due(elapsed)) {
+        if self.started && self.is_renewal_due(elapsed) {
             self.partitions.values_mut().for_each(Partition::refresh);
         }
         let (partitions, parked) = (Vec::new(), Vec::new());
         let mut committing = Committing { partitions, sent: elapsed, moved: 0, parked };
-        let (mut leaving, mut progress) = (telling, Vec::new());
+        let (mut leaving, mut progress) = (Vec::new(), Vec::new());
         for (number, partition) in &mut self.partitions {
             let Some(checkpoint) = partition.checkpoint(now) else { continue };
             committing.partitions.push(*number);

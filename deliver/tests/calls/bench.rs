@@ -16,6 +16,7 @@ use deliver::lanes::{
 use deliver::lease::Lease;
 use deliver::marks::Marks;
 use schemas::event::{Subscriber, Subscription};
+use schemas::samples::bare_event;
 use schemas::{Environment, EventType, LifecycleEvent, Provider, Status, Timestamp};
 use secrecy::SecretString;
 use service::clock::SystemClock;
@@ -38,7 +39,7 @@ pub(crate) fn caller(base_url: &str, credentials: Credentials) -> Caller {
     gate.renew_lease(Duration::ZERO);
     Caller {
         http: Http::new(base_url, credentials, Duration::from_secs(2), headers).unwrap(),
-        gate,
+        gate: Arc::new(gate),
         clock: Arc::new(SystemClock::new()),
     }
 }
@@ -52,18 +53,14 @@ pub(crate) fn audience() -> Audience {
 }
 
 pub(crate) fn event(person: u32, sequence: i64) -> LifecycleEvent {
+    let bare = bare_event();
     LifecycleEvent {
         event_id: format!("{person}-{sequence}"),
-        ordinal: 0,
         event_type: EventType::SubscriptionRenewed,
         occurred_at: Timestamp::from_seconds(NOON + sequence).unwrap(),
         received_at: Timestamp::from_seconds(NOON + sequence).unwrap(),
         sequence,
-        late: false,
         source: "shop".into(),
-        provider: Provider::Stripe,
-        provider_event_id: format!("evt_{person}_{sequence}"),
-        provider_event_type: "invoice.paid".into(),
         environment: Environment::Production,
         distinct_second: NOON + sequence,
         subscriber: Subscriber {
@@ -72,18 +69,11 @@ pub(crate) fn event(person: u32, sequence: i64) -> LifecycleEvent {
             user_id: Some(format!("u_{person}")),
             anonymous: false,
             email: Some(format!("{person}@example.com")),
-            aliases: Vec::new(),
             status: Some(Status::Active),
-            total_spent: None,
-            attributes: std::collections::BTreeMap::new(),
+            ..bare.subscriber
         },
         subscription: Some(Subscription { id: "sub_1".into(), ..Subscription::default() }),
-        money: None,
-        payment: None,
-        offer: None,
-        transfer: None,
-        reason: None,
-        payload: None,
+        ..bare
     }
 }
 

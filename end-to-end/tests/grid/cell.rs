@@ -9,7 +9,7 @@ use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Sending, Shape};
-use end_to_end::sender::{self, Manners, Tally};
+use end_to_end::sender::Tally;
 use service::clock::{Clock, SystemClock};
 
 use crate::account::{Books, Place, closed, counted, nothing_is_done_unseen, shown};
@@ -102,9 +102,10 @@ impl Cell {
         let journeys = journeys::generate(seed, SystemClock::new().now_millis(), WEBHOOKS);
         let unlucky = journeys.iter().max_by_key(|journey| journey.shown().len()).unwrap();
         let first = journeys.iter().min_by_key(|journey| journey.shown().len()).unwrap();
-        let (opening, sendings): (Vec<_>, Vec<_>) = schedule::schedule(&journeys, shape(seed))
-            .into_iter()
-            .partition(|sending| journeys[sending.place.0] == *first);
+        let (opening, sendings): (Vec<_>, Vec<_>) =
+            schedule::schedule(&journeys, Shape::disordered(seed, SPREAD_OVER))
+                .into_iter()
+                .partition(|sending| journeys[sending.place.0] == *first);
         begun(&pipeline, opening, first).await;
         self.begin(&pipeline, &unlucky.who, seed);
         let clocks = Clocks::read(&pipeline.destinations);
@@ -344,22 +345,12 @@ fn beginnings(pipeline: &Pipeline, at: Where) -> usize {
     texts.map(count).sum()
 }
 
-fn shape(seed: u64) -> Shape {
-    Shape {
-        seed,
-        duplicates_percent: 10,
-        shuffle_within: Duration::from_millis(300),
-        spread_over: SPREAD_OVER,
-        step: Duration::from_millis(100),
-    }
-}
-
 /// Sends everything; all of it is accepted.
 fn send(pipeline: &Pipeline, sendings: Vec<Sending>) -> impl Future<Output = Tally> + use<> {
-    let manners = Manners::to(pipeline.configuration.listeners.webhooks);
+    let sent = sendings.len();
+    let sending = pipeline.send(sendings, |_| ());
     async move {
-        let sent = sendings.len();
-        let tally = sender::send(sendings, manners, |_| ()).await;
+        let tally = sending.await;
         assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0));
         tally
     }
