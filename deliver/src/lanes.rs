@@ -40,7 +40,7 @@ mod partition_tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::Timestamp;
+use schemas::{LifecycleEvent, Timestamp};
 
 pub use log::Log;
 pub use partition::{Bounds, Partition};
@@ -60,6 +60,23 @@ pub enum Turn {
     Redriven,
 }
 
+/// An event's place in its subscriber's story. A later epoch comes after all of an earlier one: sequences begin anew
+/// with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sequence {
+    /// When the count began.
+    pub epoch: Timestamp,
+    /// The event's `sequence`.
+    pub number: i64,
+}
+
+impl Sequence {
+    /// The place of an event.
+    pub fn of(event: &LifecycleEvent) -> Self {
+        Self { epoch: event.epoch, number: event.sequence }
+    }
+}
+
 /// Which event of which subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
@@ -68,7 +85,7 @@ pub struct Identity {
     /// Whether it is live. A redriven event is never mistaken for the same one that is.
     pub turn: Turn,
     /// The event's place in the subscriber's story.
-    pub sequence: i64,
+    pub sequence: Sequence,
 }
 
 /// Which topic of the partition.

@@ -252,12 +252,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lanes::{Footprint, Identity, Log, Turn};
+    use crate::lanes::{Footprint, Identity, Log, Sequence, Turn};
 
     fn read(log: &mut Log, offset: i64) -> bool {
         log.read(
             offset,
-            Some(Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: offset }),
+            Some(Identity {
+                lane: "shop/1".into(),
+                turn: Turn::Live,
+                sequence: Sequence { number: offset, ..Sequence::default() },
+            }),
             Footprint::default(),
         )
     }

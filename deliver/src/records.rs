@@ -11,7 +11,9 @@ use schemas::{LifecycleEvent, Timestamp};
 use stream::{Received, Record};
 
 use crate::failure::{Failure, Reason};
-use crate::lanes::{Arriving, Departure, Effect, Fate, Footprint, History, Identity, Source, Turn};
+use crate::lanes::{
+    Arriving, Departure, Effect, Fate, Footprint, History, Identity, Sequence, Source, Turn,
+};
 
 /// A record without a key cannot be written again without one; this names nobody.
 const NO_KEY: &[u8] = b"unknown";
@@ -90,7 +92,7 @@ impl Records {
             | CodecError::UnknownFingerprint(_)
             | CodecError::Decode(_) => Unread::Foreign(undecodable(&error)),
         })?;
-        let (lane, sequence) = (event.subscriber.key.as_str().into(), event.sequence);
+        let (lane, sequence) = (event.subscriber.key.as_str().into(), Sequence::of(&event));
         if source == Source::Events {
             let identity = Identity { lane, turn: Turn::Live, sequence };
             return Ok((identity, History::default(), Timestamp::default()));
@@ -225,7 +227,7 @@ mod tests {
         let framed = received(Framing::Registry(5));
         let (returned, unread) = records.arriving(framed.clone(), Source::Events).unwrap_err();
         assert!(matches!(unread, Unread::Schema(5)) && Arc::ptr_eq(&returned, &framed));
-        records.learn(5, LifecycleEvent::VERSIONS[0]).unwrap();
+        records.learn(5, LifecycleEvent::VERSIONS.last().unwrap()).unwrap();
         assert!(records.arriving(framed.clone(), Source::Events).is_ok());
         assert_eq!(records.event(&framed), Ok(renewal()));
     }

@@ -60,7 +60,10 @@ pub trait Described: Serialize + DeserializeOwned {
 
 impl Described for LifecycleEvent {
     const NAME: &'static str = "lifecycle event";
-    const VERSIONS: &'static [&'static str] = &[include_str!("../released/lifecycle_event.1.avsc")];
+    const VERSIONS: &'static [&'static str] = &[
+        include_str!("../released/lifecycle_event.1.avsc"),
+        include_str!("../released/lifecycle_event.2.avsc"),
+    ];
 }
 
 impl Described for SubscriberState {
@@ -68,6 +71,7 @@ impl Described for SubscriberState {
     const VERSIONS: &'static [&'static str] = &[
         include_str!("../released/subscriber_state.1.avsc"),
         include_str!("../released/subscriber_state.2.avsc"),
+        include_str!("../released/subscriber_state.3.avsc"),
     ];
 }
 

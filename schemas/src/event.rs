@@ -31,6 +31,10 @@ pub struct LifecycleEvent {
     pub received_at: Timestamp,
     /// Place among the events of the subscriber, from 1, without a gap.
     pub sequence: i64,
+    /// When the raw topic took in the first record known of the subscriber. Sequences begin anew with a later
+    /// epoch, after a rebuild from a shorter raw topic: of two events the one of the later epoch is the later.
+    #[serde(default)]
+    pub epoch: Timestamp,
     /// It came after the reorder window had let later events pass.
     pub late: bool,
     /// The configured source.

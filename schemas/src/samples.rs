@@ -17,6 +17,7 @@ pub fn full_event() -> LifecycleEvent {
         occurred_at: Timestamp::from_millis(1_780_000_000_123),
         received_at: Timestamp::from_millis(1_780_000_001_000),
         sequence: 7,
+        epoch: Timestamp::from_millis(1_750_000_000_000),
         late: false,
         source: "stripe-main".to_owned(),
         provider: Provider::Stripe,

@@ -47,6 +47,9 @@ pub struct SubscriberState {
     /// When the subscriber's other ids were announced as links for the last time.
     #[serde(default)]
     pub links_announced_at: Option<Timestamp>,
+    /// When the raw topic took in the first record known of the subscriber: the epoch of its events.
+    #[serde(default)]
+    pub begun_at: Option<Timestamp>,
 }
 
 /// A record of `subscriptions.raw`, kept as it was.

@@ -132,6 +132,7 @@ fn the_full_example_leaves_no_field_out_that_a_producer_may_say() {
         "ordinal",
         "received_at",
         "sequence",
+        "epoch",
         "late",
         "source",
         "provider",

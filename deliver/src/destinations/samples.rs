@@ -20,6 +20,7 @@ pub(crate) fn event(event_type: EventType) -> LifecycleEvent {
         occurred_at: at(NOON).unwrap().plus_millis(123),
         received_at: at(NOON + 2).unwrap(),
         sequence: 7,
+        epoch: Timestamp::from_millis(1_750_000_000_000),
         late: false,
         source: "stripe-main".into(),
         provider: Provider::Stripe,

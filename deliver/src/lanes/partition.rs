@@ -13,8 +13,8 @@ use schemas::Timestamp;
 
 use self::lane::{Destiny, Held, Lane, Phase};
 use super::{
-    Arrival, Arriving, Departure, Fate, Footprint, History, Identity, Log, Place, Schedule, Source,
-    Ticket, Turn,
+    Arrival, Arriving, Departure, Fate, Footprint, History, Identity, Log, Place, Schedule,
+    Sequence, Source, Ticket, Turn,
 };
 use crate::failure::Failure;
 use crate::marks::{COMFORTABLE_LENGTH, Marks};
@@ -310,11 +310,11 @@ impl<T: Clone> Partition<T> {
         if turn == Turn::Redriven || !head.is_set_aside() {
             return;
         }
-        let from = (turn, lane.followed.max(first));
-        let last = (turn, i64::MAX);
-        let later = lane.records.range_mut((Bound::Excluded(from), Bound::Included(last)));
-        for ((_, sequence), follower) in later {
-            lane.followed = *sequence;
+        let from = (turn, lane.followed.map_or(first, |followed| followed.max(first)));
+        let live = |((turn, _), _): &(&(Turn, Sequence), &mut Held<T>)| *turn == Turn::Live;
+        let later = lane.records.range_mut((Bound::Excluded(from), Bound::Unbounded));
+        for ((_, sequence), follower) in later.take_while(live) {
+            lane.followed = Some(*sequence);
             if follower.place.source == Source::Events
                 && matches!(follower.phase, Phase::Waiting { .. })
             {
@@ -328,7 +328,7 @@ impl<T: Clone> Partition<T> {
 
 impl Identity {
     /// Its place in the lane's order.
-    fn rank(&self) -> (Turn, i64) {
+    fn rank(&self) -> (Turn, Sequence) {
         (self.turn, self.sequence)
     }
 }

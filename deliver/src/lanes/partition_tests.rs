@@ -25,8 +25,12 @@ fn bounded(bounds: Bounds) -> Partition<&'static str> {
     Partition::restored(Marks::up_to(100), Marks::up_to(0), Arc::new(schedule), bounds)
 }
 
+fn numbered(number: i64) -> Sequence {
+    Sequence { number, ..Sequence::default() }
+}
+
 fn arriving(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
-    let identity = Identity { lane: lane.into(), turn: Turn::Live, sequence };
+    let identity = Identity { lane: lane.into(), turn: Turn::Live, sequence: numbered(sequence) };
     Arriving { identity, history: History::default(), due: at(0), footprint: FOOTPRINT, content }
 }
 
@@ -211,7 +215,8 @@ fn an_earlier_event_that_turns_up_waits_for_the_sending_under_way_and_goes_next(
 }
 
 fn redriven(lane: &str, sequence: i64, content: &'static str) -> Arriving<&'static str> {
-    let identity = Identity { lane: lane.into(), turn: Turn::Redriven, sequence };
+    let identity =
+        Identity { lane: lane.into(), turn: Turn::Redriven, sequence: numbered(sequence) };
     Arriving { identity, history: History::default(), due: at(0), footprint: FOOTPRINT, content }
 }
 
@@ -430,4 +435,21 @@ fn what_lies_long_in_the_retry_topic_is_appended_anew_as_it_is() {
     assert_eq!(moved, [("a1", 3), ("a2", 0)]);
     assert!(matches!(checkpoint.departures[0].fate, Fate::SetAside { due: moved } if moved == due));
     assert_eq!(checkpoint.retry.next(), 2);
+}
+
+#[test]
+fn an_event_of_a_later_epoch_is_no_copy_of_the_one_with_its_number_and_goes_after_it() {
+    let mut partition = partition();
+    let mut anew = arriving("a", 1, "rebuilt");
+    anew.identity.sequence.epoch = at(5);
+    let before = [arriving("a", 1, "before"), arriving("a", 2, "last before")];
+    for (offset, arriving) in (100..).zip([anew].into_iter().chain(before)) {
+        let _ = partition.arrive(event(offset), arriving, at(0));
+    }
+    let mut told = Vec::new();
+    while let Some((ticket, content)) = partition.start(at(0)) {
+        told.push(content);
+        partition.finish(ticket, Outcome::Done, at(0), 0.0);
+    }
+    assert_eq!(told, ["before", "last before", "rebuilt"]);
 }

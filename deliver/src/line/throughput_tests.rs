@@ -11,7 +11,7 @@ use stream::Received;
 use super::ledger::Ledger;
 use crate::dispatch::Token;
 use crate::lanes::{
-    Arriving, Bounds, Footprint, History, Identity, Outcome, Schedule, Source, Turn,
+    Arriving, Bounds, Footprint, History, Identity, Outcome, Schedule, Sequence, Source, Turn,
 };
 use crate::lease::Terms;
 use crate::marks::Marks;
@@ -69,7 +69,11 @@ impl Bench {
             });
             *offset += 1;
             let lane = subscriber.to_string().into();
-            let identity = Identity { lane, turn: Turn::Live, sequence: *sequence };
+            let identity = Identity {
+                lane,
+                turn: Turn::Live,
+                sequence: Sequence { number: *sequence, ..Sequence::default() },
+            };
             let arriving = Arriving {
                 identity,
                 history: History::default(),

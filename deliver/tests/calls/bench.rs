@@ -88,8 +88,11 @@ pub(crate) fn tickets(count: i64) -> Vec<Ticket> {
     let (now, marks) = (Timestamp::from_millis(0), Marks::up_to(0));
     let mut partition = Partition::restored(marks.clone(), marks, schedule, Bounds::default());
     for offset in 0..count {
-        let identity =
-            lanes::Identity { lane: offset.to_string().into(), turn: Turn::Live, sequence: 1 };
+        let identity = lanes::Identity {
+            lane: offset.to_string().into(),
+            turn: Turn::Live,
+            sequence: lanes::Sequence::default(),
+        };
         let arriving = Arriving {
             identity,
             history: History::default(),

@@ -128,6 +128,8 @@ fn emit(
 ) -> LifecycleEvent {
     let Origin { facts, key, source, timing, subscription } = *origin;
     state.sequence += 1;
+    // A state that was written before there were epochs begins one with the next event.
+    let epoch = *state.begun_at.get_or_insert(facts.received_at);
     let distinct_second = match timing {
         Timing::InOrder => second::next(&mut state.seconds, facts.occurred_at),
         Timing::Late => second::free(&mut state.seconds, facts.occurred_at),
@@ -140,6 +142,7 @@ fn emit(
         occurred_at: facts.occurred_at,
         received_at: facts.received_at,
         sequence: state.sequence,
+        epoch,
         late: timing == Timing::Late,
         source: source.name.clone(),
         provider: source.provider,

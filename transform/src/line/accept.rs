@@ -105,6 +105,8 @@ impl<S: Store> Line<S> {
             return Ok(());
         }
         let state = open.change();
+        // Not with the first event that is let go: of what raw topic is left, the first record is always a later one.
+        state.begun_at.get_or_insert(at);
         let forgotten = SeenIds::of(&mut state.seen, rules.memory).remember(id, role, at);
         tally.ids_forgotten += count(forgotten);
         id.clone_into(&mut facts.provider_event_id);

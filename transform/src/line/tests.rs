@@ -96,6 +96,27 @@ fn an_event_in_time_is_never_overtaken_by_one_that_is_due_first() {
 }
 
 #[test]
+fn what_is_rebuilt_from_a_shorter_log_begins_a_later_epoch() {
+    let log = [
+        entry(10, "a", "first", "5 0 subscription_started"),
+        entry(11, "a", "second", "1 0 subscription_renewed"),
+        entry(20, "a", "third", "9 0 subscription_renewed"),
+        tick_at(30),
+    ];
+    let rules = rules(4);
+    let told = |log: &[Entry]| {
+        let mut line = fresh(&rules);
+        let taken = (0..).zip(log).map(|(offset, entry)| take(&mut line, offset, entry, &rules));
+        let events = taken.flat_map(|taken| taken.events).map(|emission| emission.event);
+        let place = |event: LifecycleEvent| (event.epoch.millis(), event.sequence);
+        events.map(place).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&log), [(10, 1), (10, 2), (10, 3)]);
+    assert_eq!(told(&log[1..]), [(11, 1), (11, 2)], "although the second was told first before");
+    assert_eq!(told(&log[2..]), [(20, 1)]);
+}
+
+#[test]
 fn every_record_lets_go_what_is_due_before_it_is_judged_itself() {
     let first = entry(0, "a", "first", "5 0 subscription_started");
     let mut broken = entry(4, "a", "broken", "5 0 subscription_started");

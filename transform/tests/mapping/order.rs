@@ -54,6 +54,7 @@ impl Happenings {
         events.extend(teller.tick(now.plus_millis(millis(window))).events);
         for event in &mut events {
             event.received_at = Timestamp::from_millis(0);
+            event.epoch = Timestamp::from_millis(0);
         }
         events.sort_by_key(|event: &LifecycleEvent| (event.subscriber.key.clone(), event.sequence));
         Outcome { events, states: teller.states().into_iter().collect() }

@@ -36,6 +36,7 @@ pub(super) fn message(event: &LifecycleEvent, telling: Telling, path: &str) -> M
         "data": {
             "event_id": event.event_id,
             "sequence": event.sequence,
+            "epoch": event.epoch.millis(),
             "late": event.late,
             "source": event.source,
             "provider": event.provider.name(),

@@ -8,8 +8,8 @@ use schemas::Timestamp;
 use super::broker::{Broker, Call, index};
 use super::{Content, Event, Rule, TERMS, Verdict, bounds, ensure, schedule, since_start};
 use crate::lanes::{
-    Arrival, Arriving, Checkpoint, Footprint, History, Identity, Partition, Place, Source, Ticket,
-    Turn,
+    Arrival, Arriving, Checkpoint, Footprint, History, Identity, Partition, Place, Sequence,
+    Source, Ticket, Turn,
 };
 use crate::lease::Lease;
 use crate::tenure::Owner as Name;
@@ -144,7 +144,11 @@ impl Owner {
         let position = *self.order.entry((event, turn)).or_insert(seen);
         let sequence = if off == Some(Rule::Sequence) { position } else { event.1 };
         let turn = if off == Some(Rule::RedrivenLast) { Turn::Live } else { turn };
-        let identity = Identity { lane: event.0.to_string().into(), turn, sequence };
+        let identity = Identity {
+            lane: event.0.to_string().into(),
+            turn,
+            sequence: Sequence { number: sequence, ..Sequence::default() },
+        };
         let footprint = Footprint { bytes: 1, appended };
         let arriving = Arriving { identity, history, due, footprint, content };
         let arrival = self.partition.arrive(place, arriving, now);

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 
-use crate::lanes::{History, Place, Source, Turn};
+use crate::lanes::{History, Place, Sequence, Source, Turn};
 
 #[derive(Debug)]
 pub(super) struct Lane<T> {
     /// In the order in which they are sent.
-    pub(super) records: BTreeMap<(Turn, i64), Held<T>>,
+    pub(super) records: BTreeMap<(Turn, Sequence), Held<T>>,
     pub(super) queued: bool,
     pub(super) sending: bool,
     /// Up to this sequence, followers were sent after a head that is set aside.
-    pub(super) followed: i64,
+    pub(super) followed: Option<Sequence>,
     /// Until then a call that nobody answered may take effect: nothing else is sent.
     pub(super) quarantine: Timestamp,
 }
@@ -51,13 +51,13 @@ impl<T> Lane<T> {
             records: BTreeMap::new(),
             queued: false,
             sending: false,
-            followed: i64::MIN,
+            followed: None,
             quarantine: Timestamp::default(),
         }
     }
 
     /// Which is the head, if it may be sent.
-    pub(super) fn startable(&self, now: Timestamp) -> Option<(Turn, i64)> {
+    pub(super) fn startable(&self, now: Timestamp) -> Option<(Turn, Sequence)> {
         let (rank, held) = self.records.first_key_value()?;
         let due = matches!(held.phase, Phase::Waiting { due } if due.max(self.quarantine) <= now);
         due.then_some(*rank)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lanes::{Footprint, History, Identity, Turn};
+use crate::lanes::{Footprint, History, Identity, Sequence, Turn};
 use crate::tenure::Ending;
 
 const TERMS: Terms = Terms { lease: Duration::from_secs(5), landing: Duration::from_secs(20) };
@@ -35,7 +35,8 @@ fn ledger() -> Ledger {
             value: None,
             headers: Vec::new(),
         });
-        let identity = Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: 1 };
+        let identity =
+            Identity { lane: "shop/1".into(), turn: Turn::Live, sequence: Sequence::default() };
         let arriving = Arriving {
             identity,
             history: History::default(),

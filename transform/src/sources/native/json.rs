@@ -32,6 +32,7 @@ pub(super) fn event(
         occurred_at: body.require("/occurred_at", moment(&body, "/occurred_at"))?,
         received_at: raw.received_at,
         sequence: 0,
+        epoch: Timestamp::default(),
         late: false,
         source: String::new(),
         provider: Provider::Native,
