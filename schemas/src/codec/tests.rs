@@ -225,6 +225,7 @@ fn a_state_of_the_first_version_is_read_with_nothing_waiting_and_everything_owne
     wanted.left.clear();
     wanted.told.clear();
     wanted.links_announced_at = None;
+    wanted.begun_at = None;
     assert_eq!(read, wanted);
     codec.encode(&read, &mut bytes).unwrap();
     assert_eq!(codec.decode(&bytes).unwrap(), wanted, "and is written with the newest");
