@@ -1,0 +1,1 @@
+pub(super) fn config() -> service::config::Config { todo!() }
