@@ -110,10 +110,10 @@ pub(crate) enum TraceError {
     NoTopic(String),
     /// A topic or a group could not be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(Box<ReadError>),
     /// Dead letters could not be read.
     #[error(transparent)]
-    Dead(#[from] DeadError),
+    Dead(Box<DeadError>),
     /// A state could not be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -136,11 +136,23 @@ pub(crate) enum TraceError {
     Ended,
 }
 
+impl From<ReadError> for TraceError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(Box::new(error))
+    }
+}
+
+impl From<DeadError> for TraceError {
+    fn from(error: DeadError) -> Self {
+        Self::Dead(Box::new(error))
+    }
+}
+
 impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         match error {
             TraceError::NoTopic(_) => Self::Refused(error.to_string()),
-            TraceError::Dead(error) => error.into(),
+            TraceError::Dead(error) => (*error).into(),
             TraceError::Read(_)
             | TraceError::State(_)
             | TraceError::Codec(_)
@@ -177,7 +189,11 @@ pub async fn work(
     let asked = arguments.clone();
     // Reading blocks, and changes nothing that would have to be ended in order: whoever asks the process to end
     // need not wait for it.
-    std::thread::spawn(move || drop(answering.send(ask(&asked, &config, &*clock, bodies))));
+    std::thread::spawn(move || match Archive::open(&config, &*clock, bodies) {
+        // Who asked need not wait until every connection is closed.
+        Ok(archive) => drop(answering.send(ask(&asked, &archive, &config, &*clock))),
+        Err(error) => drop(answering.send(Err(error))),
+    });
     let Some(answer) = shutdown.run_until_cancelled(answered).await else {
         return Err(Failure::failed("asked to end before there was an answer"));
     };
@@ -196,20 +212,19 @@ pub async fn work(
 
 fn ask(
     arguments: &Arguments,
+    archive: &Archive<'_>,
     config: &Config,
     clock: &dyn Clock,
-    bodies: Bodies,
 ) -> Result<Answer, TraceError> {
     let asked_at = Timestamp::from_millis(clock.now_millis());
     let since = arguments.since.moment(asked_at);
-    let archive = Archive::open(config, clock, bodies)?;
     let times = Times {
         reorder_window: config.transform.reorder_window,
         link_timeout: config.transform.link_timeout,
     };
     let mut keys = match Who::of(&arguments.who, config) {
         Who::Subscriber(key) => vec![key],
-        Who::Person(who) => subscribers(&archive, &who)?,
+        Who::Person(who) => subscribers(archive, &who)?,
     };
     let mut asked: BTreeSet<String> = keys.iter().cloned().collect();
     let mut stories = Vec::new();

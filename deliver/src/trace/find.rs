@@ -43,19 +43,24 @@ impl Who {
 pub(super) fn subscribers(archive: &Archive<'_>, who: &str) -> Result<Vec<String>, TraceError> {
     let reader = archive.of_states();
     let topic = archive.names.state.as_str();
-    let ranges = (0..archive.partitions).map(|partition| {
-        Ok((partition, reader.low_and_high(topic, partition)?))
-    });
+    let ranges = (0..archive.partitions)
+        .map(|partition| Ok((partition, reader.low_and_high(topic, partition)?)));
     let ranges = ranges.collect::<Result<Vec<_>, TraceError>>()?;
     let bar = bar(ranges.iter().map(|(_, (low, high))| high.abs_diff(*low)).sum());
     let mut found = BTreeSet::new();
     for (partition, range) in ranges {
         let before = bar.position();
         let search = Search { who, keys: RefCell::default() };
-        reader.read_some(topic, partition, range, |glimpse| search.concerns(glimpse), |state| {
-            search.take(&state, &archive.states);
-            ControlFlow::Continue(())
-        })?;
+        reader.read_some(
+            topic,
+            partition,
+            range,
+            |glimpse| search.concerns(glimpse),
+            |state| {
+                search.take(&state, &archive.states);
+                ControlFlow::Continue(())
+            },
+        )?;
         bar.set_position(before + range.1.abs_diff(range.0));
         found.extend(search.keys.into_inner());
     }

@@ -4,10 +4,11 @@
 //! have there is passed over without being copied or decoded, and time bounds are looked up in the index of each
 //! topic. What is large is read side by side, each by a client of its own.
 //!
-//! The order in which ends are looked up makes the answer true of one moment: raw, what `transform` and the
-//! destinations have committed, `transform`'s states, and only then everything that a record may have become. So a
-//! record that was seen is never missing from where it went meanwhile, and what is marked done has its copy in
-//! what is read after that.
+//! The ends are looked up in such an order that the answer is true of one moment: raw, `transform`'s states, and
+//! only then everything that a record may have become; what a destination has marked done, and only then what it
+//! wrote elsewhere in the same transactions. So a record that was seen is never missing from where it went
+//! meanwhile. How far `transform` has come stands in the states themselves. (A group's coordinator takes half a
+//! second to be found; meanwhile the rest is read.)
 
 mod destination;
 mod scan;
@@ -15,21 +16,22 @@ mod scan;
 use std::collections::BTreeSet;
 
 use dead_letters::letter::Letter;
+use schemas::Timestamp;
 use schemas::codec::{Codec, Framing};
-use schemas::state::SubscriberState;
-use schemas::{LifecycleEvent, Timestamp};
+use schemas::state::{PartitionRecord, SubscriberState};
 use service::clock::Clock;
 use service::config::Config;
 use stream::{Reader, Received};
 use transform::placement::partition_of;
 use transform::rules::Rules;
+use transform::state::PARTITION_KEY;
 use transform::worker::outgoing::Names;
 
 use self::destination::{Found, Receiving};
 use self::scan::{Records, letters, range};
 use super::TraceError;
 use super::hindsight::look_back;
-use super::material::{Event, Material, Standing};
+use super::material::{AtDestination, Event, Material};
 use crate::bodies::Bodies;
 use crate::configure;
 
@@ -38,6 +40,7 @@ pub(super) struct Archive<'a> {
     pub(super) names: Names,
     pub(super) states: Codec<SubscriberState>,
     pub(super) partitions: i32,
+    progress: Codec<PartitionRecord>,
     clock: &'a dyn Clock,
     bodies: Bodies,
     rules: Rules,
@@ -51,6 +54,8 @@ struct Gathered {
     raw: Vec<Received>,
     linked_to: Option<String>,
     state: Option<Received>,
+    /// The partition's own record among the states.
+    progress: Option<Received>,
     events: Vec<Received>,
     letters: Vec<Letter>,
     destinations: Vec<Found>,
@@ -86,6 +91,7 @@ impl<'a> Archive<'a> {
         });
         Ok(Self {
             states: Codec::new(Framing::SingleObject)?,
+            progress: Codec::new(Framing::SingleObject)?,
             rules: transform::configure::replay_rules(config)?,
             destinations: receiving.collect::<Result<_, _>>()?,
             names,
@@ -104,32 +110,27 @@ impl<'a> Archive<'a> {
     /// Everything about `key` since a moment.
     pub(super) fn about(&self, key: &str, since: Timestamp) -> Result<Material, TraceError> {
         let partition = partition_of(key.as_bytes(), self.partitions);
-        let question = Question { key, partition, since };
-        let [reader, of_states, _] = &self.readers;
-        let raw = range(reader, &self.names.raw, partition, since)?;
-        let taken_up_to = reader.committed(&self.names.raw, partition)?;
-        let standings = self.standings(partition)?;
-        let states = of_states.low_and_high(&self.names.state, partition)?;
-        let gathered = self.read(question, raw, states, &standings)?;
+        let gathered = self.read(Question { key, partition, since })?;
         let mut events = Vec::new();
         let mut unreadable = self.understand(&gathered.events, Kept::InTopic, &mut events);
         for found in &gathered.destinations {
             unreadable += self.understand(&found.records, Kept::Elsewhere, &mut events);
         }
         events.sort_by_key(|told| (told.event.sequence, told.offset));
-        let state = gathered.state.and_then(|record| record.value);
-        let at = self.destinations.iter().zip(standings).zip(gathered.destinations);
         let now = Timestamp::from_millis(self.clock.now_millis());
-        let mut destinations: Vec<_> = at
-            .map(|((receiving, standing), found)| receiving.at(standing, found, (&events, now)))
-            .collect();
+        let at = self.destinations.iter().zip(gathered.destinations);
+        let at = at.map(|(receiving, found)| receiving.at(found, (&events, now)));
+        let mut destinations: Vec<_> = at.collect();
         self.watch(partition, &events, &mut destinations)?;
+        let state = gathered.state.and_then(|record| record.value);
+        let progress = gathered.progress.and_then(|record| record.value);
+        let progress = progress.map(|value| self.progress.decode(&value)).transpose()?;
         Ok(Material {
             key: key.to_owned(),
             partition,
             hindsight: look_back(&gathered.raw, &self.rules)?,
             raw: gathered.raw,
-            taken_up_to,
+            taken_up_to: progress.map(|progress| progress.next_raw_offset),
             state: state.map(|value| self.states.decode(&value)).transpose()?,
             linked_to: gathered.linked_to,
             letters: gathered.letters,
@@ -139,67 +140,64 @@ impl<'a> Archive<'a> {
         })
     }
 
-    fn standings(&self, partition: i32) -> Result<Vec<Option<Standing>>, TraceError> {
-        let of = self.destinations.iter();
-        of.map(|receiving| receiving.standing(partition)).collect()
-    }
-
-    fn read(
-        &self,
-        question: Question<'_>,
-        raw: (i64, i64),
-        states: (i64, i64),
-        standings: &[Option<Standing>],
-    ) -> Result<Gathered, TraceError> {
+    fn read(&self, question: Question<'_>) -> Result<Gathered, TraceError> {
+        let Question { partition, since, .. } = question;
         let names = &self.names;
         let [of_raw, of_states, of_events] = &self.readers;
-        let undone = standings.iter().flatten().map(|standing| standing.events.next()).min();
+        let raw = range(of_raw, &names.raw, partition, since)?;
+        let states = of_states.low_and_high(&names.state, partition)?;
         std::thread::scope(|scope| {
             let records = scope.spawn(move || {
                 let of = Records { reader: of_raw, question };
                 Ok::<_, TraceError>((of.all(&names.raw, raw)?, of.link(&names.links)?))
             });
-            let state = scope.spawn(move || {
+            let states = scope.spawn(move || {
                 let of = Records { reader: of_states, question };
-                of.last(&names.state, states)
+                of.last_and_last_of(&names.state, states, PARTITION_KEY)
             });
+            let of = Records { reader: of_events, question };
             let events = scope.spawn(move || {
-                let of = Records { reader: of_events, question };
-                let recent = of.range(&names.events, undone)?;
-                let events = of.all(&names.events, recent)?;
+                let recent = range(of_events, &names.events, partition, since)?;
                 let letters = letters(of_events, &names.unprocessable, question)?;
                 let letters = letters.into_iter().map(|(letter, _)| letter).collect();
-                Ok::<_, TraceError>((events, letters))
+                Ok::<_, TraceError>((recent.0, of.all(&names.events, recent)?, letters))
             });
-            let receiving = self.destinations.iter().zip(standings).map(|(receiving, standing)| {
-                let reading = receiving.reading();
-                scope.spawn(move || reading.find(question, standing.as_ref()))
-            });
+            let receiving = self.destinations.iter().map(Receiving::reading);
+            let receiving = receiving.map(|reading| scope.spawn(move || reading.find(question)));
             let receiving: Vec<_> = receiving.collect();
             let (raw, linked_to) = joined(records)?;
-            let state = joined(state)?;
-            let (events, letters) = joined(events)?;
-            let destinations = receiving.into_iter().map(joined).collect::<Result<_, _>>()?;
-            Ok(Gathered { raw, linked_to, state, events, letters, destinations })
+            let (state, progress) = joined(states)?;
+            let (from, mut events, letters) = joined(events)?;
+            let found = receiving.into_iter().map(joined);
+            let destinations = found.collect::<Result<Vec<Found>, _>>()?;
+            // What nobody has done yet may be older.
+            let undone = destinations.iter().filter_map(Found::undone).min();
+            if let Some(undone) = undone.filter(|undone| *undone < from) {
+                let (low, _) = of_events.low_and_high(&names.events, partition)?;
+                let mut older = of.all(&names.events, (undone.max(low), from))?;
+                older.append(&mut events);
+                events = older;
+            }
+            Ok(Gathered { raw, linked_to, state, progress, events, letters, destinations })
         })
     }
 
     /// Adds the events among the records. Says how many are none that can be read.
     fn understand(&self, records: &[Received], kept: Kept, events: &mut Vec<Event>) -> usize {
         let mut unreadable = 0;
-        let known: BTreeSet<String> =
+        let mut known: BTreeSet<String> =
             events.iter().map(|told| told.event.event_id.clone()).collect();
         for record in records {
-            let event = record.value.as_deref().and_then(|value| self.bodies.event(value));
-            match (event, kept) {
-                (Some(event), Kept::InTopic) => {
-                    events.push(Event { offset: Some(record.offset), event });
-                }
-                (Some(event), Kept::Elsewhere) if !is_known(&event, &known, events) => {
-                    events.push(Event { offset: None, event });
-                }
-                (Some(_), Kept::Elsewhere) => {}
-                (None, _) => unreadable += 1,
+            let Some(event) = record.value.as_deref().and_then(|value| self.bodies.event(value))
+            else {
+                unreadable += 1;
+                continue;
+            };
+            let is_new = known.insert(event.event_id.clone());
+            match kept {
+                Kept::InTopic => events.push(Event { offset: Some(record.offset), event }),
+                Kept::Elsewhere if is_new => events.push(Event { offset: None, event }),
+                Kept::Elsewhere => {}
             }
         }
         unreadable
@@ -210,7 +208,7 @@ impl<'a> Archive<'a> {
         &self,
         partition: i32,
         events: &[Event],
-        destinations: &mut [super::material::AtDestination],
+        destinations: &mut [AtDestination],
     ) -> Result<(), TraceError> {
         let clock = self.clock;
         std::thread::scope(|scope| {
@@ -233,11 +231,6 @@ enum Kept {
     InTopic,
     /// Among what waits or was parked: its place in the event topic may be gone.
     Elsewhere,
-}
-
-fn is_known(event: &LifecycleEvent, known: &BTreeSet<String>, events: &[Event]) -> bool {
-    known.contains(&event.event_id)
-        || events.iter().any(|told| told.event.event_id == event.event_id)
 }
 
 fn joined<T>(

@@ -42,8 +42,7 @@ pub(super) fn look_back(
     rules: &Rules,
 ) -> Result<BTreeMap<i64, Nothing>, StateError> {
     let partition = raw.first().map_or(0, |record| record.partition);
-    let line =
-        Line::restored(MemoryStore::default(), partition, 0, Duration::ZERO, rules)?;
+    let line = Line::restored(MemoryStore::default(), partition, 0, Duration::ZERO, rules)?;
     let mut hindsight =
         Hindsight { line, rules, steps: 0, held: BTreeMap::new(), nothing: BTreeMap::new() };
     for record in raw {
@@ -108,9 +107,8 @@ impl Hindsight<'_> {
         for change in &changes {
             let Some(value) = &change.value else { continue };
             let state: SubscriberState = self.rules.states.decode(value)?;
-            let held = state.held.into_iter().map(|held| {
-                (held.facts.provider_event_id, held.appended_at)
-            });
+            let held =
+                state.held.into_iter().map(|held| (held.facts.provider_event_id, held.appended_at));
             still_held = Some(held.collect::<BTreeSet<Accepted>>());
         }
         self.steps += 1;

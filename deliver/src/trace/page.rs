@@ -74,9 +74,10 @@ fn of_a_chapter(story: &Story, chapter: &Chapter) -> Vec<Row> {
     let status = subscription.or(event.subscriber.status);
     let destinations = &story.material.destinations;
     let width = destinations.iter().map(|at| at.name.len()).max().unwrap_or(0);
-    let mut fates = destinations.iter().zip(&chapter.deliveries).map(|(at, delivery)| {
-        format!("{:<width$}  {}", at.name, of_delivery(delivery, at))
-    });
+    let mut fates = destinations
+        .iter()
+        .zip(&chapter.deliveries)
+        .map(|(at, delivery)| format!("{:<width$}  {}", at.name, of_delivery(delivery, at)));
     let mut rows = vec![[
         event.received_at.to_string(),
         format!("event {}", event.sequence),
@@ -84,7 +85,9 @@ fn of_a_chapter(story: &Story, chapter: &Chapter) -> Vec<Row> {
         status.map_or_else(|| NOTHING.to_owned(), |status| status.to_string()),
         fates.next().unwrap_or_else(|| NOTHING.to_owned()),
     ]];
-    rows.extend(fates.map(|fate| [String::new(), String::new(), String::new(), String::new(), fate]));
+    rows.extend(
+        fates.map(|fate| [String::new(), String::new(), String::new(), String::new(), fate]),
+    );
     rows
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::{EventType, LifecycleEvent};
 
-use super::deliveries::{Delivery, delivery};
+use super::deliveries::{Delivery, deliveries};
 use super::material::{Event, Material};
 use super::webhooks::{Webhook, webhooks};
 
@@ -35,12 +35,13 @@ impl Story {
     /// Concludes from what was read.
     pub(super) fn of(material: Material, times: Times) -> Self {
         let webhooks = webhooks(&material, times);
-        let chapters = material.events.iter().map(|told| {
-            let at = material.destinations.iter();
-            let deliveries = at.map(|at| delivery(told, at, &material.events)).collect();
-            Chapter { told: told.clone(), deliveries }
-        });
-        let chapters = chapters.collect();
+        let chapter = |told: &Event| Chapter { told: told.clone(), deliveries: Vec::new() };
+        let mut chapters: Vec<Chapter> = material.events.iter().map(chapter).collect();
+        for at in &material.destinations {
+            for (chapter, delivery) in chapters.iter_mut().zip(deliveries(at, &material.events)) {
+                chapter.deliveries.push(delivery);
+            }
+        }
         Self { material, webhooks, chapters }
     }
 

@@ -34,16 +34,28 @@ pub(super) struct Webhook {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fate {
     /// These events, by their sequence.
-    Events { sequences: Vec<i64>, timing: Timing },
+    Events {
+        sequences: Vec<i64>,
+        timing: Timing,
+    },
     /// No event, for this reason, unless that is no longer to be found out.
     Ignored(Option<String>),
     /// The same event came before, at this moment if that is known.
     Repeated(Option<Timestamp>),
-    Parked { letter: Position, reason: String, message: String, dealt: Option<Dealt> },
+    Parked {
+        letter: Position,
+        reason: String,
+        message: String,
+        dealt: Option<Dealt>,
+    },
     /// It waits for what may have happened before it.
-    Held { until: Timestamp },
+    Held {
+        until: Timestamp,
+    },
     /// It waits to learn whose it is.
-    WaitsForLink { until: Timestamp },
+    WaitsForLink {
+        until: Timestamp,
+    },
     /// A copy of it went on to the key, if that is still known.
     WentOn(Option<String>),
     /// `transform` has yet to take it.
@@ -67,16 +79,12 @@ pub(super) fn webhooks(material: &Material, times: Times) -> Vec<Webhook> {
     let mut told: Vec<Webhook> = Vec::new();
     for record in material.raw.iter().filter(|record| !is_tick(&record.headers)) {
         let labels = Labels::from_headers(&record.headers);
-        let origin = RekeyedHeaders::from_headers(&record.headers).ok().flatten();
         let fate = fate(material, record, labels.id.as_deref().unwrap_or_default(), (&told, times));
         told.push(Webhook {
             position: position(record),
             received_at: record.timestamp,
             labels,
-            copy_of: origin.map(|origin| Position {
-                partition: origin.partition,
-                offset: origin.offset,
-            }),
+            copy_of: origin(record),
             redriven: times_redriven(&record.headers).unwrap_or(0),
             fate,
         });
@@ -107,7 +115,7 @@ fn fate(
     }
     match material.hindsight.get(&record.offset) {
         Some(Nothing::Ignored(reason)) => Fate::Ignored(Some(reason.clone())),
-        Some(Nothing::LeftToCopy) => Fate::WentOn(material.linked_to.clone()),
+        Some(Nothing::LeftToCopy) => Fate::WentOn(went_on_to(material, record)),
         None if accepted(material, id) == Some(record.timestamp.seconds()) => Fate::Ignored(None),
         None => Fate::Unknown,
     }
@@ -128,9 +136,11 @@ fn parked(letters: &[Letter], record: &Received) -> Option<Fate> {
 }
 
 fn events(material: &Material, record: &Received, id: &str) -> Option<Fate> {
-    let own = material.events.iter().map(|told| &told.event).filter(|event| {
-        event.provider_event_id == id && event.received_at == record.timestamp
-    });
+    let own = material
+        .events
+        .iter()
+        .map(|told| &told.event)
+        .filter(|event| event.provider_event_id == id && event.received_at == record.timestamp);
     let own: Vec<_> = own.collect();
     let timing = if own.iter().any(|event| event.late) { Timing::Late } else { Timing::InTime };
     let sequences: Vec<_> = own.into_iter().map(|event| event.sequence).collect();
@@ -138,9 +148,10 @@ fn events(material: &Material, record: &Received, id: &str) -> Option<Fate> {
 }
 
 fn waits(state: &SubscriberState, record: &Received, id: &str, times: Times) -> Option<Fate> {
-    let held = state.held.iter().any(|held| {
-        held.facts.provider_event_id == id && held.appended_at == record.timestamp
-    });
+    let held = state
+        .held
+        .iter()
+        .any(|held| held.facts.provider_event_id == id && held.appended_at == record.timestamp);
     let linkless = state.waiting.iter().any(|kept| kept.offset == record.offset);
     let until = |time| record.timestamp.plus(time);
     match (held, linkless) {
@@ -148,6 +159,14 @@ fn waits(state: &SubscriberState, record: &Received, id: &str, times: Times) -> 
         (false, true) => Some(Fate::WaitsForLink { until: until(times.link_timeout) }),
         (false, false) => None,
     }
+}
+
+/// Where a copy of the record lies: under the same key, as that of a transfer to somebody who was unknown, or under
+/// the key that a link names.
+fn went_on_to(material: &Material, record: &Received) -> Option<String> {
+    let mut copies = material.raw.iter().filter_map(origin);
+    let stays = copies.any(|origin| origin == position(record));
+    if stays { Some(material.key.clone()) } else { material.linked_to.clone() }
 }
 
 /// When the event of this record was accepted from another one before.
@@ -180,6 +199,12 @@ fn accepted(material: &Material, id: &str) -> Option<i64> {
     let memory = Memory { window: std::time::Duration::MAX, most: usize::MAX };
     let seen = SeenIds::of(&mut seen, memory);
     ROLES.into_iter().find_map(|role| seen.accepted_at(id, role))
+}
+
+/// Of which record this is a copy.
+fn origin(record: &Received) -> Option<Position> {
+    let origin = RekeyedHeaders::from_headers(&record.headers).ok().flatten()?;
+    Some(Position { partition: origin.partition, offset: origin.offset })
 }
 
 fn position(record: &Received) -> Position {

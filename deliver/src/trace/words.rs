@@ -22,9 +22,7 @@ pub(super) fn of_webhook(fate: &Fate) -> String {
             format!("{word} {}{late}", numbers.join(", "))
         }
         Fate::Ignored(Some(reason)) => format!("ignored: {reason}"),
-        Fate::Ignored(None) => {
-            "ignored: it said nothing new to what was known then".to_owned()
-        }
+        Fate::Ignored(None) => "ignored: it said nothing new to what was known then".to_owned(),
         Fate::Repeated(Some(first)) => format!("a repetition of what came at {first}"),
         Fate::Repeated(None) => "a repetition".to_owned(),
         Fate::Parked { letter, reason, message, dealt } => {

@@ -15,6 +15,8 @@ use service::clock::{Clock, SystemClock};
 use super::{object, told, trace};
 
 const PATIENCE: Duration = Duration::from_secs(40);
+const STARTED: &str = "subscription_started";
+const DISABLED: &str = "renewal_disabled";
 
 /// A person of the app, and what RevenueCat says about them.
 struct Person<'a> {
@@ -41,32 +43,45 @@ impl Person<'_> {
         for (name, value) in changes {
             event[name.as_str()] = value.clone();
         }
-        let webhook = Webhook {
-            provider: Provider::RevenueCat,
-            event_id: event["id"].as_str().unwrap().to_owned(),
-            event_type: event_type.to_owned(),
-            occurred_at_ms: now,
-            body: json!({"api_version": "1.0", "event": event}),
-            expects: &[],
-        };
-        let sending = Sending { at: Duration::ZERO, webhook, place: (0, 0), copy: Copy::First };
-        let manners = sender::Manners::to(self.pipeline.configuration.listeners.webhooks);
-        assert_eq!(sender::send(vec![sending], manners, |_| ()).await.all_refused(), 0);
+        let id = event["id"].as_str().unwrap().to_owned();
+        let body = json!({"api_version": "1.0", "event": event});
+        send(self.pipeline, (Provider::RevenueCat, event_type, &id), body).await;
     }
 
     /// The story, as soon as it is as it should be.
     fn story(&self, is_told: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let key = format!("revenuecat/{}", self.id);
-            let output = asked(self.pipeline, &[&key, "--json"]);
-            let answer = object(&output);
-            let story = &answer["subscribers"][0];
-            if is_told(story) {
-                return story.clone();
-            }
-            assert!(Instant::now() < deadline, "{}: {story:#}", self.id);
+        story(self.pipeline, &format!("revenuecat/{}", self.id), is_told)
+    }
+}
+
+async fn send(
+    pipeline: &Pipeline,
+    (provider, event_type, id): (Provider, &str, &str),
+    body: Value,
+) {
+    let webhook = Webhook {
+        provider,
+        event_id: id.to_owned(),
+        event_type: event_type.to_owned(),
+        occurred_at_ms: SystemClock::new().now_millis(),
+        body,
+        expects: &[],
+    };
+    let sending = Sending { at: Duration::ZERO, webhook, place: (0, 0), copy: Copy::First };
+    let manners = sender::Manners::to(pipeline.configuration.listeners.webhooks);
+    assert_eq!(sender::send(vec![sending], manners, |_| ()).await.all_refused(), 0);
+}
+
+fn story(pipeline: &Pipeline, key: &str, is_told: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let output = asked(pipeline, &[key, "--json"]);
+        let answer = object(&output);
+        let story = &answer["subscribers"][0];
+        if is_told(story) {
+            return story.clone();
         }
+        assert!(Instant::now() < deadline, "{key}: {story:#}");
     }
 }
 
@@ -111,10 +126,19 @@ async fn the_story_tells_the_truth_about_ten_fates() {
     let customerio = &pipeline.destinations.customerio;
     customerio.inject(Fault::always(Effect::respond(500)).person("waits"));
     customerio.inject(Fault::always(Effect::respond(400)).person("refused"));
-    let person = |id| Person { pipeline: &pipeline, id };
-    let late = person("late");
-    late.does("INITIAL_PURCHASE", json!({})).await;
-    late.does("INITIAL_PURCHASE", json!({})).await;
+    plant(&pipeline).await;
+    what_transform_decided(&pipeline).await;
+    what_was_skipped(&pipeline);
+    what_is_owed(&pipeline);
+    a_person_is_found_and_not_named(&pipeline);
+    what_belongs_to_others_is_followed(&pipeline).await;
+}
+
+async fn plant(pipeline: &Pipeline) {
+    let person = |id| Person { pipeline, id };
+    for _ in 0..2 {
+        person("late").does("INITIAL_PURCHASE", json!({})).await;
+    }
     let nameless = json!({"subscriber_attributes": {}});
     person("ignored").does("TEST", json!({})).await;
     person("parked").does("RENEWAL", json!({"event_timestamp_ms": "soon"})).await;
@@ -124,8 +148,11 @@ async fn the_story_tells_the_truth_about_ten_fates() {
     person("silent").does("CANCELLATION", json!({"cancel_reason": "UNSUBSCRIBE"})).await;
     person("refused").does("INITIAL_PURCHASE", json!({})).await;
     person("waits").does("INITIAL_PURCHASE", json!({})).await;
-    let started = "subscription_started";
+}
 
+/// Ignored, parked, repeated, late.
+async fn what_transform_decided(pipeline: &Pipeline) {
+    let person = |id| Person { pipeline, id };
     let story = person("ignored").story(|story| story["webhooks"][0]["fate"] == "ignored");
     assert_eq!(story["webhooks"][0]["details"]["reason"], "test_event", "{story:#}");
     assert_eq!(story["webhooks"][0]["type"], "revenuecat.TEST");
@@ -135,35 +162,48 @@ async fn the_story_tells_the_truth_about_ten_fates() {
     assert_eq!(story["events"], json!([]));
 
     // What came first is told; what happened before it comes now.
-    let delivered = |story: &Value| fate(story, started, "intercom")["fate"] == "delivered";
-    let story = late.story(delivered);
+    let late = person("late");
+    let story = late.story(|story| fate(story, STARTED, "intercom")["fate"] == "delivered");
     assert_eq!(story["webhooks"][0]["fate"], "events", "{story:#}");
     assert_eq!(story["webhooks"][1]["fate"], "repeated", "{story:#}");
     let before = SystemClock::new().now_millis() - 600_000;
-    late.does("CANCELLATION", json!({"event_timestamp_ms": before, "cancel_reason": "UNSUBSCRIBE"}))
-        .await;
+    late.does(
+        "CANCELLATION",
+        json!({"event_timestamp_ms": before, "cancel_reason": "UNSUBSCRIBE"}),
+    )
+    .await;
     let story = late.story(|story| story["webhooks"][2]["fate"] == "events");
     assert_eq!(story["webhooks"][2]["details"]["late"], true, "{story:#}");
+}
 
-    let story = person("nameless").story(|story| fate(story, started, "intercom")["fate"] == "skipped");
-    assert_eq!(fate(&story, started, "intercom")["details"]["reason"], "no_identity");
-    let story = person("nameless")
-        .story(|story| fate(story, started, "customerio")["fate"] == "delivered");
+/// For no identity, as a purchase of the sandbox, and because the name is switched off.
+fn what_was_skipped(pipeline: &Pipeline) {
+    let person = |id| Person { pipeline, id };
+    let story =
+        person("nameless").story(|story| fate(story, STARTED, "intercom")["fate"] == "skipped");
+    assert_eq!(fate(&story, STARTED, "intercom")["details"]["reason"], "no_identity");
+    let story =
+        person("nameless").story(|story| fate(story, STARTED, "customerio")["fate"] == "delivered");
     assert_eq!(story["present"]["identity"]["user_id"], "nameless");
 
-    let story = person("tester").story(|story| fate(story, started, "intercom")["fate"] == "skipped");
-    assert_eq!(fate(&story, started, "intercom")["details"]["reason"], "environment");
+    let story =
+        person("tester").story(|story| fate(story, STARTED, "intercom")["fate"] == "skipped");
+    assert_eq!(fate(&story, STARTED, "intercom")["details"]["reason"], "environment");
 
-    let disabled = "renewal_disabled";
-    let story = person("silent").story(|story| fate(story, disabled, "customerio")["fate"] == "skipped");
-    assert_eq!(fate(&story, disabled, "customerio")["details"]["reason"], "disabled");
-    person("silent").story(|story| fate(story, disabled, "intercom")["fate"] == "delivered");
+    let story =
+        person("silent").story(|story| fate(story, DISABLED, "customerio")["fate"] == "skipped");
+    assert_eq!(fate(&story, DISABLED, "customerio")["details"]["reason"], "disabled");
+    person("silent").story(|story| fate(story, DISABLED, "intercom")["fate"] == "delivered");
+}
 
+/// Waiting for its third retry with its follower, dead, and held up by an open breaker.
+fn what_is_owed(pipeline: &Pipeline) {
+    let person = |id| Person { pipeline, id };
     let story = person("waits").story(|story| {
-        let fate = fate(story, started, "customerio");
+        let fate = fate(story, STARTED, "customerio");
         fate["fate"] == "waiting" && fate["details"]["retry"] == 3
     });
-    let details = &fate(&story, started, "customerio")["details"];
+    let details = &fate(&story, STARTED, "customerio")["details"];
     assert_eq!(details["failures"], 3, "{details}");
     let due = details["due"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let minutes = (due - SystemClock::new().now()).total(jiff::Unit::Minute).unwrap();
@@ -171,8 +211,9 @@ async fn the_story_tells_the_truth_about_ten_fates() {
     let behind = fate(&story, "transaction_processed", "customerio");
     assert_eq!((&behind["fate"], &behind["details"]["behind"]), (&json!("following"), &json!(1)));
 
-    let story = person("refused").story(|story| fate(story, started, "customerio")["fate"] == "dead");
-    let details = &fate(&story, started, "customerio")["details"];
+    let story =
+        person("refused").story(|story| fate(story, STARTED, "customerio")["fate"] == "dead");
+    let details = &fate(&story, STARTED, "customerio")["details"];
     assert_eq!((&details["reason"], &details["http_status"]), (&json!("refused"), &json!(400)));
 
     let story = person("silent").story(|story| {
@@ -180,11 +221,9 @@ async fn the_story_tells_the_truth_about_ten_fates() {
         hooks.into_iter().any(|at| at["destination"] == "hooks" && at["breaker"] == "open")
     });
     let queued = |event| fate(&story, event, "hooks");
-    assert_eq!(queued(started)["fate"], "queued", "{story:#}");
-    assert_eq!(queued(started)["details"]["behind"], Value::Null);
-    assert_eq!(queued(disabled)["details"]["behind"], 1);
-
-    a_person_is_found_and_not_named(&pipeline);
+    assert_eq!(queued(STARTED)["fate"], "queued", "{story:#}");
+    assert_eq!(queued(STARTED)["details"]["behind"], Value::Null);
+    assert_eq!(queued(DISABLED)["details"]["behind"], 1);
 }
 
 /// By the address, which nothing repeats for people; and what is nobody's, or no question, says so.
@@ -215,4 +254,32 @@ fn a_person_is_found_and_not_named(pipeline: &Pipeline) {
         let output = asked(pipeline, wrong);
         assert_eq!(output.status.code(), Some(code), "{wrong:?}: {}", told(&output));
     }
+}
+
+/// A transfer is told on both sides, and a dispute waits under the key of its charge.
+async fn what_belongs_to_others_is_followed(pipeline: &Pipeline) {
+    let transfer = json!({
+        "app_user_id": null, "original_app_user_id": null, "aliases": null,
+        "transferred_from": ["late"], "transferred_to": ["heir"],
+    });
+    Person { pipeline, id: "late" }.does("TRANSFER", transfer).await;
+    let dispute = json!({"id": "evt_d1", "object": "event", "type": "charge.dispute.created",
+        "created": SystemClock::new().now().as_second(), "livemode": true, "data": {"object": {
+            "id": "du_1", "object": "dispute", "amount": 1_499, "currency": "usd",
+            "charge": "ch_1", "payment_intent": "pi_1", "reason": "fraudulent",
+            "status": "needs_response", "created": 1_779_999_000, "livemode": true,
+            "balance_transactions": []}}});
+    send(pipeline, (Provider::Stripe, "charge.dispute.created", "evt_d1"), dispute).await;
+
+    let heir = Person { pipeline, id: "heir" };
+    // Nobody was known by this id: it was looked up, and went on to itself.
+    let told = heir.story(|story| story["webhooks"][1]["fate"] == "events");
+    assert!(told["webhooks"][0]["copy_of"].is_string(), "{told:#}");
+    assert_eq!(told["webhooks"][0]["details"]["to"], "revenuecat/heir");
+    assert_eq!(told["events"][0]["event"]["type"], "subscription_received");
+    let told =
+        Person { pipeline, id: "late" }.story(|story| story["webhooks"][3]["fate"] == "events");
+    let last = told["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["event"]["type"], "subscription_transferred", "{told:#}");
+    story(pipeline, "stripe/charge/ch_1", |story| story["webhooks"][0]["fate"] == "waits_for_link");
 }

@@ -33,5 +33,6 @@ fn told(output: &Output) -> String {
 }
 
 fn object(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(output)))
+    assert!(output.stdout.starts_with(b"{"), "{}", told(output));
+    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -12,7 +12,7 @@ use service::config::{Config, Destination, Start};
 use stream::{Cluster, Committed, Reader, Received, TopicPartition};
 
 use super::Question;
-use super::scan::{Records, letters};
+use super::scan::{Records, letters, range};
 use crate::configure;
 use crate::marks::Marks;
 use crate::preview::Rehearse;
@@ -56,6 +56,7 @@ pub(super) struct Reading<'a> {
 
 /// What was read there.
 pub(super) struct Found {
+    standing: Option<Standing>,
     retries: Vec<Retried>,
     letters: Vec<Letter>,
     /// Records of both.
@@ -63,6 +64,13 @@ pub(super) struct Found {
     beginning: Beginning,
     members: usize,
     left_alone_until: Option<Timestamp>,
+}
+
+impl Found {
+    /// The first event that is not done.
+    pub(super) fn undone(&self) -> Option<i64> {
+        self.standing.as_ref().map(|standing| standing.events.next())
+    }
 }
 
 impl<'a> Receiving<'a> {
@@ -85,14 +93,7 @@ impl<'a> Receiving<'a> {
         })
     }
 
-    /// What the group has committed.
-    pub(super) fn standing(
-        &self,
-        partition: i32,
-    ) -> Result<Option<Standing>, TraceError> {
-        standing(self.reading(), partition)
-    }
-
+    /// What a thread needs of it.
     pub(super) fn reading(&self) -> Reading<'_> {
         Reading {
             reader: &self.reader,
@@ -105,12 +106,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// What is known here of the events.
-    pub(super) fn at(
-        &self,
-        standing: Option<Standing>,
-        found: Found,
-        (events, now): (&[Event], Timestamp),
-    ) -> AtDestination {
+    pub(super) fn at(&self, found: Found, (events, now): (&[Event], Timestamp)) -> AtDestination {
         let skips = events.iter().filter_map(|told| {
             let skip = self.rehearsed.skip(&told.event)?;
             Some((told.event.event_id.clone(), skip))
@@ -120,7 +116,7 @@ impl<'a> Receiving<'a> {
             mode: self.destination.mode,
             in_place: self.destination.retry.in_place.len(),
             skips: skips.collect::<BTreeMap<_, _>>(),
-            standing,
+            standing: found.standing,
             beginning: found.beginning,
             retries: found.retries,
             letters: found.letters,
@@ -143,32 +139,37 @@ impl<'a> Receiving<'a> {
         Watch {
             reading: self.reading(),
             undone: undone.unwrap_or_default(),
-            outages: at.standing.as_ref().map_or(Duration::ZERO, |standing| standing.tenure.outages),
+            outages: at
+                .standing
+                .as_ref()
+                .map_or(Duration::ZERO, |standing| standing.tenure.outages),
             patience: self.commits_within + WATCHED_LONGER,
         }
     }
 }
 
 impl Reading<'_> {
-    /// Everything of one key since a moment, and what was never finished before.
-    pub(super) fn find(
-        self,
-        question: Question<'_>,
-        standing: Option<&Standing>,
-    ) -> Result<Found, TraceError> {
+    /// What the group has committed, and then everything of one key since a moment, or from further back where
+    /// something is undone.
+    pub(super) fn find(self, question: Question<'_>) -> Result<Found, TraceError> {
         let Reading { reader, .. } = self;
+        let Question { partition, since, .. } = question;
+        let standing = standing(self, partition)?;
         let mut found = Found {
+            standing,
             retries: Vec::new(),
             letters: Vec::new(),
             records: Vec::new(),
-            beginning: self.beginning(question.partition)?,
+            beginning: self.beginning(partition)?,
             members: reader.members()?,
             left_alone_until: None,
         };
         if reader.partitions(self.retry)? > 0 {
-            let of = Records { reader, question };
-            let range = of.range(self.retry, standing.map(|standing| standing.retry.next()))?;
-            found.records = of.all(self.retry, range)?;
+            let (from, until) = range(reader, self.retry, partition, since)?;
+            let (low, _) = reader.low_and_high(self.retry, partition)?;
+            let undone = found.standing.as_ref().map(|standing| standing.retry.next().max(low));
+            let from = undone.map_or(from, |undone| undone.min(from));
+            found.records = Records { reader, question }.all(self.retry, (from, until))?;
             found.retries = found.records.iter().map(Retried::of).collect();
         }
         for (letter, record) in letters(reader, self.dead, question)? {
@@ -233,9 +234,7 @@ fn standing(of: Reading<'_>, partition: i32) -> Result<Option<Standing>, TraceEr
     }
     let at = |topic: &str| TopicPartition { topic: Arc::from(topic), partition };
     let committed = of.reader.standing(&[at(of.events), at(of.retry)])?;
-    let of_topic = |topic: &str| {
-        committed.iter().find(|found| *found.partition.topic == *topic)
-    };
+    let of_topic = |topic: &str| committed.iter().find(|found| *found.partition.topic == *topic);
     let (Some(events), Some(retry)) = (of_topic(of.events), of_topic(of.retry)) else {
         return Ok(None);
     };

@@ -19,60 +19,46 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// From the moment asked about to the end, or from further back where something is still undone.
-    pub(super) fn range(
-        &self,
-        topic: &str,
-        undone: Option<i64>,
-    ) -> Result<(i64, i64), TraceError> {
-        let Question { partition, since, .. } = self.question;
-        let (from, until) = range(self.reader, topic, partition, since)?;
-        let (low, _) = self.reader.low_and_high(topic, partition)?;
-        Ok((undone.map_or(from, |undone| from.min(undone.max(low))), until))
-    }
-
     /// All of them, in order.
-    pub(super) fn all(
-        &self,
-        topic: &str,
-        range: (i64, i64),
-    ) -> Result<Vec<Received>, TraceError> {
+    pub(super) fn all(&self, topic: &str, range: (i64, i64)) -> Result<Vec<Received>, TraceError> {
+        let Question { key, partition, .. } = self.question;
         let mut found = Vec::new();
-        self.each(topic, range, |received| found.push(received))?;
+        let own = |glimpse: Glimpse<'_>| glimpse.key == Some(key.as_bytes());
+        self.reader.read_some(topic, partition, range, own, |received| {
+            found.push(received);
+            ControlFlow::Continue(())
+        })?;
         Ok(found)
     }
 
-    /// The last of them.
-    pub(super) fn last(
+    /// The last of them, and the last of another key.
+    pub(super) fn last_and_last_of(
         &self,
         topic: &str,
         range: (i64, i64),
-    ) -> Result<Option<Received>, TraceError> {
-        let mut last = None;
-        self.each(topic, range, |received| last = Some(received))?;
-        Ok(last)
+        other: &[u8],
+    ) -> Result<(Option<Received>, Option<Received>), TraceError> {
+        let Question { key, partition, .. } = self.question;
+        let (mut last, mut last_of_other) = (None, None);
+        let wanted = |glimpse: Glimpse<'_>| {
+            glimpse.key.is_some_and(|found| found == key.as_bytes() || found == other)
+        };
+        self.reader.read_some(topic, partition, range, wanted, |received| {
+            if received.key.as_deref() == Some(other) {
+                last_of_other = Some(received);
+            } else {
+                last = Some(received);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok((last, last_of_other))
     }
 
     /// The subscriber whom a link names under this key.
     pub(super) fn link(&self, topic: &str) -> Result<Option<String>, TraceError> {
         let range = self.reader.low_and_high(topic, self.question.partition)?;
-        let last = self.last(topic, range)?.and_then(|record| record.value);
+        let last = self.all(topic, range)?.pop().and_then(|record| record.value);
         Ok(last.and_then(|subscriber| String::from_utf8(subscriber).ok()))
-    }
-
-    fn each(
-        &self,
-        topic: &str,
-        range: (i64, i64),
-        mut take: impl FnMut(Received),
-    ) -> Result<(), TraceError> {
-        let Question { key, partition, .. } = self.question;
-        let own = |glimpse: Glimpse<'_>| glimpse.key == Some(key.as_bytes());
-        self.reader.read_some(topic, partition, range, own, |received| {
-            take(received);
-            ControlFlow::Continue(())
-        })?;
-        Ok(())
     }
 }
 
