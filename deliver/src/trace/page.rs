@@ -1,6 +1,8 @@
-//! The story as a table for people.
+//! The story as a table for people. A webhook stands there with the moment of its reception, an event with that at
+//! which it happened.
 
 use dead_letters::present::{align, clean};
+use schemas::Timestamp;
 use service::config::Mode;
 
 use super::Answer;
@@ -34,21 +36,24 @@ fn told(story: &Story) -> Vec<String> {
         lines.push(format!("belongs to {}", clean(other)));
     }
     let mut rows: Vec<Row> =
-        vec![["RECEIVED", "WHAT", "NAME", "STATUS", "WHAT BECAME OF IT"].map(str::to_owned)];
+        vec![["WHEN", "WHAT", "NAME", "STATUS", "WHAT BECAME OF IT"].map(str::to_owned)];
     rows.extend(in_time_order(story));
     lines.extend(align(&rows));
     lines.extend(material.destinations.iter().map(of_destination));
     lines
 }
 
-/// Webhooks, and behind each the events that were received with it or before the next one.
+/// Webhooks as they were received, and between them the events in the order in which they were told: each behind
+/// the last webhook that it or an event before it had to wait for.
 fn in_time_order(story: &Story) -> Vec<Row> {
     let webhooks = story.webhooks.iter().map(|webhook| {
         ((webhook.received_at, 0, webhook.position.offset), vec![of_a_webhook(webhook)])
     });
+    let mut latest = Timestamp::default();
     let chapters = story.chapters.iter().map(|chapter| {
         let event = &chapter.told.event;
-        ((event.received_at, 1, event.sequence), of_a_chapter(story, chapter))
+        latest = latest.max(event.received_at);
+        ((latest, 1, event.sequence), of_a_chapter(story, chapter))
     });
     let mut all: Vec<_> = webhooks.chain(chapters).collect();
     all.sort_by_key(|(place, _)| *place);
@@ -72,23 +77,32 @@ fn of_a_chapter(story: &Story, chapter: &Chapter) -> Vec<Row> {
     let event = &chapter.told.event;
     let subscription = event.subscription.as_ref().and_then(|subscription| subscription.status);
     let status = subscription.or(event.subscriber.status);
-    let destinations = &story.material.destinations;
-    let width = destinations.iter().map(|at| at.name.len()).max().unwrap_or(0);
-    let mut fates = destinations
-        .iter()
-        .zip(&chapter.deliveries)
-        .map(|(at, delivery)| format!("{:<width$}  {}", at.name, of_delivery(delivery, at)));
+    let mut fates = fates(story, chapter).into_iter();
     let mut rows = vec![[
-        event.received_at.to_string(),
+        event.occurred_at.to_string(),
         format!("event {}", event.sequence),
         event.event_type.to_string(),
         status.map_or_else(|| NOTHING.to_owned(), |status| status.to_string()),
         fates.next().unwrap_or_else(|| NOTHING.to_owned()),
     ]];
-    rows.extend(
-        fates.map(|fate| [String::new(), String::new(), String::new(), String::new(), fate]),
-    );
+    rows.extend(fates.map(|fate| {
+        let [when, what, name, status] = <[String; 4]>::default();
+        [when, what, name, status, fate]
+    }));
     rows
+}
+
+/// What became of an event, destinations where it is the same in one line.
+fn fates(story: &Story, chapter: &Chapter) -> Vec<String> {
+    let mut fates: Vec<(String, Vec<&str>)> = Vec::new();
+    for (at, delivery) in story.material.destinations.iter().zip(&chapter.deliveries) {
+        let fate = of_delivery(delivery, at);
+        match fates.iter_mut().find(|(other, _)| *other == fate) {
+            Some((_, names)) => names.push(&at.name),
+            None => fates.push((fate, vec![&at.name])),
+        }
+    }
+    fates.into_iter().map(|(fate, names)| format!("{}: {fate}", names.join(", "))).collect()
 }
 
 /// What the answer leaves open, in the words of both forms.

@@ -382,8 +382,15 @@ fn answer() -> Answer {
     let mut crm = crm(9, 0);
     crm.retries = vec![retried(0, "e2", 5)];
     crm.letters = vec![letter(4, "e1", ("events", 1))];
-    let raw = vec![webhook(1, "a"), webhook(2, "b"), webhook(3, "b\u{1b}")];
-    let mut told = material(raw, vec![event(1, "a"), event(2, "b")]);
+    let raw = [(1, "a"), (2, "b"), (3, "b\u{1b}"), (4, "c")];
+    let raw = raw.map(|(offset, id)| webhook(offset, id)).to_vec();
+    // The fourth webhook tells what came before the second.
+    let events = [(1, 1, "a"), (2, 4, "c"), (3, 2, "b")].map(|(sequence, received, id)| {
+        let mut told = event(sequence, id);
+        told.event.received_at = at(received);
+        told
+    });
+    let mut told = material(raw, events.to_vec());
     told.destinations = vec![crm, desk];
     told.letters = vec![letter(6, "b", ("raw", 3))];
     told.state = Some(accepted(&[("a", 1), ("b", 2)]));
