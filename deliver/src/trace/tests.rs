@@ -197,7 +197,8 @@ fn a_webhook_became_the_events_that_name_it() {
 fn what_was_accepted_before_is_a_repetition_also_within_a_second_and_beyond_what_was_read() {
     let mut soon = webhook(2, "a");
     soon.timestamp = at(1).plus_millis(300);
-    let (old, silent) = (webhook(7, "old"), [webhook(8, "silent"), webhook(9, "silent")]);
+    let (old, mut silent) = (webhook(7, "old"), [webhook(8, "silent"), webhook(9, "silent")]);
+    silent[1].timestamp = at(8).plus_millis(400);
     let raw = [webhook(1, "a"), soon, old].into_iter().chain(silent).collect();
     let mut told = material(raw, vec![event(1, "a")]);
     told.state = Some(accepted(&[("a", 1), ("old", -500), ("silent", 8)]));
