@@ -7,8 +7,7 @@
 //! The ends are looked up in such an order that the answer is true of one moment: raw, `transform`'s states, and
 //! only then everything that a record may have become; what a destination has marked done, and only then what it
 //! wrote elsewhere in the same transactions. So a record that was seen is never missing from where it went
-//! meanwhile. How far `transform` has come stands in the states themselves. (A group's coordinator takes half a
-//! second to be found; meanwhile the rest is read.)
+//! meanwhile. How far `transform` has come stands in the states themselves.
 
 mod destination;
 mod scan;
