@@ -7,7 +7,7 @@ use schemas::headers::{Disposal, disposal_headers};
 use stream::Record;
 
 /// The record belongs to nobody; it needs a key because all records have one.
-const KEY: &[u8] = b"dealt-with";
+pub(crate) const KEY: &[u8] = b"dealt-with";
 
 /// A value that names no letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -49,7 +49,8 @@ fn row(letter: &Letter) -> [String; 8] {
     ]
 }
 
-fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+/// Lines in which cells of one column begin under each other.
+pub fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
     let mut widths = [0; COLUMNS];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -179,7 +180,7 @@ fn base64(received: &Received) -> String {
 }
 
 /// Without what would move a terminal's cursor: headers come from whoever may write to the topic.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })
         .collect()

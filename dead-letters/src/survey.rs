@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use schemas::headers::disposal;
-use stream::{Reader, Received};
+use stream::{Glimpse, Reader, Received};
 
 use crate::Stage;
 use crate::error::DeadError;
@@ -87,6 +87,40 @@ impl Survey<'_> {
     fn topic(&self) -> &str {
         self.stage.topic()
     }
+}
+
+/// The letters under one key among `range` of one partition, in the order of their positions, also those
+/// that were dealt with. What other keys have there is passed over without being read.
+pub fn letters_of(
+    reader: &Reader,
+    topic: &str,
+    (partition, range): (i32, (i64, i64)),
+    key: &[u8],
+) -> Result<Vec<(Letter, Received)>, DeadError> {
+    let mut found = BTreeMap::new();
+    let mut records = BTreeMap::new();
+    let mut failed = None;
+    let wanted = |glimpse: Glimpse<'_>| {
+        glimpse.key.is_some_and(|found| found == key || found == ledger::KEY)
+    };
+    let its_own = |letter: &Letter| letter.key == key;
+    reader.read_some(topic, partition, range, wanted, |received| {
+        match take(topic, &received, &mut found, &its_own) {
+            Ok(()) => {
+                records.insert(received.offset, received);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let paired = found.into_iter().filter_map(|(at, letter)| Some((letter, records.remove(&at)?)));
+    Ok(paired.collect())
 }
 
 /// A record is a dead letter, or says of those before it what was done with them.

@@ -4,8 +4,6 @@
 //! counted and due at once. The header that says so lets the lanes send it behind everything live of its
 //! subscriber (lane protocol, rule 10).
 
-mod bodies;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +21,7 @@ use strum::IntoEnumIterator;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::bodies::{Bodies, Schemas};
+use crate::bodies::{Bodies, Schemas};
 use crate::configure;
 use crate::failure::Reason;
 

@@ -5,6 +5,7 @@
 //! (reads and commits), [`records`] (what it says), [`lanes`] (whose turn it is), [`destinations`] (what
 //! to send, what an answer means), [`dispatch`] (the calls).
 
+mod bodies;
 pub mod breaker;
 pub mod broker;
 pub mod configure;
@@ -26,4 +27,5 @@ pub mod preview;
 pub mod records;
 pub mod run;
 pub mod tenure;
+pub mod trace;
 pub mod waits;

@@ -13,6 +13,8 @@ use service::exit::Failure;
 enum Own {
     /// See and deal with the events that were parked.
     Dead(deliver::dead::Arguments),
+    /// Show one person's story: what was received of them, what it became, and where each event is.
+    Trace(deliver::trace::Arguments),
     /// Show the requests that a webhook would cause, without making any.
     Preview(deliver::preview::Arguments),
 }
@@ -31,6 +33,9 @@ async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         Command::Setup => deliver::preflight::setup(&config, clock).await,
         Command::Own(Own::Dead(arguments)) => {
             deliver::dead::work(arguments, &config, clock, shutdown).await
+        }
+        Command::Own(Own::Trace(arguments)) => {
+            deliver::trace::work(arguments, config, clock, shutdown).await
         }
         Command::Own(Own::Preview(arguments)) => {
             deliver::preview::work(arguments, &config, &clock).await

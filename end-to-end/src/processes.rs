@@ -1,7 +1,7 @@
 //! The three release binaries: built, started, watched, killed.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::metrics::Metrics;
@@ -122,6 +122,34 @@ impl Setting {
                 Err(ProcessError::Command { name, command, status, log })
             }
         }
+    }
+
+    /// What a command that ends by itself prints.
+    ///
+    /// # Errors
+    /// When it does not end with 0.
+    pub fn told(
+        &self,
+        binary: Binary,
+        command: &'static str,
+        arguments: &[&str],
+    ) -> Result<String, ProcessError> {
+        let name = binary.name();
+        let output = Command::new(path(binary))
+            .arg(command)
+            .args(arguments)
+            .arg("--config")
+            .arg(&self.configuration)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| ProcessError::Io { doing: "asking", name, source })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let status = output.status.to_string();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(ProcessError::Command { name, command, status, log })
     }
 }
 

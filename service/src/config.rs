@@ -37,7 +37,7 @@ pub use self::environment::Variables;
 pub use self::fields::unknown;
 use self::fields::{Fields, Names, Reader};
 pub use self::kafka::{Kafka, Properties, SchemaRegistry};
-pub use self::kinds::{Rate, RateError, Start};
+pub use self::kinds::{Rate, RateError, Start, read_duration};
 pub use self::problems::{Origin, Place, Problem, Problems};
 pub use self::reference::reference;
 pub use self::source::{Environment, Provider, Source};

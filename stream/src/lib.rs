@@ -26,6 +26,6 @@ pub use appender::{Acknowledged, AppendError, Appender};
 pub use cluster::Cluster;
 pub use follower::Follower;
 pub use group::{Committed, Group, GroupError, Membership, Polled};
-pub use reader::{ReadError, Reader};
+pub use reader::{Glimpse, ReadError, Reader};
 pub use record::{Received, Record, TopicPartition};
 pub use transactions::{Appended, GroupMember, Progress, TransactionError, Transactions};

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use schemas::Timestamp;
 
 use crate::cluster::{Discreet, Isolation};
 use crate::group::read_offsets;
-use crate::{Cluster, Received};
+use crate::{Cluster, Committed, Received, TopicPartition};
 
 /// One call to the cluster.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,6 +94,23 @@ pub enum ReadError {
     },
 }
 
+/// A record that is only looked at, where the client keeps it.
+#[derive(Clone, Copy)]
+pub struct Glimpse<'a> {
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; absent in a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+/// Both may name a person, hence only sizes are shown.
+impl std::fmt::Debug for Glimpse<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = self.value.map(<[u8]>::len);
+        formatter.debug_struct("Glimpse").field("bytes", &bytes).finish_non_exhaustive()
+    }
+}
+
 /// Reads partitions by assignment. `low_and_high` sees everything, `read_to` only what is committed.
 pub struct Reader {
     group: String,
@@ -115,6 +132,9 @@ impl Reader {
             // Reading goes to an end that is already there: a broker that waits for more to come
             // would only delay it, half a second for each partition.
             config.set("fetch.wait.max.ms", "10");
+            // Whoever only looks through records falls behind the fetcher for moments, not for the
+            // second after which the client would look again.
+            config.set("fetch.queue.backoff.ms", "10");
             config.create_with_context(Discreet).map_err(ReadError::Setup)
         };
         Ok(Self {
@@ -160,6 +180,26 @@ impl Reader {
         let answer = self.committed.committed_offsets(list, CALL_TIMEOUT)?;
         let found = read_offsets(&answer)?;
         Ok(found.into_iter().find_map(|found| found.next_offset))
+    }
+
+    /// What the group named at [`Reader::open`] has committed for these partitions, offset and text, all of
+    /// one moment, once no open transaction can change it any more.
+    pub fn standing(&self, of: &[TopicPartition]) -> Result<Vec<Committed>, ReadError> {
+        let ask = || {
+            let mut list = TopicPartitionList::with_capacity(of.len());
+            for at in of {
+                list.add_partition(&at.topic, at.partition);
+            }
+            read_offsets(&self.committed.committed_offsets(list, CALL_TIMEOUT)?)
+        };
+        ask_again(ask).map_err(|cause| {
+            let first = of.first();
+            ReadError::OffsetUnanswered {
+                topic: first.map_or_else(String::new, |at| at.topic.to_string()),
+                partition: first.map_or(0, |at| at.partition),
+                cause,
+            }
+        })
     }
 
     /// The texts that the group named at [`Reader::open`] keeps beside the offsets it has committed for
@@ -223,7 +263,20 @@ impl Reader {
         &self,
         topic: &str,
         partition: i32,
+        range: (i64, i64),
+        each: impl FnMut(Received) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.read_some(topic, partition, range, |_| true, each)
+    }
+
+    /// The same for the records that are `wanted`. The others are never copied out of the client's memory,
+    /// which makes looking for a few among very many several times as fast.
+    pub fn read_some(
+        &self,
+        topic: &str,
+        partition: i32,
         (from, until): (i64, i64),
+        wanted: impl Fn(Glimpse<'_>) -> bool,
         mut each: impl FnMut(Received) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         if from >= until {
@@ -238,7 +291,7 @@ impl Reader {
         // The end of the partition is reported when everything up to the last stable offset has been
         // handed out, and that is at or past `until` by now. Counting offsets would not do: markers
         // of transactions take offsets that no record ever shows.
-        let read = self.drain(&name, partition, until, &mut each);
+        let read = self.drain(&name, (partition, until), &wanted, &mut each);
         self.committed.unassign().map_err(failed)?;
         read
     }
@@ -268,8 +321,8 @@ impl Reader {
     fn drain(
         &self,
         topic: &Arc<str>,
-        partition: i32,
-        until: i64,
+        (partition, until): (i32, i64),
+        wanted: &impl Fn(Glimpse<'_>) -> bool,
         each: &mut impl FnMut(Received) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         let mut deadline = Instant::now() + SILENCE_TIMEOUT;
@@ -277,9 +330,13 @@ impl Reader {
             match self.committed.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     deadline = Instant::now() + SILENCE_TIMEOUT;
-                    let record = Received::take(&message, Arc::clone(topic));
-                    let beyond = record.offset >= until;
-                    if beyond || each(record).is_break() {
+                    if message.offset() >= until {
+                        return Ok(());
+                    }
+                    let glimpse = Glimpse { key: message.key(), value: message.payload() };
+                    if wanted(glimpse)
+                        && each(Received::take(&message, Arc::clone(topic))).is_break()
+                    {
                         return Ok(());
                     }
                 }

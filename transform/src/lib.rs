@@ -22,7 +22,7 @@ pub mod metrics;
 pub mod order;
 pub mod parking;
 pub mod patience;
-mod placement;
+pub mod placement;
 pub mod preflight;
 pub mod record;
 pub mod rekey;

@@ -7,7 +7,7 @@
 
 /// The partition of `key` among `partitions`, as the Java client's default partitioner and librdkafka's
 /// `murmur2_random` choose it for records with a key.
-pub(crate) fn partition_of(key: &[u8], partitions: i32) -> i32 {
+pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     let positive = i32::try_from(murmur2(key) & 0x7FFF_FFFF).unwrap_or(0);
     positive.checked_rem(partitions).unwrap_or(0)
 }

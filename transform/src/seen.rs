@@ -59,6 +59,15 @@ impl<'a> SeenIds<'a> {
         entries.iter().any(|entry| entry.starts_with(&wanted) && !self.expired(*entry, at))
     }
 
+    /// In which second (Unix) the event was accepted in this role, if that is still remembered.
+    pub fn accepted_at(&self, id: &str, role: Role) -> Option<i64> {
+        let wanted = hash(id, role);
+        let (entries, _) = self.packed.as_chunks::<ENTRY>();
+        let entry = entries.iter().rev().find(|entry| entry.starts_with(&wanted))?;
+        let [.., a, b, c, d] = *entry;
+        Some(i64::from(u32::from_be_bytes([a, b, c, d])))
+    }
+
     /// Remembers that the event was accepted at `at`, and drops what has expired by then. Returns how
     /// many ids had to be forgotten although their time was not over.
     pub fn remember(&mut self, id: &str, role: Role, at: Timestamp) -> usize {
@@ -116,6 +125,15 @@ mod tests {
         assert!(!seen.contains("evt_2", Role::Own, at(0)));
         seen.remember("evt_2", Role::Own, at(101));
         assert_eq!(packed.len(), ENTRY, "the expired one is gone");
+    }
+
+    #[test]
+    fn tells_the_second_in_which_an_event_was_accepted() {
+        let mut packed = Vec::new();
+        let mut seen = SeenIds::of(&mut packed, MEMORY);
+        seen.remember("evt_1", Role::Sender, at(40));
+        assert_eq!(seen.accepted_at("evt_1", Role::Sender), Some(40));
+        assert_eq!(seen.accepted_at("evt_1", Role::Own), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use end_to_end::judge::Finding;
 use end_to_end::metrics::Metrics;
-use end_to_end::pipeline::{Pipeline, seen};
-use end_to_end::processes::Process;
+use end_to_end::pipeline::Pipeline;
+use end_to_end::processes::{Binary, Process};
 
 use crate::demo::Run;
 use crate::display::say;
@@ -85,21 +85,14 @@ fn whole(count: f64) -> String {
     format!("{count:.0}")
 }
 
-/// The longest story, as each destination shows it.
+/// The longest story, as `deliver trace` tells it.
 fn story(run: &Run, pipeline: &Pipeline) {
     let Some(journey) = run.journeys.iter().max_by_key(|journey| journey.shown().len()) else {
         return;
     };
-    say(&format!("\nOne story: {} ({})", journey.subscriber, journey.story));
-    let happened: Vec<&str> =
-        journey.webhooks.iter().map(|webhook| webhook.event_type.as_str()).collect();
-    say(&format!("  told       {}", happened.join(" → ")));
-    let destinations = &pipeline.destinations;
-    for (name, people) in [
-        ("customerio", destinations.customerio.people()),
-        ("intercom", destinations.intercom.people()),
-    ] {
-        let shown = seen(&people).remove(&journey.who).unwrap_or_default();
-        say(&format!("  {name:<10} {}", shown.join(" → ")));
+    say(&format!("\nOne story ({}), as `deliver trace` tells it:\n", journey.story));
+    match pipeline.setting.told(Binary::Deliver, "trace", &[&journey.subscriber]) {
+        Ok(told) => say(told.trim_end()),
+        Err(error) => say(&error.to_string()),
     }
 }

@@ -30,6 +30,9 @@ pub trait Rehearse {
     /// The requests that the event causes, or why it causes none. What is learned on the way (a contact's
     /// id) is known to the next event.
     fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Skip>;
+
+    /// Why the event is not sent; none for one that is.
+    fn skip(&self, event: &LifecycleEvent) -> Option<Skip>;
 }
 
 impl<D: Destination> Rehearse for D {
@@ -50,5 +53,12 @@ impl<D: Destination> Rehearse for D {
             }
         }
         Ok(requests)
+    }
+
+    fn skip(&self, event: &LifecycleEvent) -> Option<Skip> {
+        match self.plan(event) {
+            Plan::Skip(skip) => Some(skip),
+            Plan::Send(_) => None,
+        }
     }
 }

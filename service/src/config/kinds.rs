@@ -236,7 +236,8 @@ pub(super) fn log_filter() -> Kind<String> {
     })
 }
 
-fn read_duration(text: &str) -> Option<Duration> {
+/// A duration as the configuration writes it: `250ms`, `2s`, `10m`, `1h`, `35d`. At most a century.
+pub fn read_duration(text: &str) -> Option<Duration> {
     let (number, unit) = number_and_unit(text)?;
     let milliseconds: u64 = match unit {
         "ms" => 1,

@@ -1,4 +1,4 @@
-//! What the body of a dead letter says, in whichever framing it was written.
+//! What the value of a record says, in whichever framing it was written: for commands that show events.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,16 +13,16 @@ use tokio::runtime::Handle;
 ///
 /// A registry that is away keeps nobody from redriving, for which no body is read: it is said once that
 /// bodies and ages cannot be told, and that is all.
-pub(super) struct Bodies {
+pub(crate) struct Bodies {
     known: Mutex<Known>,
     schemas: Option<Schemas>,
 }
 
 /// A registry, and the runtime on which it is asked.
 #[derive(Clone)]
-pub(super) struct Schemas {
-    pub(super) registry: Arc<Registry>,
-    pub(super) runtime: Handle,
+pub(crate) struct Schemas {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) runtime: Handle,
 }
 
 struct Known {
@@ -31,7 +31,7 @@ struct Known {
 }
 
 impl Bodies {
-    pub(super) fn new(schemas: Option<Schemas>) -> Result<Self, CodecError> {
+    pub(crate) fn new(schemas: Option<Schemas>) -> Result<Self, CodecError> {
         let codec = Codec::new(Framing::SingleObject)?;
         let known = Mutex::new(Known { codec, asked_in_vain: HashSet::new() });
         Ok(Self { known, schemas })
@@ -39,7 +39,7 @@ impl Bodies {
 
     /// The event, unless the body is none, or its schema cannot be had. Waits for the registry, so that
     /// it must not be called on the runtime's own threads.
-    pub(super) fn event(&self, body: &[u8]) -> Option<LifecycleEvent> {
+    pub(crate) fn event(&self, body: &[u8]) -> Option<LifecycleEvent> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match known.codec.decode(body) {
             Ok(event) => Some(event),
