@@ -1,4 +1,5 @@
-//! Strict stand-ins for Customer.io (Track v2) and Intercom, for tests and for the demo.
+//! Strict stand-ins for Customer.io (Track v2) and Intercom, for tests and for the demo; and for Stripe's list of
+//! events ([`StripeEvents`]), which has none of what follows.
 //!
 //! A forgiving double proves nothing: it answers 200 to what the vendor would refuse, merge or
 //! drop. These emulators answer as the vendor does, keep what really took effect, and write down
@@ -62,6 +63,7 @@ mod flights;
 mod intercom;
 mod people;
 mod server;
+mod stripe;
 mod throttle;
 mod ulid;
 mod violations;
@@ -76,4 +78,5 @@ pub use intercom::{
     Region as IntercomRegion, Settings as IntercomSettings, Workspace as IntercomWorkspace,
 };
 pub use people::{Event, Person, Standing};
+pub use stripe::StripeEvents;
 pub use violations::{Rule, Violation};

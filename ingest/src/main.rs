@@ -2,21 +2,32 @@
 
 use std::process::ExitCode;
 
+use clap::Subcommand;
+use ingest::missed;
 use service::Binary;
-use service::cli::{Command, Invocation, NoOwn, launch};
+use service::cli::{Command, Invocation, launch};
 use service::config::Vocabulary;
 use service::exit::Failure;
+
+/// What only `ingest` can do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+enum Own {
+    /// Get events that were announced while nobody answered.
+    Missed(missed::Arguments),
+}
 
 fn main() -> ExitCode {
     launch(Binary::Ingest, Vocabulary::default(), work)
 }
 
-async fn work(invocation: Invocation<NoOwn>) -> Result<(), Failure> {
+async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
     let Invocation { command, config, clock, shutdown } = invocation;
     match command {
         Command::Run => ingest::run::run(&config, clock, shutdown).await,
         Command::Check => ingest::preflight::check(&config).await,
         Command::Setup => ingest::preflight::setup(&config).await,
-        Command::Own(none) => match none {},
+        Command::Own(Own::Missed(arguments)) => {
+            missed::work(arguments, &config, clock, shutdown).await
+        }
     }
 }

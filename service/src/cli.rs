@@ -1,7 +1,7 @@
 //! The command line that all binaries share, and the way from there into work.
 //!
 //! `<binary> [run|check|setup] --config tributary.yaml`; `run` when nothing is said. A binary with
-//! commands of its own gives an enum of them as `Own`; [`NoOwn`] is for one without. Whatever is
+//! commands of its own gives an enum of them as `Own`. Whatever is
 //! asked for, the configuration is read first, and everything wrong with it is printed at once.
 
 use std::ffi::OsString;
@@ -46,10 +46,6 @@ pub enum Command<Own: Subcommand> {
     #[command(flatten)]
     Own(Own),
 }
-
-/// No commands beside the common ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
-pub enum NoOwn {}
 
 /// What the work of a binary begins with.
 #[derive(Debug)]
@@ -162,6 +158,10 @@ pub fn say(line: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No commands beside the common ones.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+    enum NoOwn {}
 
     #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
     enum Extra {

@@ -10,4 +10,4 @@ pub use locate::locate;
 
 use super::Adapter;
 
-pub(super) const ADAPTER: Adapter = Adapter { authenticate, locate };
+pub(crate) const ADAPTER: Adapter = Adapter { authenticate, locate };
