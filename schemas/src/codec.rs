@@ -68,6 +68,7 @@ impl Described for SubscriberState {
     const VERSIONS: &'static [&'static str] = &[
         include_str!("../released/subscriber_state.1.avsc"),
         include_str!("../released/subscriber_state.2.avsc"),
+        include_str!("../released/subscriber_state.3.avsc"),
     ];
 }
 
