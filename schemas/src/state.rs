@@ -173,6 +173,48 @@ pub struct Facts {
     /// A transfer between two people, as one side of it.
     #[serde(default)]
     pub hand_over: Option<HandOver>,
+    /// What an import says of the subscriber as of `occurred_at`; it gives no event.
+    #[serde(default)]
+    pub imported: Option<Imported>,
+}
+
+/// A subscriber as of a moment, told by an import.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Imported")]
+pub struct Imported {
+    /// Its subscriptions; of one that is not listed nothing is said.
+    pub subscriptions: Vec<ImportedSubscription>,
+    /// All that had moved up to and including that moment; of a currency that is not listed nothing is
+    /// said.
+    pub totals: Vec<ImportedTotal>,
+}
+
+/// One subscription as of that moment. Absent means: the import does not say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "ImportedSubscription")]
+pub struct ImportedSubscription {
+    /// Environments do not mix.
+    pub environment: Environment,
+    /// The subscription, status included.
+    pub shown: Subscription,
+    /// The provider's own status word.
+    pub provider_status: Option<String>,
+    /// Charges are suspended, access is kept.
+    pub collection_paused: bool,
+    /// Expired, and may recover.
+    pub in_billing_retry: bool,
+    /// A change of product that was announced and has not happened yet.
+    pub pending_product: Option<String>,
+}
+
+/// A sum in one environment and currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "ImportedTotal")]
+pub struct ImportedTotal {
+    /// Environments do not mix.
+    pub environment: Environment,
+    /// The sum.
+    pub sum: Money,
 }
 
 /// One side of a transfer of subscriptions from one person to another.
@@ -275,8 +317,37 @@ pub struct Identity {
 pub struct Total {
     /// Environments do not mix.
     pub environment: Environment,
-    /// The sum.
+    /// The sum: of the opening, if there is one, and the spans.
     pub sum: Money,
+    /// What an import said had moved by a moment: the sum counts from there.
+    #[serde(default)]
+    pub opening: Option<Opening>,
+    /// What moved after the opening, in order of time: the latest movements each by itself, older ones
+    /// together.
+    #[serde(default)]
+    pub spans: Vec<Span>,
+}
+
+/// A sum as of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Opening")]
+pub struct Opening {
+    /// All that moved up to and including this moment is in it.
+    pub as_of: Timestamp,
+    /// Minor units.
+    pub amount: i64,
+}
+
+/// What moved from one moment to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Span")]
+pub struct Span {
+    /// When its first movement occurred.
+    pub first: Timestamp,
+    /// When its last movement occurred.
+    pub last: Timestamp,
+    /// Minor units.
+    pub amount: i64,
 }
 
 /// What a partition of `subscriptions.state` says about itself, under a reserved key: written by every

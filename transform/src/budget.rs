@@ -11,7 +11,8 @@
 
 use schemas::event::Subscription;
 use schemas::state::{
-    Facts, Held, Identity, KeptRecord, SubscriberState, SubscriptionFacts, SubscriptionState,
+    Facts, Held, Identity, Imported, ImportedSubscription, KeptRecord, SubscriberState,
+    SubscriptionFacts, SubscriptionState,
 };
 
 /// Most ids of provider events, whatever the size of messages.
@@ -116,6 +117,7 @@ fn weight(facts: &Facts) -> usize {
         + facts.subscription.as_ref().map_or(0, of_subscription)
         + facts.before.as_ref().map_or(0, of_subscription)
         + facts.hand_over.as_ref().map_or(0, |one| of_record(&one.record))
+        + facts.imported.as_ref().map_or(0, of_import)
 }
 
 fn of_record(record: &KeptRecord) -> usize {
@@ -139,6 +141,15 @@ fn of_known(known: &SubscriptionState) -> usize {
     of_shown(&known.current)
         + texts.into_iter().flatten().map(String::len).sum::<usize>()
         + pairs(&known.told)
+}
+
+fn of_import(told: &Imported) -> usize {
+    told.subscriptions.iter().map(of_imported).sum::<usize>() + told.totals.len() * ENTRY
+}
+
+fn of_imported(told: &ImportedSubscription) -> usize {
+    let texts = [told.provider_status.as_ref(), told.pending_product.as_ref()];
+    of_shown(&told.shown) + texts.into_iter().flatten().map(String::len).sum::<usize>()
 }
 
 fn of_shown(shown: &Subscription) -> usize {

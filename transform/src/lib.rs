@@ -5,8 +5,8 @@
 //! [`window`] hold it until its turn, [`advance`] makes the lifecycle events, [`state`] remembers.
 //! [`line`] ties these together for one partition; none of them does IO beyond its store or knows a
 //! clock. [`worker`] carries out what they decide, in Kafka transactions; [`replay`] does the same
-//! beside the live events, and [`adopt`] takes over
-//! the states of another installation.
+//! beside the live events, [`adopt`] takes over the states of another installation, and [`import`] tells of
+//! subscribers who were there before.
 
 pub mod adopt;
 pub mod advance;
@@ -16,6 +16,7 @@ pub mod configure;
 pub mod dead;
 pub mod framing;
 pub mod identity;
+pub mod import;
 pub mod line;
 pub mod line_switch;
 pub mod metrics;

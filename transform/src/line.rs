@@ -175,7 +175,8 @@ impl<S: Store> Line<S> {
 
     /// Only producers of one's own choose a partition; copies of their records are ours.
     fn check_place(&mut self, envelope: &Envelope<'_>) {
-        let is_own = envelope.source.provider == Provider::Native && envelope.origin.is_none();
+        let by_own = envelope.source.provider == Provider::Native || envelope.is_import();
+        let is_own = by_own && envelope.origin.is_none();
         let place = |partitions| partition_of(envelope.key.as_bytes(), partitions);
         if is_own && self.partitions.map(place).is_some_and(|place| place != self.partition) {
             self.tally.misplace(&envelope.source.name);

@@ -9,6 +9,7 @@ use schemas::state::KeptRecord;
 use schemas::{Provider, Timestamp};
 
 use crate::parking::{ParkReason, Parking};
+use crate::sources::native::imported;
 use crate::sources::{Source, Sources};
 
 /// A record of `subscriptions.raw`, borrowed from whoever read it.
@@ -93,6 +94,11 @@ impl Envelope<'_> {
         let name = self.source.provider.name();
         let rest = self.headers.event_type.strip_prefix(name);
         rest.and_then(|rest| rest.strip_prefix('.')).unwrap_or(&self.headers.event_type)
+    }
+
+    /// Whether it tells an existing subscriber instead of an event.
+    pub fn is_import(&self) -> bool {
+        self.headers.event_type == imported::TYPE
     }
 
     /// How far it has come; `None` for an original.

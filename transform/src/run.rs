@@ -21,6 +21,7 @@ use crate::configure;
 use crate::dead;
 use crate::framing::{self, teacher::Teacher};
 use crate::identity::Identity;
+use crate::import;
 use crate::line_switch::LineSwitch;
 use crate::metrics::Metrics;
 use crate::parking::ParkLimit;
@@ -39,6 +40,9 @@ pub enum Own {
     /// Goes on with the subscribers of another installation, which has ended: to change the number of
     /// partitions.
     Adopt(adopt::Arguments),
+    /// Tells of subscribers who were there before, from a file: they are known from then on, and nobody is sent
+    /// anything.
+    Import(import::Arguments),
     /// Sees and deals with the records that were parked.
     Dead(dead_letters::Arguments),
 }
@@ -52,6 +56,9 @@ pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         Command::Setup => setup(&config).await,
         Command::Own(Own::Replay(arguments)) => replay::run(&config, arguments).await,
         Command::Own(Own::Adopt(arguments)) => adopt::run(&config, arguments).await,
+        Command::Own(Own::Import(arguments)) => {
+            import::run(&config, arguments, clock, shutdown).await
+        }
         Command::Own(Own::Dead(arguments)) => dead::work(arguments, &config, clock, shutdown).await,
     }
 }

@@ -124,6 +124,7 @@ pub(crate) fn facts(id: &str, occurred: i64) -> Facts {
         details: std::collections::BTreeMap::new(),
         traceparent: None,
         hand_over: None,
+        imported: None,
     }
 }
 

@@ -11,9 +11,10 @@ use schemas::samples::full_event;
 use schemas::state::{Facts, Role, SubscriberState};
 use schemas::{EventType, LifecycleEvent, Provider, Timestamp};
 use serde_json::{Map, Value};
-use transform::advance::advance;
+use transform::advance::{advance, import};
 use transform::parking::ParkReason;
 use transform::record::{Judged, Raw, judge};
+use transform::sources::native::imported;
 use transform::sources::{RawView, Reading, Source, SourceSettings, Sources, mapper_of};
 
 const PAGE: &str = include_str!("../../docs/native-source.md");
@@ -161,6 +162,26 @@ fn the_least_example_is_an_event() {
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].event_type, EventType::TrialStarted);
     assert_eq!(events[0].occurred_at, Timestamp::from_millis(1_780_295_400_250));
+}
+
+#[test]
+fn the_example_of_an_existing_subscriber_is_taken_and_gives_no_event() {
+    let raw = RawView {
+        body: blocks("json")[2].as_bytes(),
+        event_id: "any",
+        event_type: imported::TYPE,
+        subscriber_id: "acct-5150",
+        received_at: Timestamp::from_millis(1_800_000_000_000),
+        traceparent: None,
+        role: Role::Own,
+    };
+    let Reading::Facts(facts) = imported::read(&raw, &source()) else { panic!("not read") };
+    let mut state = SubscriberState::default();
+    let taken = import(&mut state, &facts, facts.imported.as_ref().unwrap(), &source());
+    assert_eq!((taken.events.len(), taken.ignored), (0, Some("subscriber_imported")));
+    assert_eq!(state.subscriptions[0].current.id, "sub-88");
+    assert_eq!(state.totals[0].sum.amount, 387_000);
+    assert_eq!(state.identity.user_id.as_deref(), Some("u-5150"));
 }
 
 #[test]

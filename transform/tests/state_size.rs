@@ -6,7 +6,7 @@
 use schemas::codec::{Codec, Framing};
 use schemas::event::Subscription;
 use schemas::samples::full_event;
-use schemas::state::{Identity, SubscriberState, SubscriptionState, Total};
+use schemas::state::{Identity, Span, SubscriberState, SubscriptionState, Total};
 use schemas::{Environment, Money, Timestamp};
 
 fn subscription(number: usize) -> SubscriptionState {
@@ -35,6 +35,11 @@ fn subscription(number: usize) -> SubscriptionState {
     }
 }
 
+fn span(amount: i64) -> Span {
+    let at = Timestamp::from_millis(1_780_000_000_000);
+    Span { first: at, last: at, amount }
+}
+
 fn size(subscriptions: usize, ids: usize) -> usize {
     let person = full_event().subscriber;
     let state = SubscriberState {
@@ -52,6 +57,8 @@ fn size(subscriptions: usize, ids: usize) -> usize {
         totals: vec![Total {
             environment: Environment::Production,
             sum: Money::minor(24_990, "usd"),
+            opening: None,
+            spans: vec![span(19_992), span(4_998)],
         }],
         seconds: (1_780_000_000..).step_by(86_400).take(ids.min(64)).collect(),
         ..SubscriberState::default()

@@ -259,6 +259,7 @@ fn facts() -> Facts {
         reason: None,
         details: BTreeMap::new(),
         traceparent: None,
+        imported: None,
         hand_over: None,
     }
 }

@@ -95,14 +95,27 @@ impl Installation {
 
     /// Runs a command of `transform` to its end.
     pub(crate) fn command(&self, name: &str, words: &[&str]) -> std::process::Output {
+        self.prepared(name, words).output().unwrap()
+    }
+
+    /// A command of `transform`, to be run.
+    pub(crate) fn prepared(&self, name: &str, words: &[&str]) -> std::process::Command {
         let (setting, _) = self.setting(name);
-        std::process::Command::new(end_to_end::processes::path(Binary::Transform))
+        let mut command =
+            std::process::Command::new(end_to_end::processes::path(Binary::Transform));
+        command
             .args(words)
             .arg("--config")
             .arg(&setting.configuration)
-            .envs(setting.environment.iter().cloned())
-            .output()
-            .unwrap()
+            .envs(setting.environment.iter().cloned());
+        command
+    }
+
+    /// A file of a test's own.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
     }
 
     fn setting(&self, name: &str) -> (Setting, Configuration) {

@@ -15,6 +15,7 @@
 mod ambiguous;
 mod damage;
 mod feed;
+mod imports;
 mod installation;
 mod kills;
 mod ledger;

@@ -2,8 +2,8 @@ use super::*;
 use crate::headers::Header;
 use crate::samples::{bare_event, full_event};
 use crate::state::{
-    Facts, HandOver, Held, Identity, KeptRecord, Left, OrderKey, Role, SubscriptionFacts,
-    SubscriptionState, Total,
+    Facts, HandOver, Held, Identity, Imported, ImportedSubscription, ImportedTotal, KeptRecord,
+    Left, Opening, OrderKey, Role, Span, SubscriptionFacts, SubscriptionState, Total,
 };
 use crate::{Environment, Timestamp};
 use apache_avro::types::Value;
@@ -14,6 +14,7 @@ fn full_facts(
     person: &Identity,
     shown: SubscriptionFacts,
     record: KeptRecord,
+    imported: Imported,
 ) -> Facts {
     Facts {
         provider_event_id: "evt_8".to_owned(),
@@ -33,6 +34,33 @@ fn full_facts(
         details: event.subscriber.attributes.clone(),
         traceparent: Some("00-1-2-01".to_owned()),
         hand_over: Some(HandOver { role: Role::Forward, record }),
+        imported: Some(imported),
+    }
+}
+
+fn full_import(event: &LifecycleEvent, known: &SubscriptionState) -> Imported {
+    Imported {
+        subscriptions: vec![ImportedSubscription {
+            environment: Environment::Sandbox,
+            shown: known.current.clone(),
+            provider_status: Some("active".to_owned()),
+            collection_paused: true,
+            in_billing_retry: false,
+            pending_product: Some("prod_3".to_owned()),
+        }],
+        totals: vec![ImportedTotal {
+            environment: Environment::Sandbox,
+            sum: event.money.clone().unwrap(),
+        }],
+    }
+}
+
+fn full_total(event: &LifecycleEvent) -> Total {
+    Total {
+        environment: Environment::Production,
+        sum: event.money.clone().unwrap(),
+        opening: Some(Opening { as_of: event.occurred_at, amount: 100 }),
+        spans: vec![Span { first: event.occurred_at, last: event.received_at, amount: 7 }],
     }
 }
 
@@ -76,7 +104,8 @@ fn full_state() -> SubscriberState {
         headers: vec![Header::text("ce_id", "evt_8")],
         value: b"{}".to_vec(),
     };
-    let facts = full_facts(&event, &identity, shown, record.clone());
+    let imported = full_import(&event, &known);
+    let facts = full_facts(&event, &identity, shown, record.clone(), imported);
     SubscriberState {
         sequence: 9,
         seen: vec![1, 2, 3],
@@ -88,10 +117,7 @@ fn full_state() -> SubscriberState {
         }),
         subscriptions: vec![known],
         identity,
-        totals: vec![Total {
-            environment: Environment::Production,
-            sum: event.money.clone().unwrap(),
-        }],
+        totals: vec![full_total(&event)],
         seconds: vec![1, 2],
         waiting: vec![record],
         left: vec![Left {
@@ -216,6 +242,7 @@ fn a_state_of_the_first_version_is_read_with_nothing_waiting_and_everything_owne
     let mut wanted = full_state();
     let facts = &mut wanted.held[0].facts;
     facts.hand_over = None;
+    facts.imported = None;
     facts.payment = None;
     let told = [&mut facts.subscription, &mut facts.before].into_iter().flatten();
     told.for_each(|told| told.shown.billing_period = None);
@@ -226,6 +253,8 @@ fn a_state_of_the_first_version_is_read_with_nothing_waiting_and_everything_owne
     wanted.told.clear();
     wanted.links_announced_at = None;
     wanted.begun_at = None;
+    wanted.totals[0].opening = None;
+    wanted.totals[0].spans.clear();
     assert_eq!(read, wanted);
     codec.encode(&read, &mut bytes).unwrap();
     assert_eq!(codec.decode(&bytes).unwrap(), wanted, "and is written with the newest");

@@ -7,10 +7,14 @@
 //! judged by their own content, add to sums and fill gaps in what is known of the person, but move no
 //! subscription whose facts are as new or newer. Facts that are late for the subscriber and still the
 //! newest for their own subscription do move that one: it would stay wrong otherwise.
+//!
+//! An import ([`import()`]) is no event: it gives none, and what it says is older or newer than what is known.
 
 mod event_id;
 mod identity;
+mod import;
 mod second;
+mod spans;
 mod summary;
 mod totals;
 mod transfer;
@@ -22,6 +26,7 @@ use schemas::state::{Facts, SubscriberState, SubscriptionState};
 use schemas::{EventType, LifecycleEvent, Money};
 
 use self::event_id::event_id;
+pub use self::import::import;
 pub use self::transfer::{PassedOn, receive, send};
 use crate::order::{is_late, key_of};
 use crate::sources::{Decision, Draft, Known, Source};
@@ -78,7 +83,7 @@ pub fn advance(state: &mut SubscriberState, facts: &Facts, key: &str, source: &S
     };
     // All its events show the same total, so that whoever is told only the first knows it.
     for money in drafts.iter().filter_map(moved) {
-        totals::add(&mut state.totals, facts.environment, money);
+        totals::add(&mut state.totals, facts.environment, money, facts.occurred_at);
     }
     let origin = Origin { facts, key, source, timing, subscription: shown.as_ref() };
     let events =

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use schemas::event::Subscription;
 use schemas::state::{Facts, Left, SubscriberState, SubscriptionState};
-use schemas::{EventType, Status, Timestamp};
+use schemas::{Environment, EventType, Status, Timestamp};
 
 use super::{Advanced, Origin, emit, identity, place, summary};
 use crate::sources::{Draft, Source};
@@ -105,11 +105,23 @@ pub fn receive(
 
 /// Whether the subscription of which the facts speak had left by a later transfer.
 pub(super) fn has_left(state: &SubscriberState, facts: &Facts) -> bool {
-    let Some(told) = &facts.subscription else { return false };
+    facts
+        .subscription
+        .as_ref()
+        .is_some_and(|told| left_since(state, facts.environment, &told.shown.id, facts.occurred_at))
+}
+
+/// Whether a subscription left by a transfer at `moment` or later.
+pub(super) fn left_since(
+    state: &SubscriberState,
+    environment: Environment,
+    subscription: &str,
+    moment: Timestamp,
+) -> bool {
     state.left.iter().any(|left| {
-        left.environment == facts.environment
-            && left.occurred_at >= facts.occurred_at
-            && left.subscriptions.contains(&told.shown.id)
+        left.environment == environment
+            && left.occurred_at >= moment
+            && left.subscriptions.iter().any(|id| id == subscription)
     })
 }
 

@@ -14,6 +14,7 @@ use crate::record::{Envelope, Raw};
 use crate::rekey::{Address, after_look_up, copy_for, is_known, role_at};
 use crate::rules::{Mode, Rules};
 use crate::seen::SeenIds;
+use crate::sources::native::imported;
 use crate::sources::{RawView, Reading, Source};
 use crate::state::{StateError, Store};
 use crate::tally::Tally;
@@ -86,7 +87,8 @@ impl<S: Store> Line<S> {
         Ok(None)
     }
 
-    /// Remembers and holds an event, unless it was accepted before.
+    /// Remembers and holds an event, unless it was accepted before. An import is not remembered: taking it
+    /// twice is taking it once, and one that was corrected may be taken back.
     fn accept(
         &mut self,
         visit: Visit<'_>,
@@ -100,16 +102,22 @@ impl<S: Store> Line<S> {
         let id = envelope.headers.id.as_str();
         let role = facts.hand_over.as_ref().map_or(Role::Own, |hand_over| hand_over.role);
         let open = states.open(&key, &rules.states)?;
-        if SeenIds::of(&mut open.state.seen, rules.memory).contains(id, role, at) {
-            tally.duplicates += 1;
-            return Ok(());
+        if facts.imported.is_some() {
+            // Of two that tell of one moment the later one holds.
+            facts.provider_event_id = format!("{:020}", raw.offset);
+        } else {
+            if SeenIds::of(&mut open.state.seen, rules.memory).contains(id, role, at) {
+                tally.duplicates += 1;
+                return Ok(());
+            }
+            let seen = &mut open.change().seen;
+            let forgotten = SeenIds::of(seen, rules.memory).remember(id, role, at);
+            tally.ids_forgotten += count(forgotten);
+            id.clone_into(&mut facts.provider_event_id);
         }
         let state = open.change();
         // Not with the first event that is let go: of what raw topic is left, the first record is always a later one.
         state.begun_at.get_or_insert(at);
-        let forgotten = SeenIds::of(&mut state.seen, rules.memory).remember(id, role, at);
-        tally.ids_forgotten += count(forgotten);
-        id.clone_into(&mut facts.provider_event_id);
         facts.received_at = at;
         let in_time = !is_late(&facts, state.emitted_up_to.as_ref());
         if hold(&mut state.held, Held { facts, appended_at: at }) == Placed::Earlier && in_time {
@@ -166,6 +174,9 @@ pub(super) fn emit(
 
 fn advanced(state: &mut SubscriberState, facts: &Facts, scene: Scene<'_>) -> Advanced {
     let Scene { key, source, rules, .. } = scene;
+    if let Some(imported) = &facts.imported {
+        return advance::import(state, facts, imported, source);
+    }
     let receiver = source.mapper.receiver(facts).map(|id| format!("{}/{id}", source.name));
     match (&facts.hand_over, receiver) {
         (Some(HandOver { role: Role::Sender, .. }), Some(to)) => {
@@ -226,7 +237,11 @@ fn correct_clock(facts: &mut Facts, at: Timestamp) -> u64 {
 }
 
 pub(super) fn read(envelope: &Envelope<'_>, raw: &Raw<'_>) -> Reading {
-    envelope.source.mapper.read(&view(envelope, raw), &envelope.source.settings)
+    let (view, source) = (view(envelope, raw), envelope.source);
+    if envelope.is_import() {
+        return imported::read(&view, source);
+    }
+    source.mapper.read(&view, &source.settings)
 }
 
 pub(super) fn view<'a>(envelope: &'a Envelope<'a>, raw: &Raw<'a>) -> RawView<'a> {

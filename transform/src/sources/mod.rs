@@ -13,7 +13,7 @@ pub mod dodo;
 mod fold;
 mod json;
 pub mod native;
-mod overlay;
+pub(crate) mod overlay;
 mod person;
 mod price;
 pub mod purchasely;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 pub use registry::{Source, Sources, mapper_of};
 use schemas::event::{Offer, Transfer};
-use schemas::state::{Facts, Role, SubscriberState, SubscriptionState};
+use schemas::state::{Facts, Identity, Role, SubscriberState, SubscriptionState};
 use schemas::{Environment, EventType, Money, Provider, Timestamp};
 
 /// A raw record, as `read` sees it.
@@ -177,6 +177,13 @@ pub trait Mapper: Sync {
     fn links(&self, _raw: &RawView<'_>, _reading: &Reading) -> Links {
         Links::default()
     }
+
+    /// Fills in what follows from the provider's ids about a person whom an import tells.
+    fn imported_person(&self, _person: &mut Identity) {}
+
+    /// Fills in what this mapping keeps of a subscription beside what an import can say, as the provider's
+    /// own events would have left it: above all what was told before.
+    fn imported(&self, _state: &mut SubscriptionState) {}
 
     /// The provider's id of the person to whom all subscriptions go, when the facts are a transfer of
     /// which the provider tells one of the two people only. `decide` is not asked about such facts.

@@ -67,6 +67,16 @@ impl Period {
         Self::lasting(count.checked_mul(unit)?)
     }
 
+    /// Reads what [`Unit::duration`] writes.
+    pub(crate) fn parse(duration: &str) -> Option<Self> {
+        let digits = duration.strip_prefix('P')?;
+        let units = [('D', Unit::Day), ('W', Unit::Week), ('M', Unit::Month), ('Y', Unit::Year)];
+        let (count, unit) = units
+            .into_iter()
+            .find_map(|(designator, unit)| Some((digits.strip_suffix(designator)?, unit)))?;
+        Self::of(count.parse().ok()?, unit)
+    }
+
     /// From `start` to `end`; a span that calendar months explain (28 to 31 days, a leap year) counts
     /// as those months, so that February costs as much as March.
     pub(crate) fn between(start: Timestamp, end: Timestamp) -> Option<Self> {
@@ -203,6 +213,17 @@ mod tests {
         assert_eq!(change(&pro, &basic, &ranking), EventType::SubscriptionDowngraded);
         assert_eq!(change(&basic, &pro, &[]), EventType::SubscriptionDowngraded);
         assert_eq!(change(&Plan::default(), &pro, &ranking), EventType::SubscriptionCrossgraded);
+    }
+
+    #[test]
+    fn a_period_is_read_as_it_is_written() {
+        for unit in [Unit::Day, Unit::Week, Unit::Month, Unit::Year] {
+            let written = unit.duration(3).unwrap();
+            assert_eq!(Period::parse(&written), Period::of(3, unit), "{written}");
+        }
+        for nothing in ["", "P", "P1", "1M", "P1H", "P0M", "P-1M", "PT1M", "P1M2D"] {
+            assert_eq!(Period::parse(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

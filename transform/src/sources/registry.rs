@@ -56,6 +56,11 @@ impl Sources {
         self.0.get(name)
     }
 
+    /// The names of all, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The source a subscriber key belongs to.
     pub fn of_key(&self, key: &str) -> Option<&Source> {
         self.get(key.split_once('/')?.0)

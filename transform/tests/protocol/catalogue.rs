@@ -16,6 +16,7 @@ use stream::Record;
 use transform::line::{Emission, Line, Taken};
 use transform::record::Raw;
 use transform::rules::{Rules, Times};
+use transform::sources::native::imported;
 use transform::sources::{Source, SourceSettings};
 use transform::state::{Batch, Change, MemoryStore, PARTITION_KEY, Store};
 use transform::worker::outgoing::{Names, Outgoing};
@@ -23,9 +24,18 @@ use transform::worker::outgoing::{Names, Outgoing};
 use crate::kafka::{Latest, Payload};
 use crate::plain::Plain;
 
+/// What a record of raw tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    Event,
+    /// The subscriber as of that moment: state changes, and there is no event.
+    Subscriber,
+}
+
 /// A record of raw before it is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Input {
+    pub(crate) tells: Tells,
     pub(crate) subscriber: &'static str,
     pub(crate) id: u32,
     /// When it happened, by the provider's clock.
@@ -123,8 +133,11 @@ impl Catalogue {
         self.number(Content::Raw {
             appended_at,
             key: format!("shop/{}", input.subscriber).into_bytes(),
-            value: Some(format!("{} 0 trial_ending", input.occurred).into_bytes()),
-            tick_or_id: Some(format!("r{}", input.id)),
+            value: Some(body(input).into_bytes()),
+            tick_or_id: Some(match input.tells {
+                Tells::Event => format!("r{}", input.id),
+                Tells::Subscriber => format!("{IMPORT}{}", input.id),
+            }),
         })
     }
 
@@ -218,7 +231,9 @@ impl Catalogue {
             value: value.as_deref(),
             headers: &headers,
         };
-        line.take(&raw, Duration::ZERO, &self.rules).unwrap()
+        let taken = line.take(&raw, Duration::ZERO, &self.rules).unwrap();
+        assert_eq!(taken.parked, None, "every record here can be read");
+        taken
     }
 
     pub(crate) fn restored(&self, store: MemoryStore, next_offset: i64) -> Line<MemoryStore> {
@@ -292,11 +307,27 @@ impl Catalogue {
     }
 }
 
+fn body(input: &Input) -> String {
+    let Input { subscriber, occurred, id, .. } = input;
+    match input.tells {
+        Tells::Event => format!("{occurred} 0 trial_ending"),
+        Tells::Subscriber => format!(
+            r#"{{"as_of": {occurred}, "subscriber": {{"id": "{subscriber}"}},
+                "subscriptions": [{{"id": "s{}", "status": "active"}}],
+                "totals": [{{"amount": {id}, "currency": "EUR"}}]}}"#,
+            id % 2
+        ),
+    }
+}
+
+/// What the id of an import begins with.
+const IMPORT: &str = "import ";
+
 fn headers(id: &str) -> Vec<schemas::headers::Header> {
     RawHeaders {
         id: id.to_owned(),
         source: "shop".to_owned(),
-        event_type: "stripe.x".to_owned(),
+        event_type: if id.starts_with(IMPORT) { imported::TYPE } else { "stripe.x" }.to_owned(),
         time: None,
         content_type: None,
         traceparent: None,

@@ -13,7 +13,7 @@ use transform::order::{deadline, hold};
 use transform::rules::Rules;
 use transform::state::{Batch, Change, MemoryStore, Store};
 
-use crate::catalogue::{Catalogue, Input, Lateness};
+use crate::catalogue::{Catalogue, Input, Lateness, Tells};
 use crate::kafka::{Payload, offset};
 
 const WINDOW: i64 = 4;
@@ -109,7 +109,13 @@ fn wrongly_late(stream: &Stream, sees: Sees, catalogue: &Catalogue) -> Option<us
         now += gap;
         appended.push(now);
         let id = u32::try_from(id).unwrap();
-        let input = Input { subscriber: SUBSCRIBER, id, occurred: *occurred, gap: *gap };
+        let input = Input {
+            tells: Tells::Event,
+            subscriber: SUBSCRIBER,
+            id,
+            occurred: *occurred,
+            gap: *gap,
+        };
         payloads.push(catalogue.input(&input, now));
     }
     payloads.push(catalogue.tick(0, now + 10 * WINDOW));

@@ -45,6 +45,7 @@ impl Mapper for Plain {
             details: BTreeMap::from([("types".to_owned(), types)]),
             traceparent: None,
             hand_over: None,
+            imported: None,
         }))
     }
 

@@ -1,6 +1,6 @@
 //! The bounds within which everything is searched, with all rules and without each.
 
-use crate::catalogue::{Catalogue, Input};
+use crate::catalogue::{Catalogue, Input, Tells};
 use crate::oracle::Violation;
 use crate::rules::{Rule, Rules};
 use crate::search::{Outcome, Reached, search};
@@ -13,8 +13,8 @@ const SUBSCRIBERS: [&str; 2] = ["a", "b"];
 
 /// The second sorts before the first: held together, they change places.
 const RECORDS: [Input; 2] = [
-    Input { subscriber: SUBSCRIBERS[0], id: 0, occurred: 6, gap: 1 },
-    Input { subscriber: SUBSCRIBERS[0], id: 1, occurred: 5, gap: 1 },
+    Input { tells: Tells::Event, subscriber: SUBSCRIBERS[0], id: 0, occurred: 6, gap: 1 },
+    Input { tells: Tells::Event, subscriber: SUBSCRIBERS[0], id: 1, occurred: 5, gap: 1 },
 ];
 
 /// So many states are looked at: enough for all there are in the smaller scenarios.

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::action::{Action, Kind, possible};
-use crate::catalogue::{Catalogue, Input};
+use crate::catalogue::{Catalogue, Input, Tells};
 use crate::oracle::{Violation, at_the_end, violation};
 use crate::rules::{Rule, Rules};
 use crate::story::Story;
@@ -105,7 +105,9 @@ fn inputs(random: &mut StdRng) -> Vec<Input> {
             Input { gap, ..inputs[random.random_range(0..inputs.len())] }
         } else {
             let subscriber = SUBSCRIBERS[random.random_range(0..SUBSCRIBERS.len())];
-            Input { subscriber, id, occurred: random.random_range(0..20), gap }
+            let imports = random.random_range(0..4) == 0;
+            let tells = if imports { Tells::Subscriber } else { Tells::Event };
+            Input { tells, subscriber, id, occurred: random.random_range(0..20), gap }
         });
     }
     inputs

@@ -1,4 +1,4 @@
-//! Invented stories of a few people who buy, renew and give away, told in any interleaving with
+//! Invented stories of a few people who buy, renew, give away and are imported, told in any interleaving with
 //! repetitions, commits, crashes, and a reorder window: in the end everybody owns what is theirs, every
 //! event was told once, and a replay of raw tells the same again, field by field.
 
@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::world::{Mishaps, World, bought, handed_over, real_rules};
+use super::world::{Mishaps, World, bought, handed_over, real_rules, told_as_of};
 use super::*;
+use crate::sources::native::imported;
 
 const PEOPLE: [&str; 3] = ["app/A", "app/B", "app/C"];
 
@@ -23,13 +24,18 @@ enum Happening {
         from: usize,
         to: usize,
     },
+    /// Somebody is imported as of now, with all that is theirs.
+    Imported {
+        who: usize,
+    },
 }
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let renews = (0_usize..3, 0_usize..3)
         .prop_map(|(subscription, buyer)| Happening::Renews { subscription, buyer });
     let gives = (0_usize..3, 0_usize..3).prop_map(|(from, to)| Happening::Gives { from, to });
-    prop::collection::vec(prop_oneof![2 => renews, 1 => gives], 1..14)
+    let imported = (0_usize..3).prop_map(|who| Happening::Imported { who });
+    prop::collection::vec(prop_oneof![4 => renews, 2 => gives, 1 => imported], 1..14)
 }
 
 /// Writes the story into the logs, each person's in order, and says who owns what in the end.
@@ -48,6 +54,13 @@ fn tell(world: &mut World, story: &[Happening], twice: &[bool]) -> BTreeMap<Stri
                 let owner = *owners.entry(name.clone()).or_insert(buyer);
                 known[owner] = true;
                 (PEOPLE[owner], "RENEWAL", bought(&name, at, &[]))
+            }
+            Happening::Imported { who } => {
+                known[who] = true;
+                let theirs = owners.iter().filter(|(_, owner)| **owner == who);
+                let theirs: Vec<_> = theirs.map(|(name, _)| name.as_str()).collect();
+                let body = told_as_of(&PEOPLE[who][4..], &theirs, at);
+                (PEOPLE[who], imported::TYPE, body)
             }
             Happening::Gives { from, to } if gave_unknown[from] && from != to => continue,
             Happening::Gives { from, to } => {

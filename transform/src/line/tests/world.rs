@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::rules::Times;
+use crate::sources::native::imported;
 use crate::sources::revenuecat::RevenueCat;
 use crate::sources::stripe::Stripe;
 use crate::sources::{Source, SourceSettings};
@@ -173,7 +174,11 @@ impl World {
     pub(super) fn receive(&mut self, key: &str, id: &str, event_type: &str, body: &Value) {
         let (source, _) = key.split_once('/').unwrap();
         let provider = if source == "shop" { "stripe" } else { "revenuecat" };
-        let headers = raw_headers(id, source, &format!("{provider}.{event_type}"));
+        let event_type = match event_type {
+            imported::TYPE => imported::TYPE.to_owned(),
+            _ => format!("{provider}.{event_type}"),
+        };
+        let headers = raw_headers(id, source, &event_type);
         let now = self.now;
         let value = serde_json::to_vec(body).unwrap();
         self.place(key).raw.push(Logged::of(value, &headers, now));
@@ -480,6 +485,13 @@ pub(super) fn handed_over(from: &str, to: &str, at: i64) -> Value {
         "event_timestamp_ms": at * 1000, "environment": "PRODUCTION", "store": "APP_STORE",
         "transferred_from": [from], "transferred_to": [to],
     }})
+}
+
+/// Somebody as of second `at`, with these subscriptions, active.
+pub(super) fn told_as_of(who: &str, subscriptions: &[&str], at: i64) -> Value {
+    let listed: Vec<_> =
+        subscriptions.iter().map(|id| json!({"id": id, "status": "active"})).collect();
+    json!({"as_of": at * 1000, "subscriber": {"id": who}, "subscriptions": listed})
 }
 
 /// A charge of a customer, and a dispute of it that names the charge alone.

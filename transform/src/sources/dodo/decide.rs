@@ -14,6 +14,8 @@ use super::{catalogue, detail};
 /// Most entitlements of one subscription that are kept.
 const MOST_ENTITLEMENTS: usize = 64;
 
+pub(super) use subscription::imported;
+
 /// Decides.
 pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
     if catalogue::treatment(&facts.provider_event_type) != Some(Treatment::Mapped) {

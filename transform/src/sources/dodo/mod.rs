@@ -16,7 +16,7 @@ mod status;
 mod tests;
 
 use schemas::Provider;
-use schemas::state::Facts;
+use schemas::state::{Facts, SubscriptionState};
 
 use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings, Treatment};
 
@@ -62,5 +62,9 @@ impl Mapper for Dodo {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn imported(&self, state: &mut SubscriptionState) {
+        decide::imported(state);
     }
 }

@@ -52,6 +52,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         details: BTreeMap::new(),
         traceparent: raw.traceparent.map(str::to_owned),
         hand_over: None,
+        imported: None,
     };
     if catalogue::treatment(raw.event_type) == Some(Treatment::Mapped) {
         by_family(&data, &mut facts)?;

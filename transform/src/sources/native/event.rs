@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemas::EventType;
 use schemas::codec::{Codec, CodecError, Framing};
-use schemas::event::LifecycleEvent;
+use schemas::event::{LifecycleEvent, Subscriber};
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 
 use super::super::{RawView, Reading, SourceSettings, Unreadable, person};
@@ -82,7 +82,7 @@ pub fn read_event(event: LifecycleEvent, raw: &RawView<'_>, settings: &SourceSet
 }
 
 fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name: String) -> Facts {
-    let person = who(&event);
+    let person = who(&event.subscriber);
     let subscription = event.subscription.map(|told| SubscriptionFacts {
         provider_status: told.status.map(|status| status.name().to_owned()),
         shown: schemas::event::Subscription { status: None, ..told },
@@ -106,11 +106,12 @@ fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name:
         details: BTreeMap::from([(detail::TYPE.to_owned(), meaning.name().to_owned())]),
         traceparent: raw.traceparent.map(str::to_owned),
         hand_over: None,
+        imported: None,
     }
 }
 
-fn who(event: &LifecycleEvent) -> Identity {
-    let told = &event.subscriber;
+/// What is learned of the person.
+pub(super) fn who(told: &Subscriber) -> Identity {
     let mut attributes = BTreeMap::new();
     for (name, value) in &told.attributes {
         person::attribute(&mut attributes, name, Some(&value.as_str().into()));

@@ -51,7 +51,8 @@ pub(super) fn event(
     })
 }
 
-fn subscriber(
+/// Who it is.
+pub(super) fn subscriber(
     raw: &RawView<'_>,
     body: &Fields<'_>,
     settings: &SourceSettings,
@@ -81,30 +82,35 @@ fn subscription(body: &Fields<'_>) -> Result<Option<Subscription>, Unreadable> {
             None => Ok(None),
         };
     };
-    Ok(Some(Subscription {
+    listed(&told).map(Some)
+}
+
+/// The subscription that an object shows.
+pub(super) fn listed(told: &Fields<'_>) -> Result<Subscription, Unreadable> {
+    Ok(Subscription {
         id: told.require("/id", told.word("/id"))?.to_owned(),
-        product_id: word(&told, "/product_id")?,
-        plan_id: word(&told, "/plan_id")?,
-        billing_period: word(&told, "/billing_period")?,
-        price: money(&told, "/price")?,
+        product_id: word(told, "/product_id")?,
+        plan_id: word(told, "/plan_id")?,
+        billing_period: word(told, "/billing_period")?,
+        price: money(told, "/price")?,
         quantity: told.integer("/quantity")?,
-        entitlements: words(&told, "/entitlements")?,
+        entitlements: words(told, "/entitlements")?,
         store: told.word("/store")?.and_then(|word| word.parse().ok()),
         period_type: told.word("/period_type")?.and_then(|word| word.parse().ok()),
         status: told.word("/status")?.and_then(|word| word.parse().ok()),
         previous_status: told.word("/previous_status")?.and_then(|word| word.parse().ok()),
-        previous_product_id: word(&told, "/previous_product_id")?,
-        started_at: moment(&told, "/started_at")?,
-        period_start: moment(&told, "/period_start")?,
-        period_end: moment(&told, "/period_end")?,
-        expires_at: moment(&told, "/expires_at")?,
-        grace_expires_at: moment(&told, "/grace_expires_at")?,
-        auto_resume_at: moment(&told, "/auto_resume_at")?,
-        trial_ends_at: moment(&told, "/trial_ends_at")?,
+        previous_product_id: word(told, "/previous_product_id")?,
+        started_at: moment(told, "/started_at")?,
+        period_start: moment(told, "/period_start")?,
+        period_end: moment(told, "/period_end")?,
+        expires_at: moment(told, "/expires_at")?,
+        grace_expires_at: moment(told, "/grace_expires_at")?,
+        auto_resume_at: moment(told, "/auto_resume_at")?,
+        trial_ends_at: moment(told, "/trial_ends_at")?,
         auto_renew: told.flag("/auto_renew")?,
-        cancel_reason: word(&told, "/cancel_reason")?,
-        expiration_reason: word(&told, "/expiration_reason")?,
-    }))
+        cancel_reason: word(told, "/cancel_reason")?,
+        expiration_reason: word(told, "/expiration_reason")?,
+    })
 }
 
 fn payment(body: &Fields<'_>) -> Result<Option<Payment>, Unreadable> {
@@ -134,7 +140,7 @@ fn transfer(body: &Fields<'_>) -> Result<Option<Transfer>, Unreadable> {
 }
 
 /// An amount in minor units; the digits of its currency are those of ISO 4217 unless it says itself.
-fn money(fields: &Fields<'_>, pointer: &str) -> Read<Money> {
+pub(super) fn money(fields: &Fields<'_>, pointer: &str) -> Read<Money> {
     if fields.value(pointer).is_none() {
         return Ok(None);
     }
@@ -148,7 +154,8 @@ fn money(fields: &Fields<'_>, pointer: &str) -> Read<Money> {
     Ok(Some(money))
 }
 
-fn moment(fields: &Fields<'_>, pointer: &str) -> Read<Timestamp> {
+/// RFC 3339 text or milliseconds since the epoch.
+pub(super) fn moment(fields: &Fields<'_>, pointer: &str) -> Read<Timestamp> {
     match fields.value(pointer) {
         Some(Value::String(_)) => fields.rfc3339(pointer),
         _ => fields.millis(pointer),

@@ -4,7 +4,7 @@
 //! may be without bounds. What decides something and is absurd parks the record, with the way to the
 //! field; what decides nothing is left out. An empty text says nothing, as everywhere.
 
-use schemas::event::{LifecycleEvent, Subscription};
+use schemas::event::{LifecycleEvent, Subscriber, Subscription};
 use schemas::{Money, Timestamp};
 
 use super::super::json::{LARGEST_AMOUNT, LAST_MILLISECOND, LONGEST_WORD, is_currency};
@@ -22,13 +22,9 @@ const MOST_DIGITS: i32 = 4;
 pub(super) fn plausible(mut event: LifecycleEvent) -> Result<LifecycleEvent, Unreadable> {
     moment("/occurred_at", Some(event.occurred_at))?;
     name("/provider_event_type", &event.provider_event_type)?;
-    let subscriber = &mut event.subscriber;
-    name("/subscriber/id", &subscriber.id)?;
-    word("/subscriber/user_id", &mut subscriber.user_id)?;
-    subscriber.email = subscriber.email.take().filter(|address| person::may_be_email(address));
-    words("/subscriber/aliases", &mut subscriber.aliases)?;
+    subscriber(&mut event.subscriber)?;
     if let Some(told) = &mut event.subscription {
-        subscription(told)?;
+        subscription("/subscription", told)?;
     }
     money("/money", &mut event.money)?;
     if let Some(payment) = &mut event.payment {
@@ -46,35 +42,46 @@ pub(super) fn plausible(mut event: LifecycleEvent) -> Result<LifecycleEvent, Unr
     Ok(event)
 }
 
-fn subscription(told: &mut Subscription) -> Result<(), Unreadable> {
-    if told.id.is_empty() {
-        return absurd("/subscription/id", "missing");
-    }
-    name("/subscription/id", &told.id)?;
-    word("/subscription/product_id", &mut told.product_id)?;
-    word("/subscription/plan_id", &mut told.plan_id)?;
-    word("/subscription/billing_period", &mut told.billing_period)?;
-    money("/subscription/price", &mut told.price)?;
-    if told.quantity.is_some_and(|quantity| !(0..=MOST_UNITS).contains(&quantity)) {
-        return absurd("/subscription/quantity", "an absurd number");
-    }
-    words("/subscription/entitlements", &mut told.entitlements)?;
-    word("/subscription/previous_product_id", &mut told.previous_product_id)?;
-    moment("/subscription/started_at", told.started_at)?;
-    moment("/subscription/period_start", told.period_start)?;
-    moment("/subscription/period_end", told.period_end)?;
-    if told.period_start.zip(told.period_end).is_some_and(|(start, end)| end < start) {
-        return absurd("/subscription/period_end", "the end of a negative period");
-    }
-    moment("/subscription/expires_at", told.expires_at)?;
-    moment("/subscription/grace_expires_at", told.grace_expires_at)?;
-    moment("/subscription/auto_resume_at", told.auto_resume_at)?;
-    moment("/subscription/trial_ends_at", told.trial_ends_at)?;
-    word("/subscription/cancel_reason", &mut told.cancel_reason)?;
-    word("/subscription/expiration_reason", &mut told.expiration_reason)
+/// Who it is, as far as it is believed.
+pub(super) fn subscriber(told: &mut Subscriber) -> Result<(), Unreadable> {
+    name("/subscriber/id", &told.id)?;
+    word("/subscriber/user_id", &mut told.user_id)?;
+    told.email = told.email.take().filter(|address| person::may_be_email(address));
+    words("/subscriber/aliases", &mut told.aliases)
 }
 
-fn moment(path: &str, told: Option<Timestamp>) -> Result<(), Unreadable> {
+/// The subscription told at `base`, as far as it is believed.
+pub(super) fn subscription(base: &str, told: &mut Subscription) -> Result<(), Unreadable> {
+    let at = |field: &str| format!("{base}/{field}");
+    if told.id.is_empty() {
+        return absurd(&at("id"), "missing");
+    }
+    name(&at("id"), &told.id)?;
+    word(&at("product_id"), &mut told.product_id)?;
+    word(&at("plan_id"), &mut told.plan_id)?;
+    word(&at("billing_period"), &mut told.billing_period)?;
+    money(&at("price"), &mut told.price)?;
+    if told.quantity.is_some_and(|quantity| !(0..=MOST_UNITS).contains(&quantity)) {
+        return absurd(&at("quantity"), "an absurd number");
+    }
+    words(&at("entitlements"), &mut told.entitlements)?;
+    word(&at("previous_product_id"), &mut told.previous_product_id)?;
+    moment(&at("started_at"), told.started_at)?;
+    moment(&at("period_start"), told.period_start)?;
+    moment(&at("period_end"), told.period_end)?;
+    if told.period_start.zip(told.period_end).is_some_and(|(start, end)| end < start) {
+        return absurd(&at("period_end"), "the end of a negative period");
+    }
+    moment(&at("expires_at"), told.expires_at)?;
+    moment(&at("grace_expires_at"), told.grace_expires_at)?;
+    moment(&at("auto_resume_at"), told.auto_resume_at)?;
+    moment(&at("trial_ends_at"), told.trial_ends_at)?;
+    word(&at("cancel_reason"), &mut told.cancel_reason)?;
+    word(&at("expiration_reason"), &mut told.expiration_reason)
+}
+
+/// A moment in historic time.
+pub(super) fn moment(path: &str, told: Option<Timestamp>) -> Result<(), Unreadable> {
     match told {
         Some(moment) if !(0..=LAST_MILLISECOND).contains(&moment.millis()) => {
             absurd(path, "an absurd time")
@@ -84,7 +91,7 @@ fn moment(path: &str, told: Option<Timestamp>) -> Result<(), Unreadable> {
 }
 
 /// An amount, in a currency that is written one way only: sums are kept by it.
-fn money(path: &str, told: &mut Option<Money>) -> Result<(), Unreadable> {
+pub(super) fn money(path: &str, told: &mut Option<Money>) -> Result<(), Unreadable> {
     let Some(money) = told else { return Ok(()) };
     if !is_currency(&money.currency) {
         return absurd(&format!("{path}/currency"), "not a currency code");

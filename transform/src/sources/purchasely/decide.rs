@@ -65,6 +65,13 @@ fn is_granted(facts: &Facts, known: &Known<'_>, one_time: bool) -> bool {
             .is_some_and(|state| state.told.contains_key(GRANTED))
 }
 
+/// What Purchasely's events would have left of a subscription that an import tells: that access is granted.
+pub(super) fn imported(state: &mut SubscriptionState) {
+    if !state.ended && !state.in_billing_retry {
+        state.told.insert(GRANTED.to_owned(), String::new());
+    }
+}
+
 /// The subscription after the event.
 fn after(
     facts: &Facts,

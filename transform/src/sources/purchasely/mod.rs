@@ -15,7 +15,7 @@ mod read;
 mod tests;
 
 use schemas::Provider;
-use schemas::state::Facts;
+use schemas::state::{Facts, Identity, SubscriptionState};
 
 use super::{Decision, Known, Mapper, RawView, Reading, SourceSettings, Treatment};
 
@@ -46,5 +46,15 @@ impl Mapper for Purchasely {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn imported_person(&self, person: &mut Identity) {
+        if person.user_id.is_none() && !person.anonymous {
+            person.user_id = Some(person.id.clone());
+        }
+    }
+
+    fn imported(&self, state: &mut SubscriptionState) {
+        decide::imported(state);
     }
 }

@@ -89,6 +89,7 @@ fn facts(
         details,
         traceparent: raw.traceparent.map(str::to_owned),
         hand_over: None,
+        imported: None,
     })
 }
 

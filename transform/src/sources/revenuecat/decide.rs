@@ -224,6 +224,13 @@ fn expiration(question: Question<'_>) -> Decision {
     events_with(facts, events, None, Some(next))
 }
 
+/// What RevenueCat's events would have left of a subscription that an import tells: that its end was told.
+pub(super) fn imported(state: &mut SubscriptionState) {
+    if state.ended || state.in_billing_retry {
+        state.told.insert(told::EXPIRED.to_owned(), end_of(&state.current));
+    }
+}
+
 /// The end of a pause's first part: access stops, and a renewal brings it back.
 fn paused(question: Question<'_>, mut next: SubscriptionState) -> Decision {
     if question.was(|state| state.ended) {

@@ -17,7 +17,7 @@ mod tests;
 mod transfer;
 
 use schemas::Provider;
-use schemas::state::Facts;
+use schemas::state::{Facts, Identity, SubscriptionState};
 
 use super::{Decision, Known, Links, Mapper, RawView, Reading, SourceSettings, Treatment};
 
@@ -81,6 +81,14 @@ impl Mapper for RevenueCat {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn imported_person(&self, person: &mut Identity) {
+        read::imported(person);
+    }
+
+    fn imported(&self, state: &mut SubscriptionState) {
+        decide::imported(state);
     }
 
     fn links(&self, _: &RawView<'_>, reading: &Reading) -> Links {

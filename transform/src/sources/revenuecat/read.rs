@@ -74,6 +74,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
         details: details(&event, raw.event_type)?,
         traceparent: raw.traceparent.map(str::to_owned),
         hand_over: None,
+        imported: None,
     })
 }
 
@@ -261,6 +262,14 @@ fn who(
     }
     attributes(event, &mut identity);
     Ok(identity)
+}
+
+/// Who is anonymous of those that an import tells, and by which id somebody is known who is not.
+pub(super) fn imported(identity: &mut Identity) {
+    let ids = std::iter::once(&identity.id).chain(&identity.aliases);
+    let named = ids.into_iter().find(|id| !id.starts_with(ANONYMOUS)).cloned();
+    identity.user_id = identity.user_id.take().or(named);
+    identity.anonymous = identity.user_id.is_none();
 }
 
 /// Attributes the app set, and of RevenueCat's reserved ones (`$…`) those that say who somebody is;

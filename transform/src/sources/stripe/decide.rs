@@ -17,6 +17,8 @@ use super::{Family, catalogue, detail};
 /// A facts record that this version does not understand, left by a later one.
 const NOT_UNDERSTOOD: &str = "not_understood";
 
+pub(super) use subscription::imported;
+
 /// Decides.
 pub(super) fn decide(facts: &Facts, known: &Known<'_>) -> Decision {
     match Family::of(&facts.provider_event_type) {

@@ -17,7 +17,7 @@ mod status;
 mod tests;
 
 use schemas::Provider;
-use schemas::state::Facts;
+use schemas::state::{Facts, SubscriptionState};
 
 use super::{Decision, Known, Links, Mapper, RawView, Reading, SourceSettings, Treatment};
 
@@ -111,6 +111,10 @@ impl Mapper for Stripe {
 
     fn decide(&self, facts: &Facts, known: &Known<'_>) -> Decision {
         decide::decide(facts, known)
+    }
+
+    fn imported(&self, state: &mut SubscriptionState) {
+        decide::imported(state);
     }
 
     fn links(&self, raw: &RawView<'_>, _: &Reading) -> Links {

@@ -69,6 +69,7 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Option<Facts>, 
         details: BTreeMap::new(),
         traceparent: raw.traceparent.map(str::to_owned),
         hand_over: None,
+        imported: None,
     };
     match family {
         Family::Subscription => subscription::read(&object, previous.as_ref(), &mut facts)?,

@@ -22,6 +22,18 @@ pub(super) fn status(state: &SubscriptionState) -> Option<Status> {
     }
 }
 
+/// The word for the status of a subscription of which Stripe's own is not known.
+pub(super) fn word(state: &SubscriptionState) -> &'static str {
+    match state {
+        SubscriptionState { ended: true, .. } => "canceled",
+        SubscriptionState { in_billing_retry: true, .. } => "unpaid",
+        SubscriptionState { paused: true, .. } => "paused",
+        SubscriptionState { in_grace: true, .. } => "past_due",
+        SubscriptionState { trial_open: true, .. } => "trialing",
+        _ => "active",
+    }
+}
+
 /// Whether a word is the end of the subscription: nothing brings the same id back.
 pub(super) fn is_terminal(word: &str) -> bool {
     matches!(word, "canceled" | "incomplete_expired")

@@ -6,7 +6,7 @@ use schemas::state::{Facts, SubscriptionFacts, SubscriptionState};
 use schemas::vocabulary::PeriodType;
 
 use super::super::super::answer::{ALREADY_ENDED, NO_CHANGE, of_type, told};
-use super::super::super::price::{Plan, Rate, change};
+use super::super::super::price::{Period, Plan, Rate, change};
 use super::super::super::{Decision, Draft, Known, overlay};
 use super::super::{detail, status};
 
@@ -274,6 +274,17 @@ impl Happening<'_> {
             matches!(row, EventType::RenewalDisabled | EventType::CancelledDuringGracePeriod);
         self.facts.reason.clone().filter(|_| is_cancellation)
     }
+}
+
+/// What Dodo's events would have left of a subscription that an import tells: that its start was told, and
+/// what it costs.
+pub(in super::super) fn imported(state: &mut SubscriptionState) {
+    state.told.insert(STARTED.to_owned(), String::new());
+    let period = state.current.billing_period.as_deref().and_then(Period::parse);
+    if let Some((price, period)) = state.current.price.as_ref().zip(period) {
+        state.told.insert(detail::RATE.to_owned(), Rate::of(price, 1, period).to_string());
+    }
+    runs(state);
 }
 
 /// A further period; the first after a trial converts it.

@@ -358,6 +358,15 @@ impl Change<'_> {
     }
 }
 
+/// What Stripe's events would have left of a subscription that an import tells: the status word, and that it
+/// and the start were told.
+pub(in super::super) fn imported(state: &mut SubscriptionState) {
+    let word = status::word(state);
+    let word = state.provider_status.get_or_insert_with(|| word.to_owned());
+    state.told.insert(WORD.to_owned(), word.clone());
+    state.told.insert(STARTED.to_owned(), String::new());
+}
+
 /// The trial is over and does not open again.
 pub(super) fn close_trial(next: &mut SubscriptionState) {
     next.trial_open = false;
