@@ -70,6 +70,12 @@ fn cargo(title: &str, arguments: &[&str], environment: &[(&str, String)]) -> Res
     step(title, &mut command)
 }
 
+/// The program of this name that lies there now: building the workspace may have replaced this one, whose path the
+/// system then calls deleted.
+fn beside(own: &Path) -> PathBuf {
+    own.with_file_name(env!("CARGO_PKG_NAME"))
+}
+
 /// A short demo; what it says is shown only if it does not end as it should.
 fn demo(
     title: &str,
@@ -78,8 +84,8 @@ fn demo(
     environment: &[(&str, String)],
 ) -> Result<()> {
     say(&format!("== {title}"));
-    let this = std::env::current_exe().context("finding this program")?;
-    let output = Command::new(this)
+    let own = std::env::current_exe().context("finding this program")?;
+    let output = Command::new(beside(&own))
         .args(["demo", "--webhooks", "200"])
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -131,4 +137,15 @@ fn fetched_cargo_deny() -> Result<PathBuf> {
 
 fn works(program: &Path) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_replaced_while_it_ran_is_found_again() {
+        let replaced = Path::new("target/release/xtask (deleted)");
+        assert_eq!(beside(replaced), Path::new("target/release/xtask"));
+    }
 }
