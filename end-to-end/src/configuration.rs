@@ -73,6 +73,31 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// For a test that fills and reads topics of its own: whatever would listen has a free port, and nobody serves
+    /// the destinations.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn without_destinations(
+        brokers: &str,
+        topic_prefix: &str,
+        folder: &Path,
+    ) -> std::io::Result<Self> {
+        let unused = Receiver::Emulator { base_url: "http://127.0.0.1:9".to_owned() };
+        Ok(Self {
+            brokers: brokers.to_owned(),
+            schema_registry: None,
+            topic_prefix: topic_prefix.to_owned(),
+            listeners: Listeners::free()?,
+            state_dir: folder.join("state"),
+            reorder_window: Duration::from_secs(1),
+            retry_delays: "[1s]".to_owned(),
+            rate_per_second: 100,
+            customerio: unused.clone(),
+            intercom: unused,
+        })
+    }
+
     /// The file's text.
     pub fn render(&self) -> String {
         let Listeners { webhooks, ingest, transform, deliver } = self.listeners;

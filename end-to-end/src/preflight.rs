@@ -73,6 +73,15 @@ pub const MAVEN: Tool = Tool {
     brew_package: "maven",
 };
 
+/// Judges the rules of Prometheus.
+pub const PROMTOOL: Tool = Tool {
+    name: "promtool",
+    probe: &["promtool", "--version"],
+    needed_for: "testing the alerts",
+    debian_package: "prometheus",
+    brew_package: "prometheus",
+};
+
 /// Fetches tools that are published as Python packages.
 pub const PYTHON: Tool = Tool {
     name: "python3 with venv",

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use emulators::{Effect, Fault};
 use end_to_end::broker::Broker;
-use end_to_end::configuration::{Configuration, Listeners, Receiver};
+use end_to_end::configuration::Configuration;
 use end_to_end::journeys::{self, Journey, Provider};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::processes::{self, Binary, Process, Setting};
@@ -48,19 +48,8 @@ impl Own {
         let broker = Broker::shared().expect("a broker to test against");
         let prefix = prefix(name);
         let folder = workspace::fresh_run_folder(name).unwrap();
-        let unused = || Receiver::Emulator { base_url: "http://127.0.0.1:9".to_owned() };
-        let configuration = Configuration {
-            brokers: broker.address().to_owned(),
-            schema_registry: None,
-            topic_prefix: prefix.clone(),
-            listeners: Listeners::free().unwrap(),
-            state_dir: folder.join("state"),
-            reorder_window: Duration::from_secs(1),
-            retry_delays: "[1s]".to_owned(),
-            rate_per_second: 100,
-            customerio: unused(),
-            intercom: unused(),
-        };
+        let configuration =
+            Configuration::without_destinations(broker.address(), &prefix, &folder).unwrap();
         let file = folder.join("tributary.yaml");
         std::fs::write(&file, configuration.render()).unwrap();
         let cluster = cluster();

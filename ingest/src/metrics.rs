@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use service::metrics::{
-    Counter, CounterFamily, DeclarationError, Histogram, HistogramFamily, Registry, SECONDS,
+    Counter, CounterFamily, DeclarationError, Gauge, GaugeFamily, Histogram, HistogramFamily,
+    Registry, SECONDS,
 };
 
 use crate::answer::Answer;
@@ -31,6 +33,12 @@ const WITHOUT_SUBSCRIBER: Counter<2> = Counter {
     labels: ["source", "kind"],
 };
 
+const LAST_ACCEPTED: Gauge<1> = Gauge {
+    name: "tributary_ingest_last_accepted_timestamp_seconds",
+    help: "When the latest webhook of a source was accepted; the start of the process before the first.",
+    labels: ["source"],
+};
+
 const REQUEST_SECONDS: Histogram<0> = Histogram {
     name: "tributary_ingest_request_seconds",
     help: "From the end of a request's head to its answer.",
@@ -51,6 +59,7 @@ pub struct Metrics {
     requests: CounterFamily<2>,
     refused: CounterFamily<2>,
     without_subscriber: CounterFamily<2>,
+    last_accepted: GaugeFamily<1>,
     request_seconds: HistogramFamily<0>,
     append_seconds: HistogramFamily<0>,
 }
@@ -62,9 +71,21 @@ impl Metrics {
             requests: registry.counter(&REQUESTS)?,
             refused: registry.counter(&REFUSED)?,
             without_subscriber: registry.counter(&WITHOUT_SUBSCRIBER)?,
+            last_accepted: registry.gauge(&LAST_ACCEPTED)?,
             request_seconds: registry.histogram(&REQUEST_SECONDS)?,
             append_seconds: registry.histogram(&APPEND_SECONDS)?,
         })
+    }
+
+    /// Webhooks of this source can come from `now` on: a source that has sent none yet can be seen to be silent.
+    pub fn expect(&self, source: &str, now: Timestamp) {
+        self.requests.with([source, Answer::Accepted.outcome()]).inc_by(0);
+        self.last_accepted.with([source]).set(now.as_duration().as_secs_f64());
+    }
+
+    /// A webhook is durable.
+    pub fn accepted(&self, source: &str, now: Timestamp) {
+        self.last_accepted.with([source]).set(now.as_duration().as_secs_f64());
     }
 
     /// A request was answered.

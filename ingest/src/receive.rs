@@ -90,7 +90,10 @@ impl<Log: RawLog> Receiver<Log> {
             None => Answer::NotFound,
             Some((name, source)) => {
                 match self.accept(name, source, &parts, &mut body, randomness).await {
-                    Ok(()) => Answer::Accepted,
+                    Ok(()) => {
+                        self.metrics.accepted(name, self.clock.now());
+                        Answer::Accepted
+                    }
                     Err(answer) => answer,
                 }
             }

@@ -89,6 +89,9 @@ async fn receive(
         clock: Arc::clone(&clock),
         metrics,
     };
+    for source in receiver.sources.keys() {
+        receiver.metrics.expect(source, clock.now());
+    }
     receiving.holds();
     tracing::info!(listen, sources = receiver.sources.len(), "receiving webhooks");
 

@@ -114,6 +114,25 @@ fn signed(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
+async fn a_source_that_has_sent_nothing_is_silent_since_the_start_and_a_refused_request_breaks_no_silence()
+ {
+    let edge = edge(Broker::Acknowledges);
+    let started = Timestamp::from_second(1_789_990_000).unwrap();
+    edge.receiver.metrics.expect("app", started);
+    let last = |at: u32| {
+        let line =
+            format!("tributary_ingest_last_accepted_timestamp_seconds{{source=\"app\"}} {at}\n");
+        edge.metrics().contains(&line)
+    };
+    let nothing = "tributary_ingest_requests_total{outcome=\"accepted\",source=\"app\"} 0\n";
+    assert!(last(1_789_990_000) && edge.metrics().contains(nothing), "{}", edge.metrics());
+    edge.send(request(&[("authorization", "forged")], BODY)).await;
+    assert!(last(1_789_990_000));
+    edge.send(signed(BODY)).await;
+    assert!(last(1_790_000_000));
+}
+
+#[tokio::test]
 async fn a_webhook_is_answered_200_without_a_body_and_lies_in_the_log_as_it_came() {
     let edge = edge(Broker::Acknowledges);
     let response = edge.send(signed(BODY)).await;

@@ -14,6 +14,10 @@ use crate::money::Money;
 use crate::time::Timestamp;
 use crate::vocabulary::{Environment, EventType, OfferKind, PeriodType, Provider, Status, Store};
 
+/// The `ce_type` by which a producer asks that a person be forgotten, and the `provider_event_type` of the
+/// `customer_deleted` that this gives.
+pub const FORGOTTEN: &str = "native.subscriber_forgotten";
+
 /// One lifecycle event, the value of `subscriptions.events`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "LifecycleEvent")]
@@ -67,6 +71,14 @@ pub struct LifecycleEvent {
     /// The provider's body, present only where a transformation is configured.
     #[serde(with = "serde_bytes")]
     pub payload: Option<Vec<u8>>,
+}
+
+impl LifecycleEvent {
+    /// Whether the person asked to be forgotten: a deletion that holds at every destination, whatever its
+    /// configuration does with a customer whom the provider deletes.
+    pub fn is_erasure(&self) -> bool {
+        self.event_type == EventType::CustomerDeleted && self.provider_event_type == FORGOTTEN
+    }
 }
 
 /// The person, as known when the event was emitted.

@@ -50,6 +50,10 @@ pub struct SubscriberState {
     /// When the raw topic took in the first record known of the subscriber: the epoch of its events.
     #[serde(default)]
     pub begun_at: Option<Timestamp>,
+    /// When the raw topic took in that the person is to be forgotten. Then this and what waits is all there
+    /// is, and nothing is told of them.
+    #[serde(default)]
+    pub forgotten_at: Option<Timestamp>,
 }
 
 /// A record of `subscriptions.raw`, kept as it was.
@@ -176,6 +180,36 @@ pub struct Facts {
     /// What an import says of the subscriber as of `occurred_at`; it gives no event.
     #[serde(default)]
     pub imported: Option<Imported>,
+}
+
+impl Facts {
+    /// Nothing but that something happened, in production and to nobody in particular.
+    pub fn bare(
+        provider_event_id: &str,
+        provider_event_type: &str,
+        occurred_at: Timestamp,
+    ) -> Self {
+        Self {
+            provider_event_id: provider_event_id.to_owned(),
+            provider_event_type: provider_event_type.to_owned(),
+            occurred_at,
+            received_at: occurred_at,
+            rank: 0,
+            environment: Environment::Production,
+            person: Identity::default(),
+            subscription: None,
+            before: None,
+            money: None,
+            payment: None,
+            offer: None,
+            transfer: None,
+            reason: None,
+            details: BTreeMap::new(),
+            traceparent: None,
+            hand_over: None,
+            imported: None,
+        }
+    }
 }
 
 /// A subscriber as of a moment, told by an import.

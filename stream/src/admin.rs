@@ -162,16 +162,50 @@ pub async fn tombstones_kept(
     cluster: &Cluster,
     topic: &str,
 ) -> Result<Option<Duration>, AdminError> {
+    let found = configured(cluster, &[topic], "delete.retention.ms").await?;
+    let millis = found.get(topic).and_then(|millis| millis.parse().ok());
+    Ok(millis.map(Duration::from_millis))
+}
+
+/// How long a topic keeps a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// So long, and until its segment is deleted.
+    For(Duration),
+    /// For ever, as far as its age goes.
+    Forever,
+}
+
+/// How long each of the topics keeps a record; nothing of those that are missing or may not be looked at.
+pub async fn records_kept(
+    cluster: &Cluster,
+    topics: &[&str],
+) -> Result<BTreeMap<String, Kept>, AdminError> {
+    let found = configured(cluster, topics, "retention.ms").await?;
+    let kept = found.into_iter().filter_map(|(topic, millis)| {
+        let millis: i64 = millis.parse().ok()?;
+        Some((
+            topic,
+            u64::try_from(millis)
+                .map_or(Kept::Forever, |millis| Kept::For(Duration::from_millis(millis))),
+        ))
+    });
+    Ok(kept.collect())
+}
+
+/// One setting of each of the topics that are there and may be looked at.
+async fn configured(
+    cluster: &Cluster,
+    topics: &[&str],
+    setting: &str,
+) -> Result<BTreeMap<String, String>, AdminError> {
+    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let described = admin(cluster)?
-        .describe_configs(
-            &[ResourceSpecifier::Topic(topic)],
-            &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)),
-        )
+        .describe_configs(&resources, &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)))
         .await
         .map_err(|cause| unreachable(cluster, cause))?;
-    let configs = described.into_iter().flatten().find_map(read).map(|(_, configs)| configs);
-    let millis = configs.and_then(|configs| configs.get("delete.retention.ms")?.parse().ok());
-    Ok(millis.map(Duration::from_millis))
+    let found = described.into_iter().flatten().filter_map(read);
+    Ok(found.filter_map(|(topic, mut configs)| Some((topic, configs.remove(setting)?))).collect())
 }
 
 /// A topic is created before every broker tells of it.

@@ -14,6 +14,7 @@ pub mod budget;
 mod bulk;
 pub mod configure;
 pub mod dead;
+pub mod forget;
 pub mod framing;
 pub mod identity;
 pub mod import;

@@ -18,6 +18,7 @@
 //! about its transaction is in doubt.
 
 mod accept;
+mod forget;
 mod outcome;
 mod owner;
 
@@ -25,12 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use outcome::{Emission, GivenUp, LinkAnnouncement, Taken};
-use schemas::{Provider, Timestamp};
+use schemas::Timestamp;
 
 pub use crate::rekey::RawCopy;
 
 use self::accept::{Scene, emit};
 use crate::order::{earliest_deadline, take_due};
+use crate::parking::{ParkReason, Parking};
 use crate::patience::Patience;
 use crate::placement::partition_of;
 use crate::record::{Envelope, Judged, Raw, judge};
@@ -47,6 +49,9 @@ pub struct Line<S> {
     partitions: Option<i32>,
     states: Overlay<S>,
     due: DueIndex,
+    /// Until when nothing is let through of people who were forgotten. Nothing has to be told when that ends, so
+    /// that no tick is wanted for it.
+    forgotten: DueIndex,
     patience: Patience,
     quiet: Quiet,
     next_offset: i64,
@@ -73,11 +78,12 @@ impl<S: Store> Line<S> {
         rules: &Rules,
     ) -> Result<Self, StateError> {
         let states = Overlay::over(store);
-        let mut due = DueIndex::default();
+        let (mut due, mut forgotten) = (DueIndex::default(), DueIndex::default());
         let mut patience = Patience::of(rules.link_timeout);
         let mut newest = None;
         states.waiting(&rules.states, &mut |key, state| {
             due.set(key, earliest_deadline(&state.held, rules.window));
+            forgotten.set(key, state.forgotten_at.map(|at| at.plus(rules.memory.window)));
             newest = newest.max(state.held.iter().map(|held| held.appended_at).max());
             let shared = Arc::from(key);
             for record in &state.waiting {
@@ -86,7 +92,17 @@ impl<S: Store> Line<S> {
         })?;
         let quiet = Quiet::since(newest.unwrap_or_default(), local);
         let (partitions, tally) = (None, Tally::default());
-        Ok(Self { partition, partitions, states, due, patience, quiet, next_offset, tally })
+        Ok(Self {
+            partition,
+            partitions,
+            states,
+            due,
+            forgotten,
+            patience,
+            quiet,
+            next_offset,
+            tally,
+        })
     }
 
     /// The same line as one of so many: it counts records of producers of one's own that do not lie where
@@ -128,12 +144,17 @@ impl<S: Store> Line<S> {
         self.quiet = Quiet::since(raw.appended_at, local);
         self.tally.consumed += 1;
         self.release_due(raw.appended_at, rules, &mut taken)?;
+        self.end_forgetting(raw.appended_at, rules)?;
         taken.parked = match judge(raw, &rules.sources) {
             Judged::Tick => {
                 self.tally.ticks += 1;
                 None
             }
             Judged::Unfit(parking) => Some(parking),
+            Judged::Orphan(envelope) if envelope.wish().is_some() => {
+                let message = "the key is that of a thing, and no person's";
+                Some(Parking::new(ParkReason::KeyMismatch, message))
+            }
             Judged::Orphan(envelope) => {
                 let visit = Visit { envelope: &envelope, raw, local, rules };
                 self.look_for_meaning(visit, &mut taken)?
@@ -141,7 +162,10 @@ impl<S: Store> Line<S> {
             Judged::Subscriber(envelope) => {
                 self.check_place(&envelope);
                 let visit = Visit { envelope: &envelope, raw, local, rules };
-                self.read_and_accept(visit, &mut taken)?
+                match envelope.wish() {
+                    Some(wish) => self.grant(visit, wish, &mut taken)?,
+                    None => self.read_and_accept(visit, &mut taken)?,
+                }
             }
         };
         if let Some(parking) = &taken.parked {
@@ -175,8 +199,7 @@ impl<S: Store> Line<S> {
 
     /// Only producers of one's own choose a partition; copies of their records are ours.
     fn check_place(&mut self, envelope: &Envelope<'_>) {
-        let by_own = envelope.source.provider == Provider::Native || envelope.is_import();
-        let is_own = by_own && envelope.origin.is_none();
+        let is_own = envelope.is_own() && envelope.origin.is_none();
         let place = |partitions| partition_of(envelope.key.as_bytes(), partitions);
         if is_own && self.partitions.map(place).is_some_and(|place| place != self.partition) {
             self.tally.misplace(&envelope.source.name);

@@ -9,6 +9,7 @@ use schemas::state::KeptRecord;
 use schemas::{Provider, Timestamp};
 
 use crate::parking::{ParkReason, Parking};
+use crate::sources::native::forgotten::Wish;
 use crate::sources::native::imported;
 use crate::sources::{Source, Sources};
 
@@ -99,6 +100,16 @@ impl Envelope<'_> {
     /// Whether it tells an existing subscriber instead of an event.
     pub fn is_import(&self) -> bool {
         self.headers.event_type == imported::TYPE
+    }
+
+    /// What it asks for, if it asks for something instead of telling it.
+    pub fn wish(&self) -> Option<Wish> {
+        Wish::of(&self.headers.event_type)
+    }
+
+    /// Whether somebody of our own wrote it, be it for a source of a provider.
+    pub fn is_own(&self) -> bool {
+        self.source.provider == Provider::Native || self.is_import() || self.wish().is_some()
     }
 
     /// How far it has come; `None` for an original.

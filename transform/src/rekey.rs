@@ -83,12 +83,13 @@ pub fn after_look_up(stage: Option<Stage>) -> Option<Stage> {
 }
 
 /// Whether somebody is known by this key: it has accepted an event of its own, or as one side of a
-/// transfer. What merely waits under it makes nobody known.
+/// transfer, or was forgotten. What merely waits under it makes nobody known.
 pub fn is_known(state: &SubscriberState) -> bool {
     state.sequence > 0
         || !state.held.is_empty()
         || !state.subscriptions.is_empty()
         || !state.identity.id.is_empty()
+        || state.forgotten_at.is_some()
 }
 
 #[cfg(test)]

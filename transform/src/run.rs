@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adopt;
 use crate::configure;
 use crate::dead;
+use crate::forget;
 use crate::framing::{self, teacher::Teacher};
 use crate::identity::Identity;
 use crate::import;
@@ -43,6 +44,8 @@ pub enum Own {
     /// Tells of subscribers who were there before, from a file: they are known from then on, and nobody is sent
     /// anything.
     Import(import::Arguments),
+    /// Forgets people who asked for it, here and at the destinations, and says what remains until when.
+    Forget(forget::Arguments),
     /// Sees and deals with the records that were parked.
     Dead(dead_letters::Arguments),
 }
@@ -59,6 +62,7 @@ pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         Command::Own(Own::Import(arguments)) => {
             import::run(&config, arguments, clock, shutdown).await
         }
+        Command::Own(Own::Forget(arguments)) => forget::run(&config, arguments, clock).await,
         Command::Own(Own::Dead(arguments)) => dead::work(arguments, &config, clock, shutdown).await,
     }
 }

@@ -104,27 +104,12 @@ pub(crate) fn raw_headers(id: &str, source: &str, event_type: &str) -> Vec<Heade
 /// Facts that say nothing but when.
 pub(crate) fn facts(id: &str, occurred: i64) -> Facts {
     Facts {
-        provider_event_id: id.to_owned(),
-        provider_event_type: "x".to_owned(),
-        occurred_at: Timestamp::from_millis(occurred),
-        received_at: Timestamp::from_millis(occurred),
-        rank: 0,
-        environment: Environment::Production,
         person: Identity { id: "cus_1".to_owned(), ..Identity::default() },
         subscription: Some(SubscriptionFacts {
             shown: Subscription { id: "sub".to_owned(), ..Subscription::default() },
             ..SubscriptionFacts::default()
         }),
-        before: None,
-        money: None,
-        payment: None,
-        offer: None,
-        transfer: None,
-        reason: None,
-        details: std::collections::BTreeMap::new(),
-        traceparent: None,
-        hand_over: None,
-        imported: None,
+        ..Facts::bare(id, "x", Timestamp::from_millis(occurred))
     }
 }
 

@@ -3,7 +3,7 @@
 //! One profile serves everything (`--release`), so that librdkafka and OpenSSL are built once. The tests share one
 //! broker, which is started here and told to them as `KAFKA_BROKERS`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let steps = Steps::new();
     let narrate = |news: &str| steps.news(news);
     preflight::ensure(preflight::BUILD, &narrate)?;
+    preflight::ensure(&[preflight::PROMTOOL], &narrate)?;
     steps.finish();
     cargo("formatting", &["fmt", "--all", "--check"], &[])?;
     let deny = cargo_deny()?;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         ["clippy", "--workspace", "--all-targets", "--release", "--locked", "--", "-D", "warnings"];
     cargo("lints", &clippy, &[])?;
     reference::check()?;
+    alerts()?;
     // The end-to-end tests start the binaries, which `cargo test` alone does not build.
     cargo("build", &["build", "--workspace", "--bins", "--release", "--locked"], &[])?;
     let folder = workspace::fresh_run_folder("test").context("making a folder for the run")?;
@@ -45,14 +47,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let test = ["test", "--workspace", "--release", "--locked"];
     cargo("unit tests", &[&test[..], &["--lib", "--bins"]].concat(), &environment)?;
     cargo("examples in the documentation", &[&test[..], &["--doc"]].concat(), &environment)?;
-    // One at a time: some run the whole pipeline, and two of them on two cores would only disturb each other.
     // A run is long: it tells of everything that fails, not of the first.
-    let whole = ["--no-fail-fast", "--test", "*", "--", "--test-threads=1"];
-    cargo("end-to-end tests", &[&test[..], &whole].concat(), &environment)?;
+    for Group { title, targets, threads } in groups(&workspace::root())? {
+        let mut arguments = test.map(str::to_owned).to_vec();
+        arguments.push("--no-fail-fast".to_owned());
+        arguments.extend(targets.into_iter().flat_map(|target| ["--test".to_owned(), target]));
+        if let Some(threads) = threads {
+            arguments.extend(["--".to_owned(), format!("--test-threads={threads}")]);
+        }
+        cargo(title, &arguments, &environment)?;
+    }
     demo("the demo", &[], Some(0), &environment)?;
     demo("the demo fails when it must", &["--plant", "send-twice"], Some(1), &environment)?;
     say("all checks passed");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The rules of Prometheus are sound, and each alert fires when it should and not else.
+fn alerts() -> Result<()> {
+    let rules = "deploy/prometheus/rules.yaml";
+    let check = ["check", "rules", "--lint=all", "--lint-fatal", rules];
+    step("rules of Prometheus", Command::new("promtool").args(check))?;
+    let test = ["test", "rules", "deploy/prometheus/rules.test.yaml"];
+    step("alerts", Command::new("promtool").args(test))
 }
 
 fn environment(broker: &Broker, arguments: &Arguments) -> Vec<(&'static str, String)> {
@@ -63,7 +80,63 @@ fn environment(broker: &Broker, arguments: &Arguments) -> Vec<(&'static str, Str
     environment
 }
 
-fn cargo(title: &str, arguments: &[&str], environment: &[(&str, String)]) -> Result<()> {
+/// Integration tests that run side by side.
+#[derive(Debug, PartialEq, Eq)]
+struct Group {
+    title: &'static str,
+    targets: Vec<String>,
+    /// At a time within a target; as many as there are cores where nothing is said.
+    threads: Option<usize>,
+}
+
+/// End-to-end tests that measure how soon something happens: nothing runs beside them.
+const ALONE: [&str; 3] = ["grid", "instances", "trace"];
+
+/// The crate of the end-to-end tests.
+const END_TO_END: &str = "end-to-end";
+
+/// All integration tests of the workspace. Those end to end wait more than they work, so that two go together also
+/// on two cores.
+fn groups(root: &Path) -> Result<[Group; 3]> {
+    let mut small = Vec::new();
+    for entry in root.read_dir().context("looking for the crates")? {
+        let member = entry?.path();
+        if member.join("Cargo.toml").is_file() && !member.ends_with(END_TO_END) {
+            small.extend(targets(&member)?);
+        }
+    }
+    small.sort();
+    let end_to_end = targets(&root.join(END_TO_END))?;
+    let (alone, together) =
+        end_to_end.into_iter().partition(|target| ALONE.contains(&target.as_str()));
+    Ok([
+        Group { title: "integration tests", targets: small, threads: None },
+        Group { title: "end-to-end tests", targets: together, threads: Some(2) },
+        Group { title: "end-to-end tests that measure", targets: alone, threads: Some(1) },
+    ])
+}
+
+/// The integration tests of a crate, as Cargo finds them.
+fn targets(member: &Path) -> Result<Vec<String>> {
+    let Ok(entries) = member.join("tests").read_dir() else { return Ok(Vec::new()) };
+    let mut targets = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs")
+            || path.join("main.rs").is_file()
+        {
+            targets.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    targets.sort();
+    Ok(targets)
+}
+
+fn cargo(
+    title: &str,
+    arguments: &[impl AsRef<OsStr>],
+    environment: &[(&str, String)],
+) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
@@ -142,6 +215,17 @@ fn works(program: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_integration_test_is_in_one_group_and_what_measures_runs_alone() {
+        let [small, together, alone] = groups(&workspace::root()).unwrap();
+        assert!(small.targets.contains(&"mapping".to_owned()), "{small:?}");
+        assert!(together.targets.contains(&"transform".to_owned()), "{together:?}");
+        assert_eq!(alone.targets, ALONE);
+        let twice =
+            |target: &&String| small.targets.contains(target) || alone.targets.contains(target);
+        assert_eq!(together.targets.iter().find(twice), None);
+    }
 
     #[test]
     fn a_program_that_was_replaced_while_it_ran_is_found_again() {

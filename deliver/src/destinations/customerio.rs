@@ -58,8 +58,8 @@ pub struct CustomerIo {
 impl CustomerIo {
     /// Whether the person is suppressed by this event, also where the event itself is not told.
     fn suppresses(&self, event: &LifecycleEvent) -> bool {
-        event.event_type == EventType::CustomerDeleted
-            && self.on_customer_deleted == OnCustomerDeleted::Suppress
+        let is_deleted = event.event_type == EventType::CustomerDeleted;
+        event.is_erasure() || is_deleted && self.on_customer_deleted == OnCustomerDeleted::Suppress
     }
 }
 

@@ -97,8 +97,8 @@ impl Intercom {
 impl Intercom {
     /// Whether the contact is archived by this event, also where the event itself is not told.
     fn archives(&self, event: &LifecycleEvent) -> bool {
-        event.event_type == EventType::CustomerDeleted
-            && self.on_customer_deleted == OnCustomerDeleted::Archive
+        let is_deleted = event.event_type == EventType::CustomerDeleted;
+        event.is_erasure() || is_deleted && self.on_customer_deleted == OnCustomerDeleted::Archive
     }
 }
 

@@ -68,7 +68,8 @@ enum Spokesman {
     Subscription,
 }
 
-/// What is told of `event` at a destination of this kind, or why nothing is.
+/// What is told of `event` at a destination of this kind, or why nothing is. That a person is to be forgotten is
+/// told to a receiver of webhooks in our words; a destination that forgets people itself is only told whom.
 pub(super) fn telling(
     event: &LifecycleEvent,
     names: &Names,
@@ -76,6 +77,12 @@ pub(super) fn telling(
 ) -> Result<Telling, Skip> {
     if event.event_type == EventType::Unknown {
         return Err(Skip::UnknownType);
+    }
+    if event.is_erasure() {
+        return match receiver {
+            Receiver::Webhook => unified(event, names),
+            Receiver::Customerio | Receiver::Intercom => Ok(untold(event, names, receiver)),
+        };
     }
     match names.naming {
         Naming::Provider if event.provider != Provider::Native => {

@@ -33,6 +33,7 @@ use super::hindsight::look_back;
 use super::material::{AtDestination, Event, Material};
 use crate::bodies::Bodies;
 use crate::configure;
+use crate::lanes::Sequence;
 
 /// The topics of an installation, opened for reading.
 pub(super) struct Archive<'a> {
@@ -115,7 +116,7 @@ impl<'a> Archive<'a> {
         for found in &gathered.destinations {
             unreadable += self.understand(&found.records, Kept::Elsewhere, &mut events);
         }
-        events.sort_by_key(|told| (told.event.sequence, told.offset));
+        events.sort_by_key(|told| (Sequence::of(&told.event), told.offset));
         let now = Timestamp::from_millis(self.clock.now_millis());
         let at = self.destinations.iter().zip(gathered.destinations);
         let at = at.map(|(receiving, found)| receiving.at(found, (&events, now)));

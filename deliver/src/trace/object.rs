@@ -68,6 +68,7 @@ fn of_state(state: &SubscriberState) -> Value {
         "sequence": state.sequence,
         "transferred_to_others": state.left,
         "told": state.told,
+        "forgotten_at": state.forgotten_at.map(|at| at.to_string()),
     })
 }
 

@@ -35,6 +35,9 @@ fn told(story: &Story) -> Vec<String> {
     if let Some(other) = &material.linked_to {
         lines.push(format!("belongs to {}", clean(other)));
     }
+    if let Some(at) = material.state.as_ref().and_then(|state| state.forgotten_at) {
+        lines.push(format!("forgotten since {at}"));
+    }
     let mut rows: Vec<Row> =
         vec![["WHEN", "WHAT", "NAME", "STATUS", "WHAT BECAME OF IT"].map(str::to_owned)];
     rows.extend(in_time_order(story));

@@ -232,36 +232,13 @@ fn what_waits_in_transform_or_was_not_taken_says_so() {
     let raw = vec![webhook(1, "held"), webhook(2, "kept"), webhook(900, "next")];
     let mut told = material(raw, Vec::new());
     let mut state = SubscriberState::default();
-    let facts = Facts { provider_event_id: "held".to_owned(), ..facts() };
+    let facts = Facts::bare("held", "invoice.paid", at(0));
     state.held.push(Held { facts, appended_at: at(1) });
     let (headers, value) = (Vec::new(), Vec::new());
     state.waiting.push(KeptRecord { offset: 2, appended_at: at(2), headers, value });
     (told.state, told.taken_up_to) = (Some(state), Some(900));
     let link = Fate::WaitsForLink { until: at(3_602) };
     assert_eq!(fates(told), [Fate::Held { until: at(3) }, link, Fate::NotTaken]);
-}
-
-fn facts() -> Facts {
-    Facts {
-        provider_event_id: String::new(),
-        provider_event_type: "invoice.paid".to_owned(),
-        occurred_at: at(0),
-        received_at: at(0),
-        rank: 0,
-        environment: schemas::Environment::Production,
-        person: schemas::state::Identity::default(),
-        subscription: None,
-        before: None,
-        money: None,
-        payment: None,
-        offer: None,
-        transfer: None,
-        reason: None,
-        details: BTreeMap::new(),
-        traceparent: None,
-        imported: None,
-        hand_over: None,
-    }
 }
 
 #[test]

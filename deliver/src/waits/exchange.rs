@@ -11,7 +11,7 @@ use service::clock::Clock;
 use stream::{AppendError, Appender, Cluster, Follower, ReadError, Reader, TopicPartition};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::gate::Gate;
 use crate::waits::{self, PARTITION};
@@ -53,7 +53,7 @@ pub struct Place {
 /// Tells and hears until it is ended.
 #[derive(Debug)]
 pub struct Exchange {
-    ended: CancellationToken,
+    ended: DropGuard,
     telling: JoinHandle<()>,
 }
 
@@ -75,20 +75,19 @@ impl Exchange {
             ended: ended.clone(),
             has_heard: Some(has_heard),
         };
-        // A start that is given up ends its thread, too.
+        // One that is given up ends its thread and its task, too, be it before it has heard or after.
         let guard = ended.clone().drop_guard();
         std::thread::Builder::new()
             .name(place.topic.clone())
             .spawn(move || listener.listen_until_ended())?;
         heard.await.map_err(|_| ExchangeError::Deaf)?;
-        guard.disarm();
-        let telling = tokio::spawn(tell_until_ended(appender, place, (gate, clock), ended.clone()));
-        Ok(Self { ended, telling })
+        let telling = tokio::spawn(tell_until_ended(appender, place, (gate, clock), ended));
+        Ok(Self { ended: guard, telling })
     }
 
     /// Ends, when what was asked last has been told.
     pub async fn end(self) {
-        self.ended.cancel();
+        drop(self.ended);
         if let Err(error) = self.telling.await {
             tracing::error!(panicked = error.is_panic(), "telling of waits ended unexpectedly");
         }

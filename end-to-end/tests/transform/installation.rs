@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use end_to_end::configuration::{Configuration, Listeners, Receiver};
+use end_to_end::configuration::Configuration;
 use end_to_end::processes::{Binary, Process, Setting};
 use end_to_end::workspace;
 use service::clock::{Clock, SystemClock};
@@ -121,18 +121,9 @@ impl Installation {
     fn setting(&self, name: &str) -> (Setting, Configuration) {
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let nobody = Receiver::Emulator { base_url: "http://127.0.0.1:1".to_owned() };
         let configuration = Configuration {
-            brokers: self.brokers.clone(),
-            schema_registry: None,
-            topic_prefix: self.prefix.clone(),
-            listeners: Listeners::free().unwrap(),
-            state_dir: folder.join("state"),
             reorder_window: REORDER_WINDOW,
-            retry_delays: "[1s]".to_owned(),
-            rate_per_second: 1,
-            customerio: nobody.clone(),
-            intercom: nobody,
+            ..Configuration::without_destinations(&self.brokers, &self.prefix, &folder).unwrap()
         };
         let mut environment = self.environment.clone();
         environment.push(("TRIBUTARY__TRANSFORM__INSTANCE_ID".to_owned(), name.to_owned()));

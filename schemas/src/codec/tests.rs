@@ -130,6 +130,7 @@ fn full_state() -> SubscriberState {
         told: event.subscriber.attributes.clone(),
         links_announced_at: Some(event.received_at),
         begun_at: Some(event.epoch),
+        forgotten_at: Some(event.received_at),
     }
 }
 
@@ -253,6 +254,7 @@ fn a_state_of_the_first_version_is_read_with_nothing_waiting_and_everything_owne
     wanted.told.clear();
     wanted.links_announced_at = None;
     wanted.begun_at = None;
+    wanted.forgotten_at = None;
     wanted.totals[0].opening = None;
     wanted.totals[0].spans.clear();
     assert_eq!(read, wanted);

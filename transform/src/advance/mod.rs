@@ -11,6 +11,7 @@
 //! An import ([`import()`]) is no event: it gives none, and what it says is older or newer than what is known.
 
 mod event_id;
+pub mod forget;
 mod identity;
 mod import;
 mod second;

@@ -6,6 +6,7 @@ use schemas::headers::{RekeyedHeaders, Stage, with_event_id};
 use schemas::state::{Facts, HandOver, Held, Moved, Role, SubscriberState};
 use schemas::{Timestamp, headers};
 
+use super::forget::FORGOTTEN;
 use super::{Emission, Line, Taken, Visit};
 use crate::advance::{self, Advanced, PassedOn};
 use crate::order::{Placed, earliest_deadline, hold, is_late, take_due};
@@ -96,8 +97,11 @@ impl<S: Store> Line<S> {
         taken: &mut Taken,
     ) -> Result<(), StateError> {
         let Visit { envelope, raw, rules, .. } = visit;
-        let Self { states, due, tally, partition, .. } = self;
         let at = raw.appended_at;
+        if self.turn_away(visit, &facts, taken)? {
+            return Ok(());
+        }
+        let Self { states, due, tally, partition, .. } = self;
         let key: Arc<str> = Arc::from(envelope.key);
         let id = envelope.headers.id.as_str();
         let role = facts.hand_over.as_ref().map_or(Role::Own, |hand_over| hand_over.role);
@@ -145,7 +149,7 @@ pub(super) struct Scene<'a> {
     pub(super) rules: &'a Rules,
 }
 
-/// Takes released facts into the state, in order.
+/// Takes released facts into the state, in order. Of somebody who was forgotten nothing is told.
 pub(super) fn emit(
     state: &mut SubscriberState,
     released: Vec<Held>,
@@ -154,7 +158,13 @@ pub(super) fn emit(
     taken: &mut Taken,
 ) -> Result<(), StateError> {
     for Held { facts, .. } in released {
-        let Advanced { events, ignored, passed_on } = advanced(state, &facts, scene);
+        let told_up_to = state.sequence;
+        let mut outcome = advanced(state, &facts, scene);
+        if state.forgotten_at.is_some() {
+            state.sequence = told_up_to;
+            outcome = Advanced { events: Vec::new(), ignored: Some(FORGOTTEN), ..outcome };
+        }
+        let Advanced { events, ignored, passed_on } = outcome;
         if let Some(reason) = ignored {
             tally.ignore(&scene.source.name, reason);
         }

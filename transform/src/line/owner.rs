@@ -247,10 +247,13 @@ impl<S: Store> Line<S> {
         if rules.mode == Mode::Replay || envelope.stage().is_some() {
             return Ok(());
         }
+        let key = Arc::from(envelope.key);
+        if self.states.open(&key, &rules.states)?.state.forgotten_at.is_some() {
+            return Ok(());
+        }
         let source = envelope.source;
         let Links { mut things, aliases } = source.mapper.links(&view(envelope, raw), reading);
         if !aliases.is_empty() {
-            let key = Arc::from(envelope.key);
             let open = self.states.open(&key, &rules.states)?;
             let pause = i64::try_from(ANNOUNCED_AGAIN.as_millis()).unwrap_or(i64::MAX);
             let again = open

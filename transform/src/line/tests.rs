@@ -11,6 +11,7 @@ use crate::rules::Times;
 use crate::state::MemoryStore;
 use crate::testing::{raw_headers, sources};
 
+mod forget;
 mod imports;
 mod own;
 mod owner;

@@ -119,7 +119,9 @@ impl<S: Store> Overlay<S> {
             }
             let mut bytes = Vec::new();
             codec.encode(&open.state, &mut bytes)?;
-            let waits = !open.state.held.is_empty() || !open.state.waiting.is_empty();
+            let waits = !open.state.held.is_empty()
+                || !open.state.waiting.is_empty()
+                || open.state.forgotten_at.is_some();
             changes.push(Change { key, value: Some(bytes), waits });
         }
         changes.sort();

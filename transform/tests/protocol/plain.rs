@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::state::{Facts, Identity};
-use schemas::{Environment, EventType, Provider, Timestamp};
+use schemas::{EventType, Provider, Timestamp};
 use transform::sources::{
     Decision, Draft, Known, Mapper, RawView, Reading, SourceSettings, Treatment,
 };
@@ -28,24 +28,11 @@ impl Mapper for Plain {
         let rank = words.next().unwrap().parse().unwrap();
         let types = words.next().unwrap().to_owned();
         Reading::Facts(Box::new(Facts {
-            provider_event_id: raw.event_id.to_owned(),
-            provider_event_type: raw.event_type.to_owned(),
-            occurred_at,
             received_at: raw.received_at,
             rank,
-            environment: Environment::Production,
             person: Identity { id: raw.subscriber_id.to_owned(), ..Identity::default() },
-            subscription: None,
-            before: None,
-            money: None,
-            payment: None,
-            offer: None,
-            transfer: None,
-            reason: None,
             details: BTreeMap::from([("types".to_owned(), types)]),
-            traceparent: None,
-            hand_over: None,
-            imported: None,
+            ..Facts::bare(raw.event_id, raw.event_type, occurred_at)
         }))
     }
 

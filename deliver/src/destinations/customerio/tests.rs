@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use schemas::event::FORGOTTEN;
 use schemas::{Environment, EventType};
 use serde_json::{Value, json};
 
@@ -162,6 +163,21 @@ fn a_deletion_that_nobody_is_told_of_suppresses_all_the_same() {
         assert_eq!(values(&planned(&workspace, event)), [suppress]);
         let keeps = CustomerIo { on_customer_deleted: OnCustomerDeleted::Keep, ..workspace };
         assert!(matches!(keeps.plan(event), Plan::Skip(_)));
+    }
+}
+
+#[test]
+fn whoever_asked_to_be_forgotten_is_suppressed_whatever_is_configured_and_nothing_is_told_of_it() {
+    let mut erased = event(EventType::CustomerDeleted);
+    FORGOTTEN.clone_into(&mut erased.provider_event_type);
+    let mut off = workspace();
+    off.on_customer_deleted = OnCustomerDeleted::Keep;
+    off.names.events = [("customer_deleted", Change::Off)].into_iter().collect();
+    let mut as_provider = workspace();
+    as_provider.names.naming = Naming::Provider;
+    for (workspace, id) in [(workspace(), "u_42"), (off, "u_42"), (as_provider, "cus_9")] {
+        let suppress = json!({"type": "person", "identifiers": {"id": id}, "action": "suppress"});
+        assert_eq!(values(&planned(&workspace, &erased)), [suppress]);
     }
 }
 

@@ -1,3 +1,4 @@
+use schemas::event::FORGOTTEN;
 use schemas::{Environment, EventType, Money, Timestamp};
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
@@ -413,6 +414,16 @@ fn all_attributes_are_left_out_where_the_answer_names_none_too_many_or_the_guard
     }
     let still = ["Custom attribute 'x' does not exist"; 2];
     assert!(matches!(written_after(&still).1, Some(Verdict::Park(_))));
+}
+
+#[test]
+fn whoever_asked_to_be_forgotten_is_archived_whatever_is_configured_and_nothing_is_told_of_it() {
+    let keeps = Intercom::new(workspace().audience, Names::default(), OnCustomerDeleted::Keep);
+    let mut erased = event(EventType::CustomerDeleted);
+    FORGOTTEN.clone_into(&mut erased.provider_event_type);
+    let (made, verdict) = play_event(&keeps, &erased, &[contact("c1"), contact("c1")]);
+    assert_eq!(made, [FIND, "POST /contacts/c1/archive"]);
+    assert_eq!(verdict, Some(Verdict::Delivered));
 }
 
 #[test]

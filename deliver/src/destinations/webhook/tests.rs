@@ -1,10 +1,11 @@
+use schemas::event::FORGOTTEN;
 use schemas::{Environment, EventType, Money};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::destinations::samples::{event, of_every_type};
 use crate::destinations::{
-    Anonymous, Answer, Change, Conversation, Identity, Skip, Transport, Turn, Verdict,
+    Anonymous, Answer, Change, Conversation, Identity, Naming, Skip, Transport, Turn, Verdict,
 };
 
 fn receiver() -> Webhook {
@@ -51,6 +52,17 @@ fn the_message_is_known_by_the_event_whatever_it_is_called() {
         let request = request(&receiver, &event);
         assert_eq!(request.message_id.as_deref(), Some(event.event_id.as_str()));
         assert_eq!(request.path, "/hooks?team=7");
+    }
+}
+
+#[test]
+fn whoever_asked_to_be_forgotten_is_deleted_in_our_words_whatever_the_naming() {
+    let mut erased = event(EventType::CustomerDeleted);
+    FORGOTTEN.clone_into(&mut erased.provider_event_type);
+    let mut as_provider = receiver();
+    as_provider.names.naming = Naming::Provider;
+    for receiver in [receiver(), as_provider] {
+        assert_eq!(body(&receiver, &erased)["type"], "customer_deleted");
     }
 }
 

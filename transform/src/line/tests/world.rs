@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use schemas::event::FORGOTTEN;
 use schemas::headers::{Header, RawHeaders, RekeyedHeaders, Stage};
 use schemas::state::SubscriberState;
 use schemas::{LifecycleEvent, Provider};
@@ -175,7 +176,7 @@ impl World {
         let (source, _) = key.split_once('/').unwrap();
         let provider = if source == "shop" { "stripe" } else { "revenuecat" };
         let event_type = match event_type {
-            imported::TYPE => imported::TYPE.to_owned(),
+            imported::TYPE | FORGOTTEN => event_type.to_owned(),
             _ => format!("{provider}.{event_type}"),
         };
         let headers = raw_headers(id, source, &event_type);

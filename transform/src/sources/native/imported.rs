@@ -3,8 +3,6 @@
 //! It may be written for a source of any provider, because existing subscribers are the provider's own. What
 //! becomes of it is [`import`](crate::advance::import())'s to say. Of what it leaves out nothing is said.
 
-use std::collections::BTreeMap;
-
 use schemas::state::{Facts, Imported, ImportedSubscription, ImportedTotal};
 use schemas::{Environment, Status};
 
@@ -56,25 +54,14 @@ fn facts(raw: &RawView<'_>, source: &Source) -> Result<Option<Facts>, Unreadable
         subscriptions.push(told);
     }
     Ok(Some(Facts {
-        provider_event_id: raw.event_id.to_owned(),
-        provider_event_type: TYPE.to_owned(),
-        occurred_at: as_of,
         received_at: raw.received_at,
         // What happened at that very moment is in it.
         rank: i32::MAX,
         environment,
         person,
-        subscription: None,
-        before: None,
-        money: None,
-        payment: None,
-        offer: None,
-        transfer: None,
-        reason: None,
-        details: BTreeMap::new(),
         traceparent: raw.traceparent.map(str::to_owned),
-        hand_over: None,
         imported: Some(Imported { subscriptions, totals: totals(&body, environment)? }),
+        ..Facts::bare(raw.event_id, TYPE, as_of)
     }))
 }
 

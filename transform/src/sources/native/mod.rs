@@ -11,6 +11,7 @@
 mod decide;
 mod effect;
 mod event;
+pub mod forgotten;
 pub mod imported;
 mod json;
 mod plausible;

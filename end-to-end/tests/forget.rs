@@ -1,0 +1,147 @@
+//! Somebody asks to be forgotten: suppressed at one destination and archived at the other, nothing of what still comes
+//! is told, and the story says so.
+
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use emulators::Standing;
+use end_to_end::broker::Broker;
+use end_to_end::journeys::{Provider, Webhook};
+use end_to_end::pipeline::{Pipeline, Plan};
+use end_to_end::processes::{self, Binary};
+use end_to_end::schedule::{Copy, Sending};
+use serde_json::{Value, json};
+use service::clock::{Clock, SystemClock};
+
+const JANE: &str = "revenuecat/jane";
+const PATIENCE: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_to_be_forgotten_is_gone_everywhere_and_stays_so() {
+    let broker = Broker::shared().unwrap();
+    let pipeline =
+        Pipeline::start(Plan::for_test("forget", broker).unwrap(), &|_| ()).await.unwrap();
+    let started = |pipeline: &Pipeline| {
+        [
+            pipeline.destinations.customerio.person("jane"),
+            pipeline.destinations.intercom.person("jane"),
+        ]
+        .into_iter()
+        .all(|person| person.is_some_and(|person| !person.events.is_empty()))
+    };
+    renews(&pipeline, "first").await;
+    until(|| started(&pipeline), "jane is told of").await;
+
+    let nobody = forget(&pipeline, &["revenuecat/jane", "revenuecat/jnae"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains("nothing is known of revenuecat/jnae"));
+    let planned = text(&forget(&pipeline, &[JANE, "--dry-run"]).stdout);
+    assert!(
+        planned.starts_with("revenuecat/jane: would be forgotten (subscriptions: 1, "),
+        "{planned}"
+    );
+    let told = text(&forget(&pipeline, &[JANE]).stdout);
+    assert!(told.contains("subscriptions.raw") && told.contains("  until 20"), "{told}");
+
+    let gone = |person: Option<emulators::Person>, standing| {
+        person.is_some_and(|person| person.standing == standing)
+    };
+    until(
+        || {
+            gone(pipeline.destinations.customerio.person("jane"), Standing::Suppressed)
+                && gone(pipeline.destinations.intercom.person("jane"), Standing::Archived)
+        },
+        "jane is gone",
+    )
+    .await;
+
+    let calls = calls(&pipeline);
+    renews(&pipeline, "second").await;
+    let story = story(&pipeline, |story| {
+        let last = story["webhooks"].as_array().and_then(|webhooks| webhooks.last());
+        last.is_some_and(|last| last["id"] == "second" && last["fate"] == "ignored")
+    });
+    let last = story["webhooks"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["details"]["reason"], "forgotten", "{last}");
+    assert!(story["present"]["forgotten_at"].is_string(), "{story:#}");
+    assert_eq!(story["present"]["identity"]["email"], Value::Null);
+    assert_eq!(self::calls(&pipeline), calls, "nobody is called any more");
+
+    assert!(text(&forget(&pipeline, &[JANE]).stdout).contains("forgotten since "));
+    assert!(forget(&pipeline, &[JANE, "--readmit"]).status.success());
+    renews(&pipeline, "third").await;
+    let told = |story: &Value| {
+        let last = story["events"].as_array().and_then(|events| events.last().cloned());
+        last.is_some_and(|last| last["event"]["provider_event_id"] == "third")
+    };
+    self::story(&pipeline, told);
+}
+
+fn calls(pipeline: &Pipeline) -> usize {
+    let writes = |requests: Vec<emulators::RequestRecord>| {
+        requests.into_iter().filter(|request| request.method != "GET").count()
+    };
+    writes(pipeline.destinations.customerio.requests())
+        + writes(pipeline.destinations.intercom.requests())
+}
+
+async fn until(holds: impl Fn() -> bool, what: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn renews(pipeline: &Pipeline, id: &str) {
+    let now = SystemClock::new().now_millis();
+    let event = json!({
+        "type": "RENEWAL", "id": id, "event_timestamp_ms": now, "app_user_id": "jane",
+        "original_app_user_id": "jane", "aliases": ["jane"], "product_id": "app.pro",
+        "period_type": "NORMAL", "purchased_at_ms": now, "expiration_at_ms": now + 2_592_000_000,
+        "environment": "PRODUCTION", "store": "APP_STORE", "entitlement_ids": ["pro"],
+        "currency": "EUR", "price": 9.99, "price_in_purchased_currency": 9.99,
+        "transaction_id": id, "original_transaction_id": "jane-1",
+        "subscriber_attributes": {"$email": {"value": "jane@example.com", "updated_at_ms": now}},
+    });
+    let webhook = Webhook {
+        provider: Provider::RevenueCat,
+        event_id: id.to_owned(),
+        event_type: "RENEWAL".to_owned(),
+        occurred_at_ms: now,
+        body: json!({"api_version": "1.0", "event": event}),
+        expects: &[],
+    };
+    let sending = Sending { at: Duration::ZERO, webhook, place: (0, 0), copy: Copy::First };
+    assert_eq!(pipeline.send(vec![sending], |_| ()).await.all_refused(), 0);
+}
+
+fn forget(pipeline: &Pipeline, arguments: &[&str]) -> Output {
+    command(pipeline, Binary::Transform, "forget", arguments)
+}
+
+fn story(pipeline: &Pipeline, is_told: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let output = command(pipeline, Binary::Deliver, "trace", &[JANE, "--json"]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let story = &answer["subscribers"][0];
+        if is_told(story) {
+            return story.clone();
+        }
+        assert!(Instant::now() < deadline, "{story:#}");
+    }
+}
+
+fn command(pipeline: &Pipeline, binary: Binary, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(processes::path(binary));
+    command.arg(name).args(arguments).arg("--config").arg(&pipeline.setting.configuration);
+    command.envs(pipeline.setting.environment.iter().cloned());
+    tokio::task::block_in_place(|| command.output()).unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
