@@ -24,13 +24,26 @@ fn forget_at(appended_at: i64) -> Entry {
     wish(appended_at, FORGOTTEN, "a")
 }
 
-/// What lines with a restart before each record make of a log, by the type of each event, its sequence and its
-/// epoch; what was ignored; and the state of the subscriber.
-fn restarting(log: &[Entry], rules: &Rules) -> (Vec<LifecycleEvent>, Tally, SubscriberState) {
+/// Whether the partition goes to another line before each record.
+#[derive(Clone, Copy)]
+enum Tenures {
+    One,
+    ForEachRecord,
+}
+
+/// The events of a log, what was counted, and the state of the subscriber in the end.
+fn outcome(
+    log: &[Entry],
+    rules: &Rules,
+    tenures: Tenures,
+) -> (Vec<LifecycleEvent>, Tally, SubscriberState) {
     let (mut line, mut events, mut all) = (fresh(rules), Vec::new(), Tally::default());
     for (offset, entry) in log.iter().enumerate() {
         let next = i64::try_from(offset).unwrap();
-        line = Line::restored(line.states.into_store(), PARTITION, next, NO_TIME, rules).unwrap();
+        if let Tenures::ForEachRecord = tenures {
+            let store = line.states.into_store();
+            line = Line::restored(store, PARTITION, next, NO_TIME, rules).unwrap();
+        }
         events.extend(take(&mut line, offset, entry, rules).events);
         let changes = line.changes(rules).unwrap();
         let tally = line.committed(Batch { changes, checkpoint: next + 1 }).unwrap();
@@ -43,6 +56,10 @@ fn restarting(log: &[Entry], rules: &Rules) -> (Vec<LifecycleEvent>, Tally, Subs
     }
     let state = line.states.open(&Arc::from("shop/a"), &rules.states).unwrap().state.clone();
     (events.into_iter().map(|emission| emission.event).collect(), all, state)
+}
+
+fn restarting(log: &[Entry], rules: &Rules) -> (Vec<LifecycleEvent>, Tally, SubscriberState) {
+    outcome(log, rules, Tenures::ForEachRecord)
 }
 
 fn ignored(tally: &Tally) -> Vec<(&str, u64)> {
@@ -95,6 +112,19 @@ fn what_comes_later_is_ignored_over_restarts_until_it_is_no_longer_repeated_and_
     assert_eq!(places(&events), told);
     assert_eq!(ignored(&tally), [("forgotten", 3), ("forgotten_before", 1)]);
     assert_eq!(state.forgotten_at, None);
+}
+
+#[test]
+fn what_comes_later_leaves_nothing_behind() {
+    for window in [0, WINDOW] {
+        let log =
+            [bought_at(1_000, "one"), forget_at(2_000), bought_at(3_000, "two"), tick_at(9_000)];
+        for tenures in [Tenures::One, Tenures::ForEachRecord] {
+            let (_, _, state) = outcome(&log, &rules(window), tenures);
+            let forgotten_at = Some(Timestamp::from_millis(2_000));
+            assert_eq!(state, SubscriberState { forgotten_at, ..SubscriberState::default() });
+        }
+    }
 }
 
 #[test]
@@ -154,13 +184,12 @@ fn somebody_who_is_readmitted_begins_anew_and_is_no_more_known_than_before() {
         bought_at(5_000, "two"),
         tick_at(2_000 + 35 * DAY),
     ];
-    let (events, tally, state) = restarting(&log, &rules(0));
-    assert_eq!(places(&events)[2..], [(EventType::SubscriptionStarted, 1, 5_000)]);
-    assert_eq!(ignored(&tally), [("not_forgotten", 1), ("subscriber_readmitted", 1)]);
-    assert_eq!(
-        state.sequence, 1,
-        "what was to end with the forgetting has ended with the readmission"
-    );
+    for tenures in [Tenures::One, Tenures::ForEachRecord] {
+        let (events, tally, state) = outcome(&log, &rules(0), tenures);
+        assert_eq!(places(&events)[2..], [(EventType::SubscriptionStarted, 1, 5_000)]);
+        assert_eq!(ignored(&tally), [("not_forgotten", 1), ("subscriber_readmitted", 1)]);
+        assert_eq!(state.sequence, 1, "the end of the forgetting came with the readmission");
+    }
 }
 
 #[test]
