@@ -274,15 +274,20 @@ pub fn rehearsed(destination: &config::Destination) -> Box<dyn Rehearse> {
     }
 }
 
+/// Purchases of which environments a destination is sent.
+pub fn environments(destination: &config::Destination) -> Vec<Environment> {
+    let environments = destination.environments.iter().map(|environment| match environment {
+        config::Environment::Production => Environment::Production,
+        config::Environment::Sandbox => Environment::Sandbox,
+    });
+    environments.collect()
+}
+
 fn audience(destination: &config::Destination) -> Audience {
     let identities = destination.identify_by.iter().map(|identity| match identity {
         config::Identity::UserId => Identity::UserId,
         config::Identity::Email => Identity::Email,
         config::Identity::ProviderId => Identity::ProviderId,
-    });
-    let environments = destination.environments.iter().map(|environment| match environment {
-        config::Environment::Production => Environment::Production,
-        config::Environment::Sandbox => Environment::Sandbox,
     });
     Audience {
         identify_by: identities.collect(),
@@ -290,7 +295,7 @@ fn audience(destination: &config::Destination) -> Audience {
             config::Anonymous::Skip => Anonymous::Skip,
             config::Anonymous::Send => Anonymous::Send,
         },
-        environments: environments.collect(),
+        environments: environments(destination),
     }
 }
 

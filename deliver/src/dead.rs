@@ -11,7 +11,7 @@ use clap::Args;
 use dead_letters::letter::Letter;
 use dead_letters::{Stage, Surroundings, execute};
 use schemas::Timestamp;
-use schemas::headers::{Header, RetryHeaders};
+use schemas::headers::{Header, REFRESH_TYPE, RetryHeaders};
 use schemas::topics::Topic;
 use service::clock::Clock;
 use service::config::{Account, Config};
@@ -123,8 +123,12 @@ impl Stage for Dead {
         Reason::iter().filter(|reason| reason.parks()).map(Reason::word).collect()
     }
 
-    fn obstacle(&self, _letter: &Letter) -> Option<&'static str> {
-        None
+    /// A refresh is as old as its letter; what was shown since may be newer without a newer sequence.
+    fn obstacle(&self, letter: &Letter) -> Option<&'static str> {
+        let is_refresh = letter.labels.event_type.as_deref() == Some(REFRESH_TYPE);
+        is_refresh.then_some(
+            "it is a refresh: `deliver refresh` for its subscriber sends what is known now",
+        )
     }
 
     fn happened_at(&self, letter: &Received) -> Option<Timestamp> {
@@ -165,7 +169,7 @@ mod tests {
     use crate::destinations::samples;
     use schemas::EventType;
     use schemas::codec::{Codec, Framing};
-    use schemas::headers::{restored, times_redriven};
+    use schemas::headers::{EventHeaders, restored, times_redriven};
 
     fn dead(campaigns: Option<Duration>) -> Dead {
         Dead::of("acme.", "crm", campaigns, Bodies::new(None).unwrap())
@@ -202,6 +206,29 @@ mod tests {
         );
         assert_eq!(times_redriven(&record.headers), Ok(1));
         assert_eq!(record.headers[0], Header::text("ce_id", "e1"));
+    }
+
+    #[test]
+    fn a_refresh_is_not_redriven() {
+        let letter = |event_type: &str| {
+            let own = EventHeaders {
+                id: "e1".to_owned(),
+                source: "shop".to_owned(),
+                event_type: event_type.to_owned(),
+                traceparent: None,
+            };
+            Letter::of(&Received {
+                topic: "acme.deliver.crm.dead".into(),
+                partition: 0,
+                offset: 0,
+                timestamp: Timestamp::from_millis(7),
+                key: None,
+                value: None,
+                headers: own.to_headers(),
+            })
+        };
+        assert!(dead(None).obstacle(&letter(REFRESH_TYPE)).is_some());
+        assert_eq!(dead(None).obstacle(&letter("customer_updated")), None);
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub trait Destination: std::fmt::Debug + Send + Sync + 'static {
     /// What has to be sent for `event`, or why nothing is.
     fn plan(&self, event: &LifecycleEvent) -> Plan<Self::Delivery>;
 
+    /// What has to be sent so that the person shows what `snapshot` shows, whatever is switched off among events;
+    /// or why nothing is. Nothing is told, and nothing newer is written over.
+    fn refresh(&self, snapshot: &LifecycleEvent) -> Plan<Self::Delivery>;
+
     /// How much one conversation may carry.
     fn grouping(&self) -> Grouping;
 

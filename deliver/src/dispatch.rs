@@ -14,6 +14,7 @@ use crate::destinations::{Answer, Conversation, Destination, Reply, Turn, Verdic
 use crate::gate::Gate;
 use crate::http::Http;
 use crate::lanes::Ticket;
+use crate::records::Errand;
 
 /// What calls have in common.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Token {
     pub ticket: Ticket,
     /// When the event's webhook was received.
     pub received_at: Timestamp,
+    /// What it is for.
+    pub errand: Errand,
 }
 
 /// What came of a task.

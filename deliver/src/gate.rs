@@ -117,7 +117,9 @@ impl Gate {
             Some(Verdict::Retry(failure) | Verdict::Park(failure)) => {
                 self.pause(&mut inner, now, None, failure.into());
             }
-            Some(Verdict::Delivered | Verdict::DeliveredWithoutAttributes(_)) => {}
+            Some(
+                Verdict::Delivered | Verdict::DeliveredWithoutAttributes(_) | Verdict::Outdated,
+            ) => {}
         }
     }
 
@@ -130,6 +132,7 @@ impl Gate {
                 Verdict::Retry(failure) if is_suspicious(failure) => failing = Some(failure),
                 Verdict::Delivered
                 | Verdict::DeliveredWithoutAttributes(_)
+                | Verdict::Outdated
                 | Verdict::Retry(_)
                 | Verdict::Park(_) => answered = true,
             }

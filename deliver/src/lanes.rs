@@ -21,6 +21,9 @@
 //!   subscriber and sequence, never by "not above the highest seen".
 //! * **A redriven event is a guest.** It goes when nothing live of its lane is left, blocks nobody, and
 //!   returns to the dead letters when it fails again (lane protocol, rule 10).
+//! * **A refresh is a guest too**, behind those: it tells no event and shows its subscriber as of a moment. Of
+//!   several that wait only the latest is sent, because it shows all that the others would (rule 16). It is
+//!   retried as an event is, and holds up nothing live meanwhile.
 //! * **Bounded marks.** What is undone in the event topic is bounded by setting failed lanes aside:
 //!   their records move to the retry topic, followers untried. There the oldest are appended anew when
 //!   they keep the committed offset from moving, and before the topic's retention comes near them.
@@ -50,7 +53,8 @@ use crate::failure::{Failure, Reason};
 use crate::marks::Marks;
 use crate::tenure::Tenure;
 
-/// When an event of a lane has its turn: everything live goes before what was redriven.
+/// When a record of a lane has its turn: everything live goes before what was redriven, and that before what is
+/// only shown once more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Turn {
     /// In its place in the story.
@@ -58,6 +62,8 @@ pub enum Turn {
     Live,
     /// The story went on without it, and somebody wants it to be told after all.
     Redriven,
+    /// The subscriber is shown again, as of this moment.
+    Refreshed(Timestamp),
 }
 
 /// An event's place in its subscriber's story. A later epoch comes after all of an earlier one: sequences begin anew
@@ -82,7 +88,8 @@ impl Sequence {
 pub struct Identity {
     /// The subscriber key.
     pub lane: Arc<str>,
-    /// Whether it is live. A redriven event is never mistaken for the same one that is.
+    /// Whether it is live. What is redriven or refreshed is never mistaken for the same event that is, nor one
+    /// refresh for another.
     pub turn: Turn,
     /// The event's place in the subscriber's story.
     pub sequence: Sequence,
@@ -162,6 +169,8 @@ pub enum Arrival {
     Done,
     /// The lane holds the same event already.
     Duplicate,
+    /// A refresh, and the lane holds a later one.
+    Outdone,
 }
 
 /// One sending under way. Never used twice.

@@ -25,6 +25,7 @@ pub mod park_limit;
 pub mod preflight;
 pub mod preview;
 pub mod records;
+pub mod refresh;
 pub mod run;
 pub mod tenure;
 pub mod trace;

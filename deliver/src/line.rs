@@ -5,6 +5,7 @@
 //! start, commit what has to be committed, stop or start the flow of records, then wait for whatever
 //! comes first.
 
+mod errands;
 mod handover;
 mod ledger;
 mod questions;
@@ -255,7 +256,8 @@ impl<D: Destination> Line<D> {
             let Some((partition, ticket, received)) = self.ledger.start(now, elapsed) else {
                 break;
             };
-            self.plan(Token { partition, ticket, received_at: now }, &received);
+            let errand = self.records.errand(&received);
+            self.plan(Token { partition, ticket, received_at: now, errand }, &received);
         }
         self.ask_again = self.dispatch.begin();
     }

@@ -15,6 +15,8 @@ enum Own {
     Dead(deliver::dead::Arguments),
     /// Show one person's story: what was received of them, what it became, and where each event is.
     Trace(deliver::trace::Arguments),
+    /// Show subscribers at the destinations once more, as they are known now, without telling an event.
+    Refresh(deliver::refresh::Arguments),
     /// Show the requests that a webhook would cause, without making any.
     Preview(deliver::preview::Arguments),
 }
@@ -36,6 +38,9 @@ async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         }
         Command::Own(Own::Trace(arguments)) => {
             deliver::trace::work(arguments, config, clock, shutdown).await
+        }
+        Command::Own(Own::Refresh(arguments)) => {
+            deliver::refresh::work(arguments, config, clock, shutdown).await
         }
         Command::Own(Own::Preview(arguments)) => {
             deliver::preview::work(arguments, &config, &clock).await

@@ -15,6 +15,11 @@ const SKIPPED: Counter<2> = Counter {
     help: "Events that are not for this destination, by reason.",
     labels: ["destination", "reason"],
 };
+const REFRESHED: Counter<2> = Counter {
+    name: "tributary_deliver_refreshed_total",
+    help: "Subscribers that `deliver refresh` showed once more, by outcome; outdated: something newer was shown.",
+    labels: ["destination", "outcome"],
+};
 const SHADOWED: Counter<1> = Counter {
     name: "tributary_deliver_shadowed_total",
     help: "Events that would have been sent, were the destination not in shadow mode.",
@@ -69,6 +74,8 @@ pub struct Metrics {
     pub delivered: CounterFamily<1>,
     /// Not for the destination.
     pub skipped: CounterFamily<2>,
+    /// Shown once more.
+    pub refreshed: CounterFamily<2>,
     /// Planned only.
     pub shadowed: CounterFamily<1>,
     /// Given up.
@@ -95,6 +102,7 @@ impl Metrics {
         Ok(Self {
             delivered: registry.counter(&DELIVERED)?,
             skipped: registry.counter(&SKIPPED)?,
+            refreshed: registry.counter(&REFRESHED)?,
             shadowed: registry.counter(&SHADOWED)?,
             parked: registry.counter(&PARKED)?,
             moved: registry.counter(&MOVED)?,

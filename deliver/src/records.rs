@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use schemas::codec::{Codec, CodecError, Framing};
 use schemas::headers::{
-    ParkedHeaders, RetryHeaders, is_outcome_unknown, times_redriven, with_unknown_outcome,
+    ParkedHeaders, RetryHeaders, is_outcome_unknown, refreshed_at, times_redriven,
+    with_unknown_outcome,
 };
 use schemas::topics::Topic;
 use schemas::{LifecycleEvent, Timestamp};
@@ -28,6 +29,15 @@ pub enum Unread {
     Schema(u32),
     /// It is no event of ours.
     Foreign(Failure),
+}
+
+/// What is to be done for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// An event is told.
+    Tell,
+    /// A subscriber is shown once more, and nothing is told.
+    Refresh,
 }
 
 /// Names and codec of one destination's records.
@@ -58,6 +68,15 @@ impl Records {
     /// The event in a record that has arrived.
     pub fn event(&self, received: &Received) -> Result<LifecycleEvent, Failure> {
         self.decode(received).map_err(|error| undecodable(&error))
+    }
+
+    /// What is to be done for a record that has arrived. Only the retry topic asks for a refresh.
+    pub fn errand(&self, received: &Received) -> Errand {
+        let is_retry = *received.topic == *self.retry_topic;
+        match refreshed_at(&received.headers) {
+            Ok(Some(_)) if is_retry => Errand::Refresh,
+            Ok(Some(_) | None) | Err(_) => Errand::Tell,
+        }
     }
 
     fn decode(&self, received: &Received) -> Result<LifecycleEvent, CodecError> {
@@ -101,7 +120,13 @@ impl Records {
             .map_err(|error| Unread::Foreign(undecodable(&error)))?;
         let redriven = times_redriven(&received.headers)
             .map_err(|error| Unread::Foreign(undecodable(&error)))?;
-        let turn = if redriven > 0 { Turn::Redriven } else { Turn::Live };
+        let refreshed = refreshed_at(&received.headers)
+            .map_err(|error| Unread::Foreign(undecodable(&error)))?;
+        let turn = match refreshed {
+            Some(known_at) => Turn::Refreshed(known_at),
+            None if redriven > 0 => Turn::Redriven,
+            None => Turn::Live,
+        };
         let identity = Identity { lane, turn, sequence };
         let effect =
             if is_outcome_unknown(&received.headers) { Effect::Unknown } else { Effect::None };
@@ -201,7 +226,7 @@ mod tests {
     use crate::lanes::Place;
     use schemas::EventType;
     use schemas::codec::Described;
-    use schemas::headers::restored;
+    use schemas::headers::{restored, with_refresh};
 
     fn renewal() -> LifecycleEvent {
         samples::event(EventType::SubscriptionRenewed)
@@ -247,6 +272,28 @@ mod tests {
         let redriven = Arc::new(Received { headers, ..(*received(Framing::SingleObject)).clone() });
         let turn = |source| records.arriving(redriven.clone(), source).unwrap().identity.turn;
         assert_eq!((turn(Source::Retry), turn(Source::Events)), (Turn::Redriven, Turn::Live));
+    }
+
+    #[test]
+    fn only_the_retry_topic_asks_for_a_refresh_and_it_is_no_event_in_the_lane() {
+        let records = Records::new("", "crm", "group").unwrap();
+        let waits =
+            RetryHeaders { attempts: 0, first_failure: None, due: None, outages: Duration::ZERO };
+        let known_at = Timestamp::from_millis(7);
+        let headers = waits.onto(&with_refresh(&[], known_at));
+        let event = (*received(Framing::SingleObject)).clone();
+        let elsewhere = Received { headers, ..event.clone() };
+        let refresh = Received { topic: "deliver.crm.retry".into(), ..elsewhere.clone() };
+        assert_eq!(records.errand(&refresh), Errand::Refresh);
+        assert_eq!([&elsewhere, &event].map(|other| records.errand(other)), [Errand::Tell; 2]);
+        let arriving = records.arriving(Arc::new(refresh), Source::Retry).unwrap();
+        assert_eq!(arriving.identity.turn, Turn::Refreshed(known_at));
+        let history = History { attempts: 1, ..History::default() };
+        let fate = Fate::SetAside { due: Timestamp::from_millis(9) };
+        let place = Place { source: Source::Retry, offset: 0 };
+        let moved = Departure { content: arriving.content.clone(), place, history, fate };
+        let headers = records.departing(&moved).headers;
+        assert_eq!(refreshed_at(&headers), Ok(Some(known_at)), "it stays one");
     }
 
     #[test]

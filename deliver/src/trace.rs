@@ -23,6 +23,7 @@ mod hindsight;
 mod material;
 mod object;
 mod page;
+mod refreshes;
 mod story;
 #[cfg(test)]
 mod tests;

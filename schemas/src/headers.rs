@@ -5,6 +5,7 @@
 //! moved keeps what its producer gave it.
 
 mod dead;
+mod refresh;
 mod rekeyed;
 mod retry;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 pub use dead::{Disposal, Labels, disposal, disposal_headers, restored, times_redriven};
+pub use refresh::{REFRESH_TYPE, refreshed_at, with_refresh};
 pub use rekeyed::{RekeyedHeaders, Stage};
 pub use retry::{RetryHeaders, is_outcome_unknown, with_unknown_outcome};
 

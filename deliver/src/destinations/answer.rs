@@ -74,6 +74,8 @@ pub enum Verdict {
     Delivered,
     /// The event is shown, but the person's attributes were refused.
     DeliveredWithoutAttributes(Failure),
+    /// A refresh, and the person shows something newer: there is nothing to do.
+    Outdated,
     /// It may succeed later.
     Retry(Failure),
     /// It never will.

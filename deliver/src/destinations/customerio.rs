@@ -17,7 +17,7 @@ use schemas::{EventType, LifecycleEvent};
 pub use batch::Batch;
 pub use plan::Operations;
 
-use super::telling::{telling, untold};
+use super::telling::{refreshing, telling, untold};
 use super::{Audience, Destination, Grouping, Names, Plan, Receiver, Reply, Request};
 
 /// The batch as a whole, in bytes. Documented as 500 KB; decimal is the safe reading.
@@ -77,6 +77,13 @@ impl Destination for CustomerIo {
             let identifier = self.audience.admit(event, telling.recipient, IDENTIFIER_LIMIT)?;
             Ok(plan::operations(self, event, &telling, &identifier))
         });
+        planned.map_or_else(Plan::Skip, Plan::Send)
+    }
+
+    fn refresh(&self, snapshot: &LifecycleEvent) -> Plan<Operations> {
+        let telling = refreshing(snapshot, &self.names, Receiver::Customerio);
+        let admitted = self.audience.admit(snapshot, telling.recipient, IDENTIFIER_LIMIT);
+        let planned = admitted.map(|identifier| plan::refresh(snapshot, &telling, &identifier));
         planned.map_or_else(Plan::Skip, Plan::Send)
     }
 

@@ -103,6 +103,16 @@ pub(super) struct Field {
     #[cfg_attr(not(test), expect(dead_code, reason = "the page is held against it by a test"))]
     says: &'static str,
     value: fn(&LifecycleEvent) -> Shown,
+    span: Span,
+}
+
+/// For how long something that an event leaves on a person can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Span {
+    /// As long as it holds.
+    Lasting,
+    /// With the event alone.
+    AtEvent,
 }
 
 impl Integration {
@@ -118,6 +128,37 @@ impl Integration {
             (None, Rest::OwnName { recipient, .. }) => *recipient,
             (None, Rest::NotSent) => Recipient::Configured,
         }
+    }
+}
+
+/// What can be shown once more without an event.
+impl Integration {
+    /// What the events leave on people and what holds beyond them.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = &'static Field> {
+        let left = self.left().flat_map(Content::fields);
+        left.filter(|field| field.span == Span::Lasting)
+    }
+
+    /// Whether an event leaves on people what is ours.
+    pub(super) fn shows_ours(&self) -> bool {
+        self.left().any(Content::has_ours)
+    }
+
+    /// Whom it is about: as with events that nobody described, else as with the first that is.
+    pub(super) fn recipient_of_refresh(&self) -> Recipient {
+        let first = self.rows.first().map(|row| row.recipient);
+        match (&self.rest, first) {
+            (Rest::OwnName { recipient, .. }, _) => *recipient,
+            (Rest::NotSent, first) => first.unwrap_or(Recipient::Configured),
+        }
+    }
+
+    fn left(&self) -> impl Iterator<Item = Content> {
+        let rest = match &self.rest {
+            Rest::NotSent => None,
+            Rest::OwnName { attributes, .. } => Some(*attributes),
+        };
+        self.rows.iter().map(|row| row.attributes).chain(rest)
     }
 }
 
@@ -193,11 +234,15 @@ impl Field {
         says: &'static str,
         value: fn(&LifecycleEvent) -> Shown,
     ) -> Self {
-        Self { name, data_type: DataType::Text, says, value }
+        Self { name, data_type: DataType::Text, says, value, span: Span::Lasting }
     }
 
     const fn typed(self, data_type: DataType) -> Self {
         Self { data_type, ..self }
+    }
+
+    const fn at_event(self) -> Self {
+        Self { span: Span::AtEvent, ..self }
     }
 
     /// What it is for this event.

@@ -25,7 +25,7 @@ pub use plan::Message;
 
 use self::plan::Afterwards;
 use self::remembered::Remembered;
-use super::telling::{self, attributes, telling, untold};
+use super::telling::{self, attributes, refreshing, telling, untold};
 use super::{
     Audience, DataType, Destination, Grouping, Names, Plan, Receiver, Reply, Request, Skip,
     Standing,
@@ -132,6 +132,13 @@ impl Destination for Intercom {
                 if self.archives(event) { Afterwards::Archive } else { Afterwards::Nothing };
             Ok(plan::message(event, telling, identifier, afterwards))
         });
+        planned.map_or_else(Plan::Skip, Plan::Send)
+    }
+
+    fn refresh(&self, snapshot: &LifecycleEvent) -> Plan<Message> {
+        let telling = refreshing(snapshot, &self.names, Receiver::Intercom);
+        let admitted = self.audience.admit(snapshot, telling.recipient, usize::MAX);
+        let planned = admitted.map(|identifier| plan::refresh(snapshot, telling, identifier));
         planned.map_or_else(Plan::Skip, Plan::Send)
     }
 

@@ -104,6 +104,27 @@ pub(super) fn untold(event: &LifecycleEvent, names: &Names, receiver: Receiver) 
     Telling { recipient, event: None, attributes: Vec::new(), profile: Profile::Untold }
 }
 
+/// What a person shows after `snapshot`, and nothing else: with `naming: provider` whatever any of the provider's
+/// events leaves on people and holds beyond that event.
+pub(super) fn refreshing(snapshot: &LifecycleEvent, names: &Names, receiver: Receiver) -> Telling {
+    let (recipient, shown, profile) = match names.naming {
+        Naming::Provider if snapshot.provider != Provider::Native => {
+            let integration = integrations::of(snapshot.provider, receiver);
+            let ours = our_attributes(snapshot, Spokesman::Subscription);
+            let shows_ours = integration.shows_ours();
+            let lasting = integration.lasting().map(|field| (field.name, field.of(snapshot)));
+            let shown: Unnamed = lasting.chain(ours.into_iter().filter(|_| shows_ours)).collect();
+            let profile = if shows_ours { Profile::Whole } else { Profile::Listed };
+            (integration.recipient_of_refresh(), shown, profile)
+        }
+        Naming::Provider | Naming::Unified => {
+            let shown = our_attributes(snapshot, Spokesman::Person);
+            (Recipient::Configured, shown, Profile::Whole)
+        }
+    };
+    Telling { recipient, event: None, attributes: renamed(shown, names), profile }
+}
+
 fn unified(event: &LifecycleEvent, names: &Names) -> Result<Telling, Skip> {
     if event.event_type == EventType::ProviderEvent {
         return Err(Skip::ProviderEvent);

@@ -22,7 +22,9 @@ pub use judge::Exchange;
 pub use plan::Message;
 
 use super::telling::telling;
-use super::{Audience, Destination, Grouping, Names, Plan, Receiver, Recipient, Reply, Request};
+use super::{
+    Audience, Destination, Grouping, Names, Plan, Receiver, Recipient, Reply, Request, Skip,
+};
 
 /// The type of the message that only asks whether somebody is there.
 const PING: &str = "tributary.ping";
@@ -61,6 +63,11 @@ impl Destination for Webhook {
             Ok(plan::message(event, telling, &self.path))
         });
         planned.map_or_else(Plan::Skip, Plan::Send)
+    }
+
+    /// A receiver has no attributes that could be written anew: it is told of events.
+    fn refresh(&self, _snapshot: &LifecycleEvent) -> Plan<Message> {
+        Plan::Skip(Skip::Unsupported)
     }
 
     fn grouping(&self) -> Grouping {

@@ -1,6 +1,6 @@
 //! The decisions of production against a simulated cluster and destination: every schedule of failures,
-//! crashes, replaced owners that go on, calls that take effect late, commits in doubt, outages and
-//! redrives that a random walk finds.
+//! crashes, replaced owners that go on, calls that take effect late, commits in doubt, outages,
+//! redrives and refreshes that a random walk finds.
 //!
 //! What decides is real: [`Partition`], [`Log`], the marks and their text, [`Lease`](crate::lease::Lease)
 //! and the patience of a successor, the tenure beside the marks, the schedule. What is simulated is
@@ -79,6 +79,10 @@ enum Rule {
     AnewAfterDoubt,
     /// 15: time in which the destination is out of service does not count towards the horizon.
     OutagesExcused,
+    /// 16: a refresh waits for everything live.
+    RefreshedLast,
+    /// 16: of several refreshes each is itself, and the latest counts.
+    LatestRefresh,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +108,7 @@ enum Step {
     Wait { millis: i64 },
     Outage { millis: u64 },
     Redrive { which: usize },
+    Refresh { which: usize },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -181,6 +186,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1_i64..15).prop_map(|millis| Step::Wait { millis }),
         1 => (1_u64..150).prop_map(|millis| Step::Outage { millis }),
         1 => any::<usize>().prop_map(|which| Step::Redrive { which }),
+        1 => any::<usize>().prop_map(|which| Step::Refresh { which }),
     ]
 }
 
@@ -193,7 +199,8 @@ impl Rule {
             Self::StableOffsets | Self::Bitmap | Self::OneCommit => "sent though a commit said",
             Self::AppendAnew => "the topic forgets it",
             Self::ExactIdentity => "is lost",
-            Self::RedrivenLast => "went before what is live",
+            Self::RedrivenLast | Self::RefreshedLast => "went before what is live",
+            Self::LatestRefresh => "is in two places",
             Self::Lease | Self::SuccessorWaits | Self::OwnWord | Self::Quarantine => {
                 "after a later one"
             }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod lane;
+mod refreshes;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -120,6 +121,11 @@ impl<T: Clone> Partition<T> {
         if !self.log(place.source).read(place.offset, Some(identity.clone()), footprint) {
             return Arrival::Done;
         }
+        if self.is_outdone(&identity) {
+            self.drop_outdone(&identity, place, now);
+            return Arrival::Outdone;
+        }
+        self.outdo_earlier(&identity);
         let fresh = Held { place, history, content, phase: Phase::Waiting { due } };
         let lane = self.lanes.entry(identity.lane.clone()).or_insert_with(Lane::empty);
         let arrival = match lane.records.get(&identity.rank()) {
@@ -307,7 +313,7 @@ impl<T: Clone> Partition<T> {
             }
         }
         let (turn, first) = *first;
-        if turn == Turn::Redriven || !head.is_set_aside() {
+        if turn != Turn::Live || !head.is_set_aside() {
             return;
         }
         let from = (turn, lane.followed.map_or(first, |followed| followed.max(first)));

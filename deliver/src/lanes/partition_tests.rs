@@ -453,3 +453,63 @@ fn an_event_of_a_later_epoch_is_no_copy_of_the_one_with_its_number_and_goes_afte
     }
     assert_eq!(told, ["before", "last before", "rebuilt"]);
 }
+
+fn refresh(lane: &str, known_at: i64, content: &'static str) -> Arriving<&'static str> {
+    let mut refresh = arriving(lane, 2, content);
+    refresh.identity.turn = Turn::Refreshed(at(known_at));
+    refresh
+}
+
+#[test]
+fn a_refresh_goes_behind_everything_live_and_holds_up_nothing_when_it_waits() {
+    let mut partition = partition();
+    assert_eq!(partition.arrive(retry(0), refresh("a", 5, "r5"), at(0)), Arrival::Owed);
+    assert_eq!(partition.arrive(event(100), arriving("a", 2, "a2"), at(0)), Arrival::Owed);
+    let (a2, content) = partition.start(at(0)).unwrap();
+    assert_eq!(content, "a2", "the event of the same sequence is another");
+    let _ = partition.finish(a2, Outcome::Done, at(1), 0.0);
+    for now in [1, 11] {
+        let (r5, content) = partition.start(at(now)).unwrap();
+        assert_eq!(content, "r5");
+        let _ = partition.finish(r5, failed(), at(now), 0.0);
+    }
+    let checkpoint = partition.checkpoint(at(12)).unwrap();
+    let moved: Vec<_> = checkpoint.departures.iter().map(|one| one.content).collect();
+    assert_eq!(moved, ["r5"], "it is set aside as an event would be");
+    partition.committed(at(12));
+    assert_eq!(partition.arrive(event(101), arriving("a", 3, "a3"), at(12)), Arrival::Owed);
+    assert_eq!(partition.start(at(12)).unwrap().1, "a3");
+}
+
+#[test]
+fn of_several_refreshes_that_wait_only_the_latest_is_sent() {
+    let mut partition = partition();
+    let waits = |due| Arriving { due: at(due), ..refresh("a", 5, "r5") };
+    assert_eq!(partition.arrive(retry(0), waits(9_000), at(0)), Arrival::Owed);
+    assert_eq!(partition.arrive(retry(1), refresh("a", 6, "r6"), at(0)), Arrival::Owed);
+    assert_eq!(partition.undone(Source::Retry), 1, "the earlier one is done with");
+    assert_eq!(partition.arrive(retry(2), refresh("a", 4, "r4"), at(0)), Arrival::Outdone);
+    let (r6, content) = partition.start(at(0)).unwrap();
+    assert_eq!(content, "r6");
+    let _ = partition.finish(r6, Outcome::Done, at(1), 0.0);
+    assert_eq!(partition.start(at(10_000)), None);
+    assert_eq!(partition.undone(Source::Retry), 0);
+}
+
+#[test]
+fn a_refresh_that_comes_back_from_its_move_makes_way_for_a_later_one() {
+    let mut partition = partition();
+    let _ = partition.arrive(retry(0), refresh("a", 5, "r5"), at(0));
+    for now in [0, 10] {
+        let (r5, _) = partition.start(at(now)).unwrap();
+        let _ = partition.finish(r5, failed(), at(now), 0.0);
+    }
+    let _ = partition.checkpoint(at(10)).unwrap();
+    let _ = partition.arrive(retry(1), refresh("a", 6, "r6"), at(10));
+    partition.committed(at(11));
+    assert_eq!(partition.start(at(11)), None, "the copy was not read yet");
+    let tried = History { attempts: 2, ..History::default() };
+    let copy = Arriving { history: tried, due: at(9_000), ..refresh("a", 5, "r5") };
+    assert_eq!(partition.arrive(retry(2), copy, at(11)), Arrival::Outdone);
+    assert_eq!(partition.start(at(11)).unwrap().1, "r6");
+}

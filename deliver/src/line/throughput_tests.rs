@@ -15,6 +15,7 @@ use crate::lanes::{
 };
 use crate::lease::Terms;
 use crate::marks::Marks;
+use crate::records::Errand;
 use crate::tenure::{Owner, Tenure};
 
 const PARTITIONS: i32 = 12;
@@ -95,7 +96,7 @@ impl Bench {
                 && let Some((partition, ticket, _)) = self.ledger.start(moment, Duration::ZERO)
             {
                 under_way += 1;
-                let token = Token { partition, ticket, received_at: moment };
+                let token = Token { partition, ticket, received_at: moment, errand: Errand::Tell };
                 self.calls.entry(now + LATENCY).or_default().push(token);
             }
             let Some((answered, tokens)) = self.calls.pop_first() else { return };

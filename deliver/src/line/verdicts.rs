@@ -19,9 +19,9 @@ impl<D: Destination> Line<D> {
         let name = self.settings.name.as_str();
         let outcome = match self.records.event(received) {
             Err(failure) => Outcome::Refused(failure),
-            Ok(event) => match self.destination.plan(&event) {
+            Ok(event) => match self.planned(token.errand, &event) {
                 Plan::Skip(skip) => {
-                    self.around.metrics.skipped.with([name, skip.word()]).inc();
+                    self.count_skipped(token.errand, skip);
                     Outcome::Done
                 }
                 Plan::Send(_) if self.settings.mode == Mode::Shadow => {
@@ -42,7 +42,6 @@ impl<D: Destination> Line<D> {
         let now = self.now();
         let failed = matches!(outcome, Outcome::Failed(_));
         let settled = self.ledger.finish(token, outcome, now, rand::random());
-        let elapsed = self.around.clock.elapsed();
         let counted = match settled {
             // Parked by the horizon, or redriven in vain: not admitted by anybody before, hence
             // counted here.
@@ -54,7 +53,7 @@ impl<D: Destination> Line<D> {
             ) => None,
         };
         if let Some(ending) = counted
-            && !self.limit.admits(ending, elapsed)
+            && !self.goes_on(token.errand, ending)
         {
             tracing::error!(destination = self.settings.name, "the line stops: {STOPPED}");
         }
@@ -85,7 +84,6 @@ impl<D: Destination> Line<D> {
     fn outcome(&mut self, token: Token, verdict: Verdict) -> Outcome {
         let name = self.settings.name.clone();
         let now = self.now();
-        let metrics = &self.around.metrics;
         let (word, outcome) = match verdict {
             Verdict::Delivered => ("delivered", Outcome::Done),
             Verdict::DeliveredWithoutAttributes(failure) => {
@@ -97,6 +95,7 @@ impl<D: Destination> Line<D> {
                 );
                 ("delivered_without_attributes", Outcome::Done)
             }
+            Verdict::Outdated => ("outdated", Outcome::Done),
             Verdict::Pause { failure, .. } => {
                 tracing::debug!(destination = name, reason = failure.reason.word(), "pauses");
                 ("paused", Outcome::Excused(failure))
@@ -107,7 +106,7 @@ impl<D: Destination> Line<D> {
             }
             Verdict::Retry(failure) => ("failed", Outcome::Failed(failure)),
             Verdict::Park(failure) => {
-                if self.limit.admits(Ending::Parked, self.around.clock.elapsed()) {
+                if self.goes_on(token.errand, Ending::Parked) {
                     ("refused", Outcome::Refused(failure))
                 } else {
                     tell_stopped(&name, &failure);
@@ -115,11 +114,9 @@ impl<D: Destination> Line<D> {
                 }
             }
         };
-        metrics.attempts.with([&name, word]).inc();
+        self.around.metrics.attempts.with([&name, word]).inc();
         if matches!(outcome, Outcome::Done) {
-            metrics.delivered.with([&name]).inc();
-            let took = now.since(token.received_at);
-            metrics.end_to_end.with([&name]).observe(took.as_secs_f64());
+            self.count_taken(token, word);
         }
         outcome
     }

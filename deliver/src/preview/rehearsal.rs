@@ -33,6 +33,9 @@ pub trait Rehearse {
 
     /// Why the event is not sent; none for one that is.
     fn skip(&self, event: &LifecycleEvent) -> Option<Skip>;
+
+    /// Why a person is not refreshed; none for one that is.
+    fn skip_refresh(&self, snapshot: &LifecycleEvent) -> Option<Skip>;
 }
 
 impl<D: Destination> Rehearse for D {
@@ -57,6 +60,13 @@ impl<D: Destination> Rehearse for D {
 
     fn skip(&self, event: &LifecycleEvent) -> Option<Skip> {
         match self.plan(event) {
+            Plan::Skip(skip) => Some(skip),
+            Plan::Send(_) => None,
+        }
+    }
+
+    fn skip_refresh(&self, snapshot: &LifecycleEvent) -> Option<Skip> {
+        match self.refresh(snapshot) {
             Plan::Skip(skip) => Some(skip),
             Plan::Send(_) => None,
         }

@@ -10,6 +10,7 @@ use service::config::Mode;
 use stream::Received;
 
 use super::hindsight::Nothing;
+use super::refreshes::Refresh;
 use crate::destinations::Skip;
 use crate::marks::Marks;
 use crate::tenure::Tenure;
@@ -64,6 +65,8 @@ pub(super) struct AtDestination {
     pub(super) retries: Vec<Retried>,
     /// Its dead letters, in order.
     pub(super) letters: Vec<Letter>,
+    /// The latest refresh, which is in neither of the two.
+    pub(super) refresh: Option<Refresh>,
     pub(super) service: Service,
 }
 

@@ -12,6 +12,7 @@ use super::Answer;
 use super::deliveries::{Delivery, End};
 use super::material::{AtDestination, Breaker, Outcome};
 use super::page::limits;
+use super::refreshes::{Refresh, RefreshFate};
 use super::story::{Chapter, Story};
 use super::webhooks::{Fate, Timing, Webhook};
 use super::words::retry_number;
@@ -180,6 +181,7 @@ fn of_destination(at: &AtDestination) -> Value {
         "instances": at.service.members,
         "next_offset": standing.map(|standing| standing.events.next()),
         "out_of_service_seconds": standing.map(|standing| standing.tenure.outages.as_secs()),
+        "refresh": at.refresh.as_ref().map(of_refresh),
         "left_alone_until": at.service.left_alone_until.map(text),
         "breaker": match at.service.breaker {
             Breaker::NotLookedAt => None,
@@ -187,6 +189,19 @@ fn of_destination(at: &AtDestination) -> Value {
             Breaker::Open => Some("open"),
         },
     })
+}
+
+fn of_refresh(refresh: &Refresh) -> Value {
+    let known_at = text(refresh.known_at);
+    match &refresh.fate {
+        RefreshFate::Done => json!({"known_at": known_at, "fate": "done"}),
+        RefreshFate::Waits { failures, due } => json!({
+            "known_at": known_at, "fate": "waiting", "failures": failures, "due": due.map(text),
+        }),
+        RefreshFate::Dead { reason } => {
+            json!({"known_at": known_at, "fate": "dead", "reason": reason})
+        }
+    }
 }
 
 /// Text where it is text.

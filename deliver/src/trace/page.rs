@@ -9,7 +9,7 @@ use super::Answer;
 use super::material::Beginning;
 use super::story::{Chapter, Story};
 use super::webhooks::Webhook;
-use super::words::{of_delivery, of_destination, of_webhook};
+use super::words::{of_delivery, of_destination, of_refresh, of_webhook};
 
 /// What stands where there is nothing to say.
 const NOTHING: &str = "-";
@@ -43,6 +43,7 @@ fn told(story: &Story) -> Vec<String> {
     rows.extend(in_time_order(story));
     lines.extend(align(&rows));
     lines.extend(material.destinations.iter().map(of_destination));
+    lines.extend(material.destinations.iter().filter_map(of_refresh));
     lines
 }
 

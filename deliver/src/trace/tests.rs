@@ -136,6 +136,7 @@ fn crm(events: i64, retry: i64) -> AtDestination {
         }),
         beginning: Beginning::Earliest,
         retries: Vec::new(),
+        refresh: None,
         letters: Vec::new(),
         service: Service { members: 1, ..Service::default() },
     }

@@ -7,6 +7,7 @@ use dead_letters::present::clean;
 
 use super::deliveries::{Delivery, End, Wait};
 use super::material::{AtDestination, Breaker, Outcome};
+use super::refreshes::{Refresh, RefreshFate};
 use super::webhooks::{Fate, Timing};
 
 /// What became of a webhook.
@@ -78,6 +79,20 @@ pub(super) fn of_destination(at: &AtDestination) -> String {
         },
     );
     format!("{}: {instances}, {done}", at.name)
+}
+
+/// What became of the latest refresh there, if there was one.
+pub(super) fn of_refresh(at: &AtDestination) -> Option<String> {
+    let Refresh { known_at, fate } = at.refresh.as_ref()?;
+    let fate = match fate {
+        RefreshFate::Done => "done".to_owned(),
+        RefreshFate::Waits { due: None, .. } => "goes when nothing else of them waits".to_owned(),
+        RefreshFate::Waits { failures, due: Some(due) } => {
+            format!("failed {failures} times, goes again at {due}")
+        }
+        RefreshFate::Dead { reason } => format!("parked as {}", clean(reason)),
+    };
+    Some(format!("{}: refreshed as of {known_at}: {fate}", at.name))
 }
 
 /// Which wait of the retry topic it is, counted from 1.

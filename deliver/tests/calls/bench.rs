@@ -15,6 +15,7 @@ use deliver::lanes::{
 };
 use deliver::lease::Lease;
 use deliver::marks::Marks;
+use deliver::records::Errand;
 use schemas::event::{Subscriber, Subscription};
 use schemas::samples::bare_event;
 use schemas::{Environment, EventType, LifecycleEvent, Provider, Status, Timestamp};
@@ -124,7 +125,8 @@ impl<D: Destination> Bench<D> {
         for (event, ticket) in events.iter().zip(tickets) {
             let Plan::Send(delivery) = self.destination.plan(event) else { panic!("skipped") };
             let received_at = event.received_at;
-            self.dispatch.push(Token { partition: 0, ticket, received_at }, delivery);
+            self.dispatch
+                .push(Token { partition: 0, ticket, received_at, errand: Errand::Tell }, delivery);
         }
     }
 

@@ -15,6 +15,7 @@ pub mod forget;
 mod identity;
 mod import;
 mod second;
+mod snapshot;
 mod spans;
 mod summary;
 mod totals;
@@ -24,10 +25,11 @@ use std::collections::BTreeMap;
 
 use schemas::event::{Subscriber, Subscription};
 use schemas::state::{Facts, SubscriberState, SubscriptionState};
-use schemas::{EventType, LifecycleEvent, Money};
+use schemas::{Environment, EventType, LifecycleEvent, Money};
 
 use self::event_id::event_id;
 pub use self::import::import;
+pub use self::snapshot::snapshot;
 pub use self::transfer::{PassedOn, receive, send};
 use crate::order::{is_late, key_of};
 use crate::sources::{Decision, Draft, Known, Source};
@@ -156,7 +158,7 @@ fn emit(
         provider_event_type: facts.provider_event_type.clone(),
         environment: facts.environment,
         distinct_second,
-        subscriber: person(state, facts, key, currency),
+        subscriber: person(state, facts.environment, key, currency),
         subscription: subscription.cloned(),
         money: draft.money,
         payment: facts.payment.clone(),
@@ -167,7 +169,12 @@ fn emit(
     }
 }
 
-fn person(state: &SubscriberState, facts: &Facts, key: &str, currency: Option<&str>) -> Subscriber {
+fn person(
+    state: &SubscriberState,
+    environment: Environment,
+    key: &str,
+    currency: Option<&str>,
+) -> Subscriber {
     let identity = state.identity.clone();
     Subscriber {
         key: key.to_owned(),
@@ -176,8 +183,8 @@ fn person(state: &SubscriberState, facts: &Facts, key: &str, currency: Option<&s
         anonymous: identity.anonymous,
         email: identity.email,
         aliases: identity.aliases,
-        status: summary::status(&state.subscriptions, facts.environment),
-        total_spent: totals::shown(&state.totals, facts.environment, currency),
+        status: summary::status(&state.subscriptions, environment),
+        total_spent: totals::shown(&state.totals, environment, currency),
         attributes: identity.attributes,
     }
 }

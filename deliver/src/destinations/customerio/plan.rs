@@ -23,6 +23,9 @@ const ATTRIBUTE_VALUE_LIMIT: usize = 1_000;
 const ATTRIBUTES_LIMIT: usize = 300;
 const EVENT_NAME_LIMIT: usize = 100;
 
+/// How old a snapshot is taken to be, in seconds: what happened before has mostly arrived by then.
+const SETTLED_AFTER: i64 = 60;
+
 /// What has a meaning of its own at Customer.io and must not be set by a provider's custom attribute.
 const RESERVED: [&str; 9] = [
     "id",
@@ -63,7 +66,9 @@ pub(super) fn operations(
     let person = identifiers(identifier);
     let mut operations = match telling.profile {
         Profile::Untold => Vec::new(),
-        Profile::Whole | Profile::Listed => vec![identify(event, telling, identifier)],
+        Profile::Whole | Profile::Listed => {
+            vec![identify(event, telling, identifier, event.distinct_second)]
+        }
     };
     if event.event_type == EventType::CustomerMerged {
         operations.extend(merges(workspace.audience.anonymous, event, identifier, &person));
@@ -85,6 +90,36 @@ pub(super) fn operations(
     Operations(operations.iter().map(Value::to_string).collect())
 }
 
+/// The identify alone.
+pub(super) fn refresh(
+    snapshot: &LifecycleEvent,
+    telling: &Telling,
+    identifier: &Identifier,
+) -> Operations {
+    let identify = identify(snapshot, telling, identifier, second_of_refresh(snapshot));
+    Operations(vec![identify.to_string()])
+}
+
+/// The second of a refresh.
+///
+/// It must be later than whatever else was written on the person since the latest event, or Customer.io leaves the
+/// refresh out without a word; the application identifies people too. And it must be earlier than the next event,
+/// which may have happened already and be on its way: hence a minute before the snapshot. Who is several
+/// subscribers at once shows the one of the latest event, in whatever order they are refreshed: the longer ago that
+/// event, the earlier the second, by at most four minutes more.
+fn second_of_refresh(snapshot: &LifecycleEvent) -> i64 {
+    let settled = snapshot.occurred_at.seconds().saturating_sub(SETTLED_AFTER);
+    let age = snapshot.occurred_at.seconds().saturating_sub(snapshot.distinct_second).max(1);
+    settled.saturating_sub(magnitude(age)).max(snapshot.distinct_second)
+}
+
+/// Grows with `number` (at least 1) by eight for each time it doubles: 240 for the seconds of 34 years.
+fn magnitude(number: i64) -> i64 {
+    let doublings = number.ilog2();
+    let eighths = number.saturating_mul(8) >> doublings;
+    i64::from(doublings) * 8 + eighths - 8
+}
+
 fn identifiers(identifier: &Identifier) -> Value {
     match identifier {
         Identifier::Id(id) => json!({ "id": id }),
@@ -92,7 +127,12 @@ fn identifiers(identifier: &Identifier) -> Value {
     }
 }
 
-fn identify(event: &LifecycleEvent, telling: &Telling, identifier: &Identifier) -> Value {
+fn identify(
+    event: &LifecycleEvent,
+    telling: &Telling,
+    identifier: &Identifier,
+    second: i64,
+) -> Value {
     let (finder, mut attributes) = introduction(event, telling, identifier);
     for Said { name, shown, .. } in &telling.attributes {
         match shown {
@@ -115,7 +155,7 @@ fn identify(event: &LifecycleEvent, telling: &Telling, identifier: &Identifier) 
         "type": "person",
         "identifiers": finder,
         "action": "identify",
-        "timestamp": event.distinct_second,
+        "timestamp": second,
         "attributes": attributes,
     })
 }

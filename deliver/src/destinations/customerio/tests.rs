@@ -228,6 +228,7 @@ fn reason(verdict: &Verdict) -> (&'static str, Option<Reason>) {
     match verdict {
         Verdict::Delivered => ("delivered", None),
         Verdict::DeliveredWithoutAttributes(failure) => ("without", Some(failure.reason)),
+        Verdict::Outdated => ("outdated", None),
         Verdict::Retry(failure) => ("retry", Some(failure.reason)),
         Verdict::Park(failure) => ("park", Some(failure.reason)),
         Verdict::Pause { failure, .. } => ("pause", Some(failure.reason)),
@@ -410,4 +411,64 @@ fn trouble_in_the_middle_leaves_what_was_accepted_as_it_is() {
     assert_eq!(meanings[0], ("delivered", None));
     assert_eq!(meanings[1], ("retry", Some(Reason::TimedOut)));
     assert_eq!(meanings[2], ("retry", Some(Reason::TimedOut)));
+}
+
+fn refreshed(workspace: &CustomerIo, snapshot: &LifecycleEvent) -> Vec<Value> {
+    match workspace.refresh(snapshot) {
+        Plan::Send(operations) => values(&operations),
+        Plan::Skip(skip) => panic!("skipped: {skip}"),
+    }
+}
+
+/// What is known of the person of the samples, asked for so long after the latest event.
+fn snapshot(seconds_later: i64) -> LifecycleEvent {
+    let event = event(EventType::CustomerUpdated);
+    let occurred_at = event.occurred_at.plus_millis(seconds_later * 1_000);
+    let distinct_second = event.occurred_at.seconds();
+    LifecycleEvent { occurred_at, distinct_second, ..event }
+}
+
+#[test]
+fn a_refresh_is_one_identify_whatever_is_switched_off() {
+    let mut workspace = workspace();
+    workspace.names.events = [("customer_updated", Change::Off)].into_iter().collect();
+    let renamed = Change::Renamed("plan_status".into());
+    workspace.names.attributes = [("subscription_status", renamed)].into_iter().collect();
+    let operations = refreshed(&workspace, &snapshot(3_600));
+    assert_eq!(operations.len(), 1);
+    assert_eq!(operations[0]["action"], "identify");
+    assert_eq!(operations[0]["attributes"]["plan_status"], "active");
+    let sandbox = LifecycleEvent { environment: Environment::Sandbox, ..snapshot(3_600) };
+    assert!(matches!(workspace.refresh(&sandbox), Plan::Skip(Skip::Environment)));
+}
+
+#[test]
+fn a_refresh_in_the_providers_words_shows_what_holds_and_not_what_only_happened() {
+    let mut workspace = workspace();
+    workspace.names.naming = Naming::Provider;
+    let mut of_dodo = snapshot(3_600);
+    of_dodo.provider = schemas::Provider::Dodo;
+    let operations = refreshed(&workspace, &of_dodo);
+    let attributes = operations[0]["attributes"].as_object().unwrap();
+    assert!(attributes.contains_key("total_spent") && attributes.contains_key("email"));
+    assert!(!attributes.contains_key("last_payment_date"));
+    assert!(!attributes.contains_key("subscription_status"), "that is none of Dodo's");
+}
+
+#[test]
+fn a_refresh_is_later_than_what_others_wrote_and_earlier_than_what_may_be_on_its_way() {
+    let second = |seconds_later| {
+        let operations = refreshed(&workspace(), &snapshot(seconds_later));
+        let asked = snapshot(seconds_later).occurred_at.seconds();
+        asked - operations[0]["timestamp"].as_i64().unwrap()
+    };
+    for later in [61, 3_600, 86_400, 30 * 86_400, 10 * 365 * 86_400] {
+        assert!((60..=300).contains(&second(later)), "{later}: {}", second(later));
+    }
+    assert_eq!(second(30), 30, "never before the latest event");
+    // Of two subscribers of one person the one of the later event wins.
+    let older = [3_600, 86_400, 30 * 86_400, 365 * 86_400];
+    for pair in older.windows(2) {
+        assert!(second(pair[1]) > second(pair[0]), "{pair:?}");
+    }
 }

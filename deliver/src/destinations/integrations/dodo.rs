@@ -30,8 +30,10 @@ pub(super) const TO_CUSTOMERIO: Integration = Integration {
                 NAME,
                 Field::new("total_spent", "all money moved so far, as text", total_spent),
                 PAYMENT_METHOD,
-                Field::new("last_payment_date", "time of the payment, RFC 3339", occurred_at),
-                Field::new("customer_since", "time of the first payment, RFC 3339", first_paid),
+                Field::new("last_payment_date", "time of the payment, RFC 3339", occurred_at)
+                    .at_event(),
+                Field::new("customer_since", "time of the first payment, RFC 3339", first_paid)
+                    .at_event(),
             ])),
         Row::new("subscription.active", "subscription_started")
             .saying(Content::Only(&[

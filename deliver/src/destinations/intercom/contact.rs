@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::declared::LeftOut;
 use super::judge::{Conflict, InTheWay, Judgement, Seen, judge};
-use super::plan::{Afterwards, Message};
+use super::plan::{Afterwards, Message, Yields};
 use super::progress::Progress;
 use super::remembered::{Known, Remembered};
 use super::requests::{find, named};
@@ -169,7 +169,7 @@ impl Visit {
                 .message()
                 .is_some_and(|message| matches!(message.identifier, Identifier::Id(_)));
         self.writing = match (shows_newer, needs_id) {
-            (true, false) => return self.record(contact),
+            (true, false) => return self.overtaken(contact),
             (true, true) => Writing::IdAlone,
             (false, true) => Writing::AttributesAndId,
             (false, false) => Writing::Attributes,
@@ -178,12 +178,24 @@ impl Visit {
         None
     }
 
-    /// Whether what the contact shows is not older than this event.
+    /// The contact shows something newer: on to the event, or a refresh has come too late.
+    fn overtaken(&mut self, contact: String) -> Option<Verdict> {
+        match self.message().map(|message| message.yields) {
+            Some(Yields::ToLater) => Some(Verdict::Outdated),
+            Some(Yields::ToSame) | None => self.record(contact),
+        }
+    }
+
+    /// Whether what the contact shows is to stay.
     fn shows_newer(&self, seen: &Seen) -> bool {
         let Some((person, message)) = self.person().zip(self.message()) else { return false };
         let text = seen.custom.get(&message.progress_attribute).and_then(Value::as_str);
         let Some(shown) = text.and_then(Progress::parse) else { return false };
-        if shown.is_older_than(&message.progress) {
+        let is_written_over = match message.yields {
+            Yields::ToSame => shown.is_older_than(&message.progress),
+            Yields::ToLater => !message.progress.is_older_than(&shown),
+        };
+        if is_written_over {
             return false;
         }
         self.remembered.shows(&person, &message.progress_attribute, &shown);

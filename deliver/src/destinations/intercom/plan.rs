@@ -34,6 +34,7 @@ pub struct Message {
     /// All of the event's request but the contact's id, where it is told as an event.
     pub(super) event: Option<Map<String, Value>>,
     pub(super) afterwards: Afterwards,
+    pub(super) yields: Yields,
 }
 
 impl Message {
@@ -48,6 +49,15 @@ impl Message {
 pub(super) enum Afterwards {
     Nothing,
     Archive,
+}
+
+/// To which attributes those of a message make way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Yields {
+    /// To those of the same event and of later ones: they are there already.
+    ToSame,
+    /// To those of later events: a refresh shows differently what the same event has left.
+    ToLater,
 }
 
 impl std::fmt::Debug for Message {
@@ -82,7 +92,18 @@ pub(super) fn message(
         },
         event: telling.event.map(|told| event_request(told, event)),
         afterwards,
+        yields: Yields::ToSame,
     }
+}
+
+/// The attributes alone.
+pub(super) fn refresh(
+    snapshot: &LifecycleEvent,
+    telling: Telling,
+    identifier: Identifier,
+) -> Message {
+    let message = message(snapshot, telling, identifier, Afterwards::Nothing);
+    Message { yields: Yields::ToLater, ..message }
 }
 
 fn standard_attributes(event: &LifecycleEvent) -> Map<String, Value> {

@@ -534,3 +534,38 @@ fn all_attributes_in_use_are_declared() {
         }
     }
 }
+
+/// Refreshes the person of the samples, whose contact shows this progress.
+fn refresh_over(progress: &str) -> (usize, Option<Verdict>) {
+    let workspace = workspace();
+    let snapshot = event(EventType::CustomerUpdated);
+    let Plan::Send(message) = workspace.refresh(&snapshot) else { panic!("skipped") };
+    let attribute = format!("tributary_sequence_{}", snapshot.source);
+    let found = json!({"type": "contact", "id": "c1", "custom_attributes": {attribute: progress}});
+    let mut visit = workspace.converse(vec![message]);
+    let _ = visit.begin();
+    let mut made = 1;
+    for answer in [reply(200, &found), contact("c1"), contact("c1")] {
+        match visit.judge(&answer) {
+            Turn::Ask(_) => made += 1,
+            Turn::Over(mut verdicts) => return (made, verdicts.pop()),
+        }
+    }
+    (made, None)
+}
+
+#[test]
+fn a_refresh_writes_over_what_the_same_event_left_and_over_nothing_newer() {
+    let snapshot = event(EventType::CustomerUpdated);
+    let progress = |sequence: i64| {
+        let shown = LifecycleEvent { sequence, ..snapshot.clone() };
+        progress::Progress::of(&shown).to_string()
+    };
+    let sequence = snapshot.sequence;
+    for not_newer in [sequence - 1, sequence] {
+        let (made, verdict) = refresh_over(&progress(not_newer));
+        assert_eq!((made, verdict), (2, Some(Verdict::Delivered)), "found, updated");
+    }
+    let (made, verdict) = refresh_over(&progress(sequence + 1));
+    assert_eq!((made, verdict), (1, Some(Verdict::Outdated)), "found, and left alone");
+}

@@ -124,3 +124,9 @@ fn every_class_of_answer_has_its_meaning() {
         assert!(matches!(judged(&Answer::Failed(transport)), Verdict::Retry(_)), "{transport:?}");
     }
 }
+
+#[test]
+fn nobody_is_refreshed_who_only_hears_of_events() {
+    let refreshed = receiver().refresh(&event(EventType::CustomerUpdated));
+    assert!(matches!(refreshed, Plan::Skip(Skip::Unsupported)));
+}

@@ -24,6 +24,10 @@ pub(super) struct Broker {
     pub(super) events: Vec<Event>,
     pub(super) retry: Vec<Stored>,
     pub(super) dead: BTreeSet<Event>,
+    /// Refreshes asked for, by the moment that each shows: whose.
+    pub(super) refreshes: BTreeMap<Timestamp, u8>,
+    /// Refreshes that were parked.
+    pub(super) given_up: BTreeSet<Timestamp>,
     /// What was parked at some time: it released those behind it.
     pub(super) ever_dead: BTreeSet<Event>,
     pub(super) committed: [(i64, String); 2],
@@ -43,6 +47,8 @@ impl Broker {
             events,
             retry: Vec::new(),
             dead: BTreeSet::new(),
+            refreshes: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             ever_dead: BTreeSet::new(),
             committed: [nothing(Tenure::none()), nothing(Tenure::default())],
             generation: 0,
@@ -98,6 +104,10 @@ impl Broker {
                 Fate::SetAside { due } => {
                     let history = departure.history;
                     self.retry.push(Stored { event, turn, history, due, appended: now });
+                }
+                Fate::Parked { .. } if let Turn::Refreshed(at) = turn => {
+                    let is_first = self.given_up.insert(at);
+                    ensure(is_first, || format!("the refresh of {at} is parked twice"))?;
                 }
                 Fate::Parked { .. } => {
                     ensure(self.dead.insert(event), || format!("{event:?} is parked twice"))?;
@@ -167,6 +177,8 @@ pub(super) struct Call {
 #[derive(Default)]
 pub(super) struct Destination {
     pub(super) applied: BTreeSet<Event>,
+    /// The latest refresh of each lane.
+    pub(super) refreshed: BTreeMap<u8, Timestamp>,
     last_call: BTreeMap<u8, u64>,
     shown: BTreeMap<u8, i64>,
 }
@@ -180,6 +192,12 @@ impl Destination {
             format!("a call for {event:?} took effect after a later one of its lane")
         })?;
         *last = call.number;
+        if let Turn::Refreshed(at) = turn {
+            let before = self.refreshed.insert(event.0, at);
+            return ensure(before.is_none_or(|before| before <= at), || {
+                format!("an older refresh of {} is shown over a later one", event.0)
+            });
+        }
         let shown = self.shown.entry(event.0).or_default();
         if off == Some(Rule::ForwardOnly) {
             ensure(turn == Turn::Redriven || *shown <= event.1, || {

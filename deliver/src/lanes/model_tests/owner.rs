@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemas::Timestamp;
 
 use super::broker::{Broker, Call, index};
-use super::{Content, Event, Rule, TERMS, Verdict, bounds, ensure, schedule, since_start};
+use super::{Content, Event, Rule, START, TERMS, Verdict, bounds, ensure, schedule, since_start};
 use crate::lanes::{
     Arrival, Arriving, Checkpoint, Footprint, History, Identity, Partition, Place, Sequence,
     Source, Ticket, Turn,
@@ -143,12 +143,17 @@ impl Owner {
         let seen = i64::try_from(self.order.len()).unwrap();
         let position = *self.order.entry((event, turn)).or_insert(seen);
         let sequence = if off == Some(Rule::Sequence) { position } else { event.1 };
-        let turn = if off == Some(Rule::RedrivenLast) { Turn::Live } else { turn };
-        let identity = Identity {
-            lane: event.0.to_string().into(),
-            turn,
-            sequence: Sequence { number: sequence, ..Sequence::default() },
+        let mut sequence = Sequence { number: sequence, ..Sequence::default() };
+        let turn = match (turn, off) {
+            (Turn::Redriven, Some(Rule::RedrivenLast)) => Turn::Live,
+            (Turn::Refreshed(at), Some(Rule::RefreshedLast)) => {
+                sequence.epoch = Timestamp::from_millis(at.millis() - i64::MAX / 2);
+                Turn::Live
+            }
+            (Turn::Refreshed(_), Some(Rule::LatestRefresh)) => Turn::Refreshed(START),
+            (turn, _) => turn,
         };
+        let identity = Identity { lane: event.0.to_string().into(), turn, sequence };
         let footprint = Footprint { bytes: 1, appended };
         let arriving = Arriving { identity, history, due, footprint, content };
         let arrival = self.partition.arrive(place, arriving, now);
@@ -184,7 +189,7 @@ impl Owner {
         ensure(!self.sending.iter().any(same_lane), || format!("{event:?}: two of one lane"))?;
         let live = self.outstanding.iter().any(|other| other.0 == event.0);
         ensure(turn == Turn::Live || !live, || {
-            format!("{event:?} was redriven and went before what is live")
+            format!("{event:?} is {turn:?} and went before what is live")
         })?;
         self.sending.push((ticket, Call { number, content, begun: now }));
         Ok(true)

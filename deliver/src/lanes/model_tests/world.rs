@@ -86,6 +86,10 @@ impl World {
                 self.redrive(*which);
                 Ok(())
             }
+            Step::Refresh { which } => {
+                self.refresh(*which);
+                Ok(())
+            }
         }
     }
 
@@ -143,9 +147,12 @@ impl World {
 
     /// Parked for having failed so long: of its own, not the destination's time.
     fn judge_horizon(&self, content: Content) -> Verdict {
-        let Some((first, outages)) = self.first_failure.get(&content.event) else { return Ok(()) };
+        let of_live = self.first_failure.get(&content.event);
+        let Some((first, outages)) = of_live.filter(|_| content.turn == Turn::Live) else {
+            return Ok(());
+        };
         let horizon = schedule(None).horizon + self.outages.saturating_sub(*outages);
-        ensure(content.turn == Turn::Redriven || first.plus(horizon) <= self.now, || {
+        ensure(first.plus(horizon) <= self.now, || {
             format!("{:?} is parked for the destination's own fault", content.event)
         })
     }
@@ -158,7 +165,8 @@ impl World {
                 self.owner.partition.committed(self.now);
                 self.owner.lease.renew(sent);
                 for departure in &checkpoint.departures {
-                    if matches!(departure.fate, Fate::Parked { .. }) {
+                    let is_live = departure.content.turn == Turn::Live;
+                    if is_live && matches!(departure.fate, Fate::Parked { .. }) {
                         self.owner.outstanding.remove(&departure.content.event);
                     }
                 }
@@ -356,6 +364,22 @@ impl World {
         });
     }
 
+    /// An operator has somebody shown again: a record beside the story, with the sequence of some event of it.
+    fn refresh(&mut self, which: usize) {
+        let events = &self.broker.events;
+        let Some(event) = events.get(which % events.len().max(1)).copied() else { return };
+        let asked = i64::try_from(self.broker.refreshes.len()).unwrap();
+        let known_at = START.plus_millis(asked);
+        self.broker.refreshes.insert(known_at, event.0);
+        self.broker.retry.push(super::broker::Stored {
+            event,
+            turn: Turn::Refreshed(known_at),
+            history: crate::lanes::History::default(),
+            due: self.now,
+            appended: self.now,
+        });
+    }
+
     /// A long outage in which the owner does what it does regularly: the topic's retention must not
     /// come near anything.
     pub(super) fn sit_out_an_outage(&mut self) -> Verdict {
@@ -397,6 +421,19 @@ impl World {
         for event in &self.broker.events {
             let shown = self.destination.applied.contains(event);
             ensure(shown || self.broker.dead.contains(event), || format!("{event:?} is lost"))?;
+        }
+        self.judge_refreshes()
+    }
+
+    /// The latest refresh of each lane is what the destination shows, unless it was parked.
+    fn judge_refreshes(&self) -> Verdict {
+        let latest: BTreeMap<u8, Timestamp> =
+            self.broker.refreshes.iter().map(|(at, lane)| (*lane, *at)).collect();
+        for (lane, at) in latest {
+            let is_shown = self.destination.refreshed.get(&lane) == Some(&at);
+            ensure(is_shown || self.broker.given_up.contains(&at), || {
+                format!("the latest refresh of {lane} is lost")
+            })?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::trace::TraceError;
 use crate::trace::material::{
     AtDestination, Beginning, Breaker, Event, Retried, Service, Standing,
 };
+use crate::trace::refreshes::{self, Refresh};
 use crate::waits;
 
 /// How much longer than an idle owner takes to commit is watched for a breaker that is open.
@@ -59,6 +60,7 @@ pub(super) struct Found {
     standing: Option<Standing>,
     retries: Vec<Retried>,
     letters: Vec<Letter>,
+    refresh: Option<Refresh>,
     /// Records of both.
     pub(super) records: Vec<Received>,
     beginning: Beginning,
@@ -121,6 +123,7 @@ impl<'a> Receiving<'a> {
             beginning: found.beginning,
             retries: found.retries,
             letters: found.letters,
+            refresh: found.refresh,
             service: Service {
                 members: found.members,
                 left_alone_until: found.left_alone_until.filter(|until| *until > now),
@@ -160,6 +163,7 @@ impl Reading<'_> {
             standing,
             retries: Vec::new(),
             letters: Vec::new(),
+            refresh: None,
             records: Vec::new(),
             beginning: self.beginning(partition)?,
             members: reader.members()?,
@@ -171,11 +175,16 @@ impl Reading<'_> {
             let undone = found.standing.as_ref().map(|standing| standing.retry.next().max(low));
             let from = undone.map_or(from, |undone| undone.min(from));
             found.records = Records { reader, question }.all(self.retry, (from, until))?;
-            found.retries = found.records.iter().map(Retried::of).collect();
         }
-        for (letter, record) in letters(reader, self.dead, question)? {
-            found.letters.push(letter);
-            found.records.push(record);
+        let letters = letters(reader, self.dead, question)?;
+        found.refresh = refreshes::latest(&found.records, &letters, found.standing.as_ref());
+        found.records.retain(|record| refreshes::of(record).is_none());
+        found.retries = found.records.iter().map(Retried::of).collect();
+        for (letter, record) in letters {
+            if refreshes::of(&record).is_none() {
+                found.letters.push(letter);
+                found.records.push(record);
+            }
         }
         if reader.partitions(self.waits)? > 0 {
             (found.left_alone_until, _) = waits::latest(reader, self.waits)?;

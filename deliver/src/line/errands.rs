@@ -1,0 +1,49 @@
+//! Events and refreshes: what differs between the two where a line plans, counts and gives up.
+
+use schemas::LifecycleEvent;
+
+use super::Line;
+use crate::destinations::{Destination, Plan, Skip};
+use crate::dispatch::Token;
+use crate::park_limit::Ending;
+use crate::records::Errand;
+
+impl<D: Destination> Line<D> {
+    /// What is to be sent.
+    pub(super) fn planned(&self, errand: Errand, event: &LifecycleEvent) -> Plan<D::Delivery> {
+        match errand {
+            Errand::Tell => self.destination.plan(event),
+            Errand::Refresh => self.destination.refresh(event),
+        }
+    }
+
+    pub(super) fn count_skipped(&self, errand: Errand, skip: Skip) {
+        let (name, metrics) = (self.settings.name.as_str(), &self.around.metrics);
+        match errand {
+            Errand::Tell => metrics.skipped.with([name, skip.word()]).inc(),
+            Errand::Refresh => metrics.refreshed.with([name, "skipped"]).inc(),
+        }
+    }
+
+    /// The destination took it.
+    pub(super) fn count_taken(&self, token: Token, word: &'static str) {
+        let (name, metrics) = (self.settings.name.as_str(), &self.around.metrics);
+        match token.errand {
+            Errand::Tell => {
+                metrics.delivered.with([name]).inc();
+                let took = self.now().since(token.received_at);
+                metrics.end_to_end.with([name]).observe(took.as_secs_f64());
+            }
+            Errand::Refresh => metrics.refreshed.with([name, word]).inc(),
+        }
+    }
+
+    /// Whether the line may go on. However many refreshes are parked, it does not stop for them: they are none of
+    /// the stream, and somebody has just asked for them.
+    pub(super) fn goes_on(&mut self, errand: Errand, ending: Ending) -> bool {
+        match errand {
+            Errand::Tell => self.limit.admits(ending, self.around.clock.elapsed()),
+            Errand::Refresh => true,
+        }
+    }
+}
