@@ -7,6 +7,7 @@
 
 mod errands;
 mod handover;
+mod in_a_turn;
 mod ledger;
 mod questions;
 mod shown;
@@ -25,6 +26,7 @@ use stream::Received;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::in_a_turn::InATurn;
 use self::ledger::Ledger;
 use self::questions::{InOrder, Questions};
 use self::verdicts::tell_stopped;
@@ -282,7 +284,7 @@ impl<D: Destination> Line<D> {
         first: Option<FromBroker>,
     ) -> Option<BrokerError> {
         let mut message = first.unwrap_or(FromBroker::Ended(BrokerError::Left));
-        let mut left = MESSAGES_IN_A_TURN;
+        let mut turn = InATurn::after_the_first(MESSAGES_IN_A_TURN);
         loop {
             match self.hear(message) {
                 Heard::Nothing => {}
@@ -295,12 +297,7 @@ impl<D: Destination> Line<D> {
                 }
                 Heard::Drop => self.release(broker).await,
             }
-            left -= 1;
-            // Whatever is taken out must be heard: a record that is not would count as done.
-            if left == 0 {
-                return None;
-            }
-            message = broker.incoming.try_recv().ok()?;
+            message = turn.next(&mut broker.incoming)?;
         }
     }
 

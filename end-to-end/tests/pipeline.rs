@@ -148,6 +148,26 @@ async fn an_outage_of_one_destination_parks_nothing_and_delays_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waited_while_deliver_was_away_is_told_whole() {
+    let mut pipeline = pipeline("backlog", REORDER_WINDOW).await;
+    let journeys = journeys(37, 1_200);
+    assert!(pipeline.deliver.terminate(ENDS_WITHIN).unwrap().success());
+    assert_eq!(send(&pipeline, shuffled(&journeys, 37, Duration::ZERO)).await.all_refused(), 0);
+    let expected: usize =
+        journeys.iter().flat_map(|journey| &journey.webhooks).map(|told| told.expects.len()).sum();
+    let deadline = Instant::now() + PATIENCE;
+    while count(&pipeline.transform, "tributary_transform_events_total", &[])
+        < u64::try_from(expected).unwrap()
+    {
+        assert!(Instant::now() < deadline, "transform is not done");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    pipeline.deliver.start_again().unwrap();
+    pipeline.deliver.wait_until_ready(READY_WITHIN).unwrap();
+    assert_flawless(&settle(&pipeline, &journeys).await, &pipeline);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_person_waits_in_the_retry_topic_and_keeps_the_order() {
     let pipeline = pipeline("retry", REORDER_WINDOW).await;
     let journeys = journeys(13, 120);
