@@ -1,5 +1,6 @@
 //! What an event becomes, and what its verdict means for its lane.
 
+use schemas::LifecycleEvent;
 use stream::Received;
 
 use super::{Line, Mode};
@@ -9,6 +10,8 @@ use crate::dispatch::{Finished, Token};
 use crate::failure::Failure;
 use crate::lanes::{Outcome, Settled};
 use crate::park_limit::Ending;
+use crate::preview::rehearse;
+use crate::shadow::Note;
 
 /// What an operator is told about a line that stands still.
 const STOPPED: &str = "nearly everything would be parked. Mend the cause, then restart or POST /resume \
@@ -16,19 +19,19 @@ const STOPPED: &str = "nearly everything would be parked. Mend the cause, then r
 
 impl<D: Destination> Line<D> {
     pub(super) fn plan(&mut self, token: Token, received: &Received) {
-        let name = self.settings.name.as_str();
         let outcome = match self.records.event(received) {
             Err(failure) => Outcome::Refused(failure),
-            Ok(event) => match self.destination.plan(&event) {
-                Plan::Skip(skip) => {
-                    self.around.metrics.skipped.with([name, skip.word()]).inc();
+            Ok(event) => match (self.planned(&event), self.settings.mode) {
+                (Plan::Skip(skip), Mode::Live | Mode::Shadow) => {
+                    let labels = [self.settings.name.as_str(), skip.word()];
+                    self.around.metrics.skipped.with(labels).inc();
                     Outcome::Done
                 }
-                Plan::Send(_) if self.settings.mode == Mode::Shadow => {
-                    self.around.metrics.shadowed.with([name]).inc();
-                    Outcome::Done
+                (Plan::Send(delivery), Mode::Shadow) => {
+                    let requests = rehearse(&*self.destination, delivery);
+                    Outcome::Shadowed(Note::of(&event, &requests, self.settings.longest_note))
                 }
-                Plan::Send(delivery) => {
+                (Plan::Send(delivery), Mode::Live) => {
                     let token = Token { received_at: event.received_at, ..token };
                     self.dispatch.push(token, delivery);
                     return;
@@ -36,6 +39,13 @@ impl<D: Destination> Line<D> {
             },
         };
         self.finish(token, outcome);
+    }
+
+    fn planned(&self, event: &LifecycleEvent) -> Plan<D::Delivery> {
+        match self.settings.cut.admit(event) {
+            Ok(()) => self.destination.plan(event),
+            Err(skip) => Plan::Skip(skip),
+        }
     }
 
     fn finish(&mut self, token: Token, outcome: Outcome) {

@@ -10,6 +10,7 @@ use service::config::Mode;
 use stream::Received;
 
 use super::hindsight::Nothing;
+use crate::cut::Cut;
 use crate::destinations::Skip;
 use crate::marks::Marks;
 use crate::tenure::Tenure;
@@ -80,8 +81,8 @@ pub(super) struct Standing {
 pub(super) enum Beginning {
     /// From the oldest event on.
     Earliest,
-    /// From this offset on.
-    At(i64),
+    /// What happened from a moment on, of what lies from this offset on.
+    At { cut: Cut, first: i64 },
     /// From where the log ended when the destination was new, which nobody wrote down.
     Forgotten,
 }
