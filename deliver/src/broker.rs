@@ -40,7 +40,7 @@ pub enum Beginning {
     Earliest,
     /// At the next event.
     Latest,
-    /// At the first event at or after this time.
+    /// At the first event that was recorded at or after this time.
     At(Timestamp),
 }
 

@@ -10,14 +10,15 @@ use registry::{Registry, RegistryError};
 use schemas::topics::{
     CatalogueError, Installation, MESSAGE_OVERHEAD, Topic, TopicSpec, catalogue,
 };
-use schemas::{Environment, EventType, Provider, Timestamp};
+use schemas::{Environment, EventType, Provider};
 use service::clock::Clock;
 use service::config::{self, Account, Config, CustomerioRegion, IntercomRegion, Problems};
 use stream::Cluster;
 use strum::IntoEnumIterator;
 use transform::sources::{Mapper, Treatment, mapper_of};
 
-use crate::broker::{Beginning, Place};
+use crate::broker::Place;
+use crate::cut::Cut;
 use crate::destinations::customerio::{self, CustomerIo};
 use crate::destinations::intercom::{self, API_VERSION, Intercom};
 use crate::destinations::webhook::Webhook;
@@ -120,9 +121,13 @@ pub fn registry(config: &Config) -> Result<Option<Arc<Registry>>, RegistryError>
 
 /// The topics that `deliver` reads or writes.
 pub fn topics(config: &Config) -> Result<Vec<TopicSpec>, CatalogueError> {
+    let in_shadow = config.destinations.iter().filter_map(|(name, destination)| {
+        (destination.mode == config::Mode::Shadow).then_some(name.as_str())
+    });
     let mut specs = catalogue(&Installation {
         prefix: &config.kafka.topic_prefix,
         destinations: config.destinations.keys().map(String::as_str).collect(),
+        in_shadow: in_shadow.collect(),
         partitions: i32::try_from(config.kafka.partitions).unwrap_or(i32::MAX),
         max_body: config.ingest.max_body,
     })?;
@@ -135,7 +140,7 @@ pub fn topics(config: &Config) -> Result<Vec<TopicSpec>, CatalogueError> {
 pub fn waits(config: &Config, name: &str) -> waits::Place {
     waits::Place {
         cluster: cluster(config),
-        group: group(config, name),
+        group: group(config, name, config::Mode::Live),
         topic: Topic::Waits(name.to_owned()).name(&config.kafka.topic_prefix),
     }
 }
@@ -143,7 +148,8 @@ pub fn waits(config: &Config, name: &str) -> waits::Place {
 /// How the line of a destination works.
 pub fn line(config: &Config, name: &str, destination: &config::Destination) -> Settings {
     let prefix = &config.kafka.topic_prefix;
-    let group = group(config, name);
+    let group = group(config, name, destination.mode);
+    let cut = Cut::of(destination.start);
     let park = destination.park_limit;
     let owner = Owner(rand::random());
     Settings {
@@ -156,13 +162,7 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
             group,
             events: Topic::Events.name(prefix),
             retry: Topic::Retry(name.to_owned()).name(prefix),
-            beginning: match destination.start {
-                config::Start::Earliest => Beginning::Earliest,
-                config::Start::Latest => Beginning::Latest,
-                config::Start::At(moment) => {
-                    Beginning::At(Timestamp::from_millis(moment.as_millisecond()))
-                }
-            },
+            beginning: cut.beginning(),
         },
         schedule: Arc::new(Schedule {
             in_place: destination.retry.in_place.clone(),
@@ -174,6 +174,9 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
             config::Mode::Live => Mode::Live,
             config::Mode::Shadow => Mode::Shadow,
         },
+        cut,
+        // What the topic takes leaves room for the key.
+        longest_note: config.ingest.max_body,
         concurrency: usize::try_from(config.deliver.concurrency).unwrap_or(usize::MAX),
         commit_interval: config.deliver.commit_interval,
         drain: config.deliver.drain,
@@ -186,9 +189,14 @@ pub fn line(config: &Config, name: &str, destination: &config::Destination) -> S
     }
 }
 
-/// The consumer group of a destination.
-pub fn group(config: &Config, name: &str) -> String {
-    format!("{}deliver.{name}", config.kafka.topic_prefix)
+/// The consumer group of a destination. The shadow has one of its own: what it passed was sent to nobody, and is
+/// not done for that reason.
+pub fn group(config: &Config, name: &str, mode: config::Mode) -> String {
+    let live = format!("{}deliver.{name}", config.kafka.topic_prefix);
+    match mode {
+        config::Mode::Live => live,
+        config::Mode::Shadow => format!("{live}.shadow"),
+    }
 }
 
 /// What makes the calls of a destination.

@@ -105,6 +105,8 @@ pub enum Plan<D> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumIter, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Skip {
+    /// It happened before the moment from which on the destination is told (`start:`).
+    BeforeStart,
     /// Purchases of this environment do not go to this destination.
     Environment,
     /// The subscriber is anonymous.
@@ -141,6 +143,7 @@ impl Skip {
     /// The same for people.
     pub fn meaning(self) -> &'static str {
         match self {
+            Self::BeforeStart => "it happened before `start`",
             Self::Environment => "purchases of this environment do not go to this destination",
             Self::Anonymous => "the subscriber is anonymous",
             Self::NoIdentity => "nothing is known by which people are identified here",

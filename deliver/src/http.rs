@@ -93,8 +93,13 @@ impl Http {
     }
 
     /// Where the request goes.
-    pub fn url(&self, request: &Request) -> String {
+    fn url(&self, request: &Request) -> String {
         format!("{}{}", self.base_url, request.path)
+    }
+
+    /// The same for people: without a query.
+    pub fn shown_url(&self, request: &Request) -> String {
+        format!("{}{}", self.base_url, request.shown_path())
     }
 
     /// The headers that go with the request, for people: secrets and what is made of them are left out.

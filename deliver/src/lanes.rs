@@ -17,6 +17,8 @@
 //!   longer take effect, wherever its record went meanwhile (rule 12).
 //! * **The horizon is the event's own.** Time in which the destination is out of service does not count
 //!   towards it (rule 15).
+//! * **Written once.** What would have been sent of an event in shadow is written in the transaction that marks it
+//!   done. Its lane need not wait for that.
 //! * **One place.** So a record is undone in exactly one place. A second copy in memory is recognised by
 //!   subscriber and sequence, never by "not above the highest seen".
 //! * **A redriven event is a guest.** It goes when nothing live of its lane is left, blocks nobody, and
@@ -51,6 +53,7 @@ pub use schedule::{Next, Schedule};
 
 use crate::failure::{Failure, Reason};
 use crate::marks::Marks;
+use crate::shadow::Note;
 use crate::tenure::Tenure;
 
 /// When a record of a lane has its turn: everything live goes before what was redriven, and that before what is
@@ -182,6 +185,8 @@ pub struct Ticket(u64);
 pub enum Outcome {
     /// Delivered, or there is nothing to deliver.
     Done,
+    /// Planned only: what would have been sent is written down.
+    Shadowed(Note),
     /// It may succeed later.
     Failed(Failure),
     /// It never will.
@@ -199,7 +204,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Settled {
-    /// Delivered.
+    /// Delivered, or nothing is to be.
     Done,
     /// It is tried again from where it lies.
     AgainInPlace,
@@ -239,6 +244,8 @@ pub enum Fate {
         /// When that was.
         at: Timestamp,
     },
+    /// Nowhere: it is done, and this is written down about it.
+    Shadowed(Note),
 }
 
 /// What one transaction commits for the partition: all of it or nothing.

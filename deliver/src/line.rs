@@ -31,6 +31,7 @@ use self::ledger::Ledger;
 use self::questions::{InOrder, Questions};
 use self::verdicts::tell_stopped;
 use crate::broker::{Broker, BrokerError, FromBroker, Place};
+use crate::cut::Cut;
 use crate::destinations::Destination;
 use crate::dispatch::{Caller, Dispatch, Token};
 use crate::lanes::{Arrival, Bounds, Schedule, Source};
@@ -57,7 +58,7 @@ const RESTART_AFTER: Duration = Duration::from_secs(1);
 pub enum Mode {
     /// It is.
     Live,
-    /// Calls are planned and counted, and nobody is called.
+    /// Calls are planned, counted and noted, and nobody is called.
     Shadow,
 }
 
@@ -74,6 +75,10 @@ pub struct Settings {
     pub schedule: Arc<Schedule>,
     /// Whether calls are made.
     pub mode: Mode,
+    /// From when on the destination is told.
+    pub cut: Cut,
+    /// Bytes that a note of what would have been sent may take.
+    pub longest_note: usize,
     /// Calls at a time.
     pub concurrency: usize,
     /// The longest time between two commits.
@@ -342,6 +347,11 @@ impl<D: Destination> Line<D> {
     }
 
     fn take(&mut self, source: Source, received: Arc<Received>) {
+        // What waits there is owed by whoever is live: the shadow neither takes it nor moves it.
+        if self.settings.mode == Mode::Shadow && source == Source::Retry {
+            self.ledger.pass(source, &received);
+            return;
+        }
         let now = self.now();
         let arrival = match self.records.arriving(received, source) {
             Ok(arriving) => self.ledger.arrive(source, arriving, now),

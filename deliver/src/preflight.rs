@@ -16,6 +16,7 @@ use crate::configure;
 use crate::destinations::intercom::MOST_EVENT_NAMES;
 use crate::destinations::{Answer, Destination, Reply, Request};
 use crate::dispatch::Caller;
+use crate::going_live::Question;
 
 /// Looks at the topics. What could not be judged is given back; what is wrong is the error.
 pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, TopicsError> {
@@ -27,7 +28,9 @@ pub async fn check_topics(config: &Config) -> Result<Vec<Finding>, TopicsError> 
 pub async fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     configure::judge(config)?;
     let mut wrong = Vec::new();
-    match check_topics(config).await {
+    let topics = check_topics(config).await;
+    let topics_are_there = topics.is_ok();
+    match topics {
         Ok(warnings) => {
             for warning in warnings {
                 say(&format!("warning: {warning}"))?;
@@ -37,7 +40,11 @@ pub async fn check(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Failure
         Err(error) => wrong.push(error.to_string()),
     }
     for (name, destination) in &config.destinations {
-        let found = check_destination(config, destination, &clock).await?;
+        let mut found = check_destination(config, destination, &clock).await?;
+        // Without the topics there is nothing to ask.
+        if topics_are_there {
+            found.add(Question::of(config, name, destination).ask().await?.told(destination));
+        }
         for good in found.good {
             say(&format!("{name}: {good}"))?;
         }

@@ -1,5 +1,6 @@
 //! `deliver preview <payload.json> --source NAME`: the requests that a webhook would cause, or why it
-//! causes none. Nobody is called, nothing is written, and Kafka need not be there.
+//! causes none. Nobody is called, nothing is written, and Kafka need not be there. With `--from-topic` it shows
+//! what a destination in shadow noted instead ([`recorded`]).
 //!
 //! A preview is worth something only if nothing in it is imitated. So the payload goes the pipeline's own
 //! way: [`webhook`] lets the edge's adapter find the ids, and gives the record that `ingest` would write
@@ -14,6 +15,7 @@
 //! It shows people's data, as the payload does, but no credentials.
 
 mod page;
+mod recorded;
 mod rehearsal;
 #[cfg(test)]
 mod tests;
@@ -28,8 +30,8 @@ use service::clock::Clock;
 use service::config::{self, Config};
 use service::exit::Failure;
 
-pub use self::rehearsal::Rehearse;
 use self::rehearsal::{Fictitious, Rehearsal};
+pub use self::rehearsal::{Rehearse, rehearse};
 use self::webhook::{Given, Pipeline};
 use crate::configure;
 
@@ -37,20 +39,27 @@ use crate::configure;
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Arguments {
     /// What the provider sends, byte for byte; several are one story in this order.
-    #[arg(required = true, value_name = "PAYLOAD")]
+    #[arg(required_unless_present = "from_topic", value_name = "PAYLOAD")]
     payloads: Vec<PathBuf>,
     /// The configured source that it comes to.
-    #[arg(long, value_name = "NAME")]
-    source: String,
+    #[arg(long, required_unless_present = "from_topic", value_name = "NAME")]
+    source: Option<String>,
+    /// Show instead what a destination in shadow would have been sent, oldest first.
+    #[arg(long, requires = "destination", conflicts_with_all = ["payloads", "source", "id"])]
+    from_topic: bool,
     /// At this destination alone; at all of them when not said.
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
     /// The event's id, where the provider tells it in a header (Dodo: `webhook-id`); with one payload.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// The provider's id of the person, where the payload names only a thing of theirs (a dispute).
+    /// The provider's id of the person, where the payload names only a thing of theirs (a dispute). With
+    /// --from-topic: the subscriber key (<source>/<id>).
     #[arg(long, value_name = "ID")]
     subscriber: Option<String>,
+    /// With --from-topic: so many of the newest events; 100 when not said.
+    #[arg(long, requires = "from_topic", value_name = "NUMBER")]
+    limit: Option<usize>,
 }
 
 /// Prints what the payloads would cause.
@@ -64,8 +73,12 @@ pub async fn work(
 ) -> Result<(), Failure> {
     judge(&arguments)?;
     configure::judge(config)?;
+    // There is one unless `--from-topic` is said.
+    let Some(source) = &arguments.source else {
+        return recorded::work(&arguments, config).await;
+    };
     let destinations = destinations(config, arguments.destination.as_deref())?;
-    let mut pipeline = Pipeline::new(config, &arguments.source)?;
+    let mut pipeline = Pipeline::new(config, source)?;
     let mut parked = 0_usize;
     for path in &arguments.payloads {
         let body = tokio::fs::read(path).await.map_err(|error| {

@@ -15,6 +15,7 @@ use crate::failure::{Failure, Reason};
 use crate::lanes::{
     Arriving, Departure, Effect, Fate, Footprint, History, Identity, Sequence, Source, Turn,
 };
+use crate::shadow::Note;
 
 /// A record without a key cannot be written again without one; this names nobody.
 const NO_KEY: &[u8] = b"unknown";
@@ -46,6 +47,7 @@ pub struct Records {
     codec: Codec<LifecycleEvent>,
     retry_topic: String,
     dead_topic: String,
+    shadow_topic: String,
     group: String,
 }
 
@@ -56,6 +58,7 @@ impl Records {
             codec: Codec::new(Framing::SingleObject)?,
             retry_topic: Topic::Retry(destination.to_owned()).name(prefix),
             dead_topic: Topic::Dead(destination.to_owned()).name(prefix),
+            shadow_topic: Topic::Shadow(destination.to_owned()).name(prefix),
             group: group.to_owned(),
         })
     }
@@ -139,7 +142,8 @@ impl Records {
         Ok((identity, history, headers.due.unwrap_or_default()))
     }
 
-    /// The record that a departure leaves behind: the event byte for byte under its own key.
+    /// The record that a departure leaves behind: the event byte for byte under its own key, or the note of what
+    /// would have been sent.
     pub fn departing(&self, departure: &Departure<Arc<Received>>) -> Record {
         let received = &departure.content;
         let headers = match departure.history.effect {
@@ -161,14 +165,15 @@ impl Records {
                 let headers = self.end(departure, failure, *at).onto(&headers);
                 (&self.dead_topic, None, headers)
             }
+            Fate::Shadowed(note) => {
+                let key = key_of(received);
+                let (partition, value) = (Some(received.partition), Some(note.bytes().to_vec()));
+                let (topic, headers) = (self.shadow_topic.clone(), vec![Note::content_type()]);
+                return Record { topic, partition, key, value, headers };
+            }
         };
-        Record {
-            topic: topic.clone(),
-            partition,
-            key: received.key.clone().unwrap_or_else(|| NO_KEY.to_vec()),
-            value: received.value.clone(),
-            headers,
-        }
+        let (topic, key, value) = (topic.clone(), key_of(received), received.value.clone());
+        Record { topic, partition, key, value, headers }
     }
 
     fn end(
@@ -194,6 +199,10 @@ impl Records {
             request_id: failure.request_id.clone(),
         }
     }
+}
+
+fn key_of(received: &Received) -> Vec<u8> {
+    received.key.clone().unwrap_or_else(|| NO_KEY.to_vec())
 }
 
 /// What it takes to keep a record: its bytes, and what each entry of an index costs.
@@ -326,6 +335,25 @@ mod tests {
             records.departing(&Departure { content: content.clone(), place, history, fate });
         let copy = Arc::new(Received { headers: moved.headers, ..(*content).clone() });
         assert_eq!(records.arriving(copy, Source::Retry).unwrap().history, history);
+    }
+
+    #[test]
+    fn a_note_lies_in_the_shadow_topic_in_the_partition_and_under_the_key_of_its_event() {
+        let records = Records::new("acme.", "crm", "group").unwrap();
+        let note = Note::of(&renewal(), &[], 10_000);
+        let content = Arc::new(Received {
+            partition: 7,
+            key: Some(b"shop/1".to_vec()),
+            ..(*received(Framing::SingleObject)).clone()
+        });
+        let place = Place { source: Source::Events, offset: 0 };
+        let (history, fate) = (History::default(), Fate::Shadowed(note.clone()));
+        let record = records.departing(&Departure { content, place, history, fate });
+        assert_eq!((record.topic.as_str(), record.partition), ("acme.deliver.crm.shadow", Some(7)));
+        assert_eq!(
+            (record.key.as_slice(), record.value.as_deref()),
+            (&b"shop/1"[..], Some(note.bytes()))
+        );
     }
 
     #[test]

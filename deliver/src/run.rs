@@ -20,6 +20,7 @@ use crate::breaker::State;
 use crate::configure;
 use crate::destinations::Destination;
 use crate::dispatch::Caller;
+use crate::going_live::Question;
 use crate::line::{Line, Mode, Surroundings};
 use crate::metrics::Metrics;
 use crate::preflight::{check_topics, require_home};
@@ -141,20 +142,24 @@ fn spawn<D: Destination>(
     workspace: D,
     around: Surroundings,
 ) -> Result<(), Failure> {
-    let group = configure::group(config, name);
+    let group = configure::group(config, name, destination.mode);
     let records =
         Records::new(&config.kafka.topic_prefix, name, &group).map_err(Failure::failed)?;
     let caller =
         configure::caller(config, destination, around.clock.clone()).map_err(Failure::failed)?;
     let settings = configure::line(config, name, destination);
     let (shutdown, is_called) = (around.shutdown.clone(), settings.mode == Mode::Live);
+    let question = Question::of(config, name, destination);
     let (waits, destination) = (configure::waits(config, name), destination.clone());
     let (name, caller) = (name.to_owned(), Arc::new(caller));
     lines.spawn(async move {
         let mut exchange = None;
         if is_called {
-            let first_call = first_call(waits, &destination, &caller);
-            match shutdown.run_until_cancelled(first_call).await {
+            let allowed = async {
+                question.require_date().await?;
+                first_call(waits, &destination, &caller).await
+            };
+            match shutdown.run_until_cancelled(allowed).await {
                 Some(Ok(begun)) => exchange = Some(begun),
                 Some(Err(failure)) => return (name, Err(failure)),
                 None => return (name, Ok(())),

@@ -56,6 +56,7 @@ impl Own {
         let specs = catalogue(&Installation {
             prefix: &prefix,
             destinations: vec!["customerio", "intercom"],
+            in_shadow: Vec::new(),
             partitions: PARTITIONS,
             max_body: 1024 * 1024,
         })

@@ -46,8 +46,13 @@ async fn a_wait_is_told_and_heard_beside_the_group() {
         max_message_bytes: 1 << 20,
     };
     let topic = Topic::Waits("crm".to_owned()).name("exchange.");
-    let installation =
-        Installation { prefix: "exchange.", destinations: vec!["crm"], partitions: 1, max_body: 1 };
+    let installation = Installation {
+        prefix: "exchange.",
+        destinations: vec!["crm"],
+        in_shadow: Vec::new(),
+        partitions: 1,
+        max_body: 1,
+    };
     let specs = catalogue(&installation).unwrap();
     stream::admin::create_missing(&cluster, &specs, 1).await.unwrap();
     let place = waits::Place { cluster, group: "nobody".to_owned(), topic };

@@ -36,8 +36,8 @@ fn cluster() -> Cluster {
 /// The topics of an installation that no other test uses.
 fn topics(prefix: &str, partitions: i32) -> Vec<TopicSpec> {
     let max_body = 512 * 1024;
-    let destinations = vec!["crm"];
-    catalogue(&Installation { prefix, destinations, partitions, max_body }).unwrap()
+    let (destinations, in_shadow) = (vec!["crm"], Vec::new());
+    catalogue(&Installation { prefix, destinations, in_shadow, partitions, max_body }).unwrap()
 }
 
 fn create(cluster: &Cluster, prefix: &str, partitions: i32) {

@@ -33,6 +33,7 @@ fn topics(config: &Config) -> Result<Vec<TopicSpec>, Failure> {
     let installation = Installation {
         prefix: &config.kafka.topic_prefix,
         destinations: Vec::new(),
+        in_shadow: Vec::new(),
         partitions: i32::try_from(config.kafka.partitions).unwrap_or(i32::MAX),
         max_body: config.ingest.max_body,
     };

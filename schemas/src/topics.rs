@@ -27,6 +27,8 @@ pub enum Topic {
     Retry(String),
     /// Dead letters of a destination.
     Dead(String),
+    /// What a destination in shadow would have been sent.
+    Shadow(String),
     /// What the instances tell each other of a destination that asked to be left alone.
     Waits(String),
 }
@@ -42,6 +44,7 @@ impl Topic {
             Self::Unprocessable => format!("{prefix}subscriptions.unprocessable"),
             Self::Retry(destination) => format!("{prefix}deliver.{destination}.retry"),
             Self::Dead(destination) => format!("{prefix}deliver.{destination}.dead"),
+            Self::Shadow(destination) => format!("{prefix}deliver.{destination}.shadow"),
             Self::Waits(destination) => format!("{prefix}deliver.{destination}.waits"),
         }
     }
@@ -139,6 +142,8 @@ pub struct Installation<'a> {
     pub prefix: &'a str,
     /// Names of the configured destinations.
     pub destinations: Vec<&'a str>,
+    /// Those among them that are in shadow.
+    pub in_shadow: Vec<&'a str>,
     /// Partition count of the keyed topics.
     pub partitions: i32,
     /// Largest webhook body taken in, in bytes.
@@ -150,10 +155,18 @@ struct File {
     topic: Vec<Entry>,
 }
 
+/// Of which destinations there is such a topic, if not of all.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Shadow,
+}
+
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
+    mode: Option<Mode>,
     key: String,
     value: String,
     co_partitioned: bool,
@@ -182,7 +195,11 @@ pub fn catalogue(installation: &Installation<'_>) -> Result<Vec<TopicSpec>, Cata
     let mut specs = Vec::new();
     for entry in file.topic {
         if entry.name.contains("{destination}") {
-            for destination in &installation.destinations {
+            let destinations = match entry.mode {
+                None => &installation.destinations,
+                Some(Mode::Shadow) => &installation.in_shadow,
+            };
+            for destination in destinations {
                 let name = entry.name.replace("{destination}", destination);
                 specs.push(spec(&entry, &name, installation)?);
             }
@@ -225,6 +242,7 @@ mod tests {
         catalogue(&Installation {
             prefix: "acme.",
             destinations: vec!["customerio", "intercom"],
+            in_shadow: vec!["intercom"],
             partitions: 12,
             max_body: 1024 * 1024,
         })
@@ -242,11 +260,13 @@ mod tests {
             Topic::Unprocessable,
             Topic::Retry("customerio".to_owned()),
             Topic::Dead("intercom".to_owned()),
+            Topic::Shadow("intercom".to_owned()),
             Topic::Waits("intercom".to_owned()),
         ] {
             assert!(names.contains(&topic.name("acme.")), "{topic:?}");
         }
-        assert_eq!(names.len(), 11);
+        assert_eq!(names.len(), 12);
+        assert!(!names.contains(&Topic::Shadow("customerio".to_owned()).name("acme.")));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub fn topics(config: &Config) -> Result<Vec<TopicSpec>, CatalogueError> {
     catalogue(&Installation {
         prefix: &config.kafka.topic_prefix,
         destinations: config.destinations.keys().map(String::as_str).collect(),
+        // What a destination is not sent is no matter of this stage: `deliver setup` creates it.
+        in_shadow: Vec::new(),
         partitions: i32::try_from(config.kafka.partitions).unwrap_or(i32::MAX),
         max_body: config.ingest.max_body,
     })

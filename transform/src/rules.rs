@@ -92,8 +92,13 @@ mod tests {
 
     #[test]
     fn a_link_is_believed_as_long_as_its_topic_keeps_it() {
-        let installation =
-            Installation { prefix: "", destinations: Vec::new(), partitions: 1, max_body: 1 };
+        let installation = Installation {
+            prefix: "",
+            destinations: Vec::new(),
+            in_shadow: Vec::new(),
+            partitions: 1,
+            max_body: 1,
+        };
         let topics = catalogue(&installation).unwrap();
         let links = topics.iter().find(|topic| topic.name == Topic::Links.name("")).unwrap();
         assert_eq!(links.retention, Some(LINK_LIFE));

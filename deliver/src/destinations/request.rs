@@ -1,11 +1,14 @@
 //! A request that a destination wants made.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The methods in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// Reads.
     Get,
@@ -37,6 +40,16 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// By what a receiver of signed messages recognises a repetition.
     pub message_id: Option<String>,
+}
+
+impl Request {
+    /// The path for people: without a query. That of a webhook may hold a token, and no other has one.
+    pub fn shown_path(&self) -> Cow<'_, str> {
+        match self.path.split_once('?') {
+            Some((before, _)) => Cow::Owned(format!("{before}?(not shown)")),
+            None => Cow::Borrowed(&self.path),
+        }
+    }
 }
 
 impl fmt::Debug for Request {

@@ -68,6 +68,8 @@ pub struct Partition<T> {
     next_ticket: u64,
     /// What the next commits take along, in order.
     leaving: VecDeque<Leaving<T>>,
+    /// What is done as soon as a commit has taken its note along. Nobody waits for it.
+    shadowed: VecDeque<Departure<T>>,
     /// What the commit under way takes along.
     committing: Option<Vec<(Identity, Destiny)>>,
     changed: bool,
@@ -99,6 +101,7 @@ impl<T: Clone> Partition<T> {
             sending: HashMap::new(),
             next_ticket: 0,
             leaving: VecDeque::new(),
+            shadowed: VecDeque::new(),
             committing: None,
             changed: false,
             tenure: Tenure::default(),
@@ -173,6 +176,15 @@ impl<T: Clone> Partition<T> {
         Arrival::Owed
     }
 
+    /// A record was read at `place` that is somebody else's to deal with: it counts as done.
+    pub fn pass(&mut self, place: Place) {
+        self.changed = true;
+        let log = self.log(place.source);
+        if log.read(place.offset, None, Footprint::default()) {
+            log.finish(place.offset);
+        }
+    }
+
     /// The next event that may be sent, if there is one.
     pub fn start(&mut self, now: Timestamp) -> Option<(Ticket, T)> {
         self.wake(now);
@@ -195,9 +207,10 @@ impl<T: Clone> Partition<T> {
         }
     }
 
-    /// Whether records wait for a commit before their lane goes on.
+    /// Whether records wait for a commit before their lane goes on, or as many for one as it takes.
     pub fn urgent(&self) -> bool {
-        self.committing.is_none() && !self.leaving.is_empty()
+        let is_full = self.shadowed.len() >= self.bounds.departures;
+        self.committing.is_none() && (is_full || !self.leaving.is_empty())
     }
 
     /// Whether more of a topic may be read: not while too much is undone, or while what is done could
@@ -229,7 +242,8 @@ impl<T: Clone> Partition<T> {
 
     /// Whether there is something to commit.
     pub fn changed(&self) -> bool {
-        self.committing.is_none() && (self.changed || !self.leaving.is_empty())
+        let leaves = !self.leaving.is_empty() || !self.shadowed.is_empty();
+        self.committing.is_none() && (self.changed || leaves)
     }
 
     /// When a waiting lane may go on.

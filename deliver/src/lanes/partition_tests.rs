@@ -1,7 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
+use schemas::EventType;
+
 use super::*;
+use crate::destinations::samples;
+use crate::shadow::Note;
 use crate::tenure::{Ending, Owner};
 
 fn at(millis: i64) -> Timestamp {
@@ -512,4 +517,160 @@ fn a_refresh_that_comes_back_from_its_move_makes_way_for_a_later_one() {
     let copy = Arriving { history: tried, due: at(9_000), ..refresh("a", 5, "r5") };
     assert_eq!(partition.arrive(retry(2), copy, at(11)), Arrival::Outdone);
     assert_eq!(partition.start(at(11)).unwrap().1, "r6");
+}
+
+fn shadowed() -> Outcome {
+    let event = samples::event(EventType::SubscriptionRenewed);
+    Outcome::Shadowed(Note::of(&event, &[], 10_000))
+}
+
+#[test]
+fn a_lane_in_shadow_goes_on_at_once_and_nothing_is_done_before_its_note_is_written() {
+    let mut partition = partition();
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let _ = partition.arrive(event(101), arriving("a", 2, "a2"), at(0));
+    let (ticket, _) = partition.start(at(0)).unwrap();
+    assert_eq!(partition.finish(ticket, shadowed(), at(0), 0.0), Some(Settled::Done));
+    assert_eq!(partition.undone(Source::Events), 2);
+    assert!(partition.changed() && !partition.urgent());
+    assert_eq!(partition.start(at(0)).unwrap().1, "a2");
+    let checkpoint = partition.checkpoint(at(0)).unwrap();
+    let [departure] = &checkpoint.departures[..] else { panic!("{checkpoint:?}") };
+    assert!(matches!(departure.fate, Fate::Shadowed(_)) && departure.content == "a1");
+    assert_eq!(checkpoint.events, Marks::up_to(101));
+}
+
+#[test]
+fn notes_that_do_not_fit_one_transaction_wait_for_the_next_and_so_does_the_mark() {
+    let mut partition = bounded(Bounds { departures: 2, ..Bounds::default() });
+    for number in 0..3 {
+        let _ = partition.arrive(event(100 + number), arriving("a", number, "one"), at(0));
+    }
+    for urgent in [false, false, true] {
+        assert_eq!(partition.urgent(), urgent);
+        let (ticket, _) = partition.start(at(0)).unwrap();
+        let _ = partition.finish(ticket, shadowed(), at(0), 0.0);
+        if urgent {
+            break;
+        }
+    }
+    let first = partition.checkpoint(at(0)).unwrap();
+    assert_eq!((first.departures.len(), first.events), (2, Marks::up_to(102)));
+    partition.committed(at(0));
+    let second = partition.checkpoint(at(0)).unwrap();
+    assert_eq!((second.departures.len(), second.events), (1, Marks::up_to(103)));
+}
+
+#[test]
+fn what_is_somebody_elses_counts_as_done_and_is_never_started_or_moved() {
+    let mut partition = partition();
+    let old = Place { source: Source::Retry, offset: 0 };
+    partition.pass(old);
+    let _ = partition.arrive(event(100), arriving("a", 1, "a1"), at(0));
+    let checkpoint = partition.checkpoint(at(90_000_000)).unwrap();
+    assert_eq!((checkpoint.departures.len(), checkpoint.retry), (0, Marks::up_to(1)));
+    assert_eq!(partition.start(at(90_000_000)).unwrap().1, "a1");
+}
+
+/// A step of a line in shadow, and of what befalls it.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Read,
+    Plan,
+    Checkpoint,
+    Commit,
+    Crash { landed: bool },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Read),
+        6 => Just(Step::Plan),
+        4 => Just(Step::Checkpoint),
+        3 => Just(Step::Commit),
+        1 => any::<bool>().prop_map(|landed| Step::Crash { landed }),
+    ]
+}
+
+/// Events of two lanes with what is committed about them: the marks, and the offsets of which there is a note.
+struct Shadow {
+    partition: Partition<i64>,
+    pending: Option<Checkpoint<i64>>,
+    marks: Marks,
+    noted: Vec<i64>,
+}
+
+impl Shadow {
+    fn restored(marks: &Marks) -> Partition<i64> {
+        let schedule = Schedule {
+            in_place: Vec::new(),
+            delays: Vec::new(),
+            horizon: Duration::ZERO,
+            quarantine: Duration::ZERO,
+        };
+        let bounds = Bounds { departures: 3, ..Bounds::default() };
+        Partition::restored(marks.clone(), Marks::up_to(0), Arc::new(schedule), bounds)
+    }
+
+    fn commit(&mut self) {
+        let Some(checkpoint) = self.pending.take() else { return };
+        self.noted.extend(checkpoint.departures.iter().map(|departure| departure.content));
+        self.marks = checkpoint.events;
+    }
+
+    fn take(&mut self, step: Step, next: &mut i64) {
+        match step {
+            Step::Read => {
+                let lane = if *next % 2 == 0 { "a" } else { "b" };
+                let Arriving { identity, history, due, footprint, .. } = arriving(lane, *next, "");
+                let arriving = Arriving { identity, history, due, footprint, content: *next };
+                let _ = self.partition.arrive(event(*next), arriving, at(0));
+                *next += 1;
+            }
+            Step::Plan => {
+                let Some((ticket, offset)) = self.partition.start(at(0)) else { return };
+                // An event is for the destination or it is not, whenever it is asked.
+                let outcome = if offset % 3 == 0 { Outcome::Done } else { shadowed() };
+                let _ = self.partition.finish(ticket, outcome, at(0), 0.0);
+            }
+            Step::Checkpoint if self.pending.is_none() => {
+                self.pending = self.partition.checkpoint(at(0));
+            }
+            Step::Checkpoint => {}
+            Step::Commit => {
+                if self.pending.is_some() {
+                    self.commit();
+                    self.partition.committed(at(0));
+                }
+            }
+            Step::Crash { landed } => {
+                if landed {
+                    self.commit();
+                }
+                self.pending = None;
+                self.partition = Self::restored(&self.marks);
+                *next = self.marks.next();
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_befalls_a_shadow_there_is_one_note_of_each_event_that_is_done_and_was_not_skipped(
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let marks = Marks::up_to(0);
+        let partition = Shadow::restored(&marks);
+        let mut shadow = Shadow { partition, pending: None, marks, noted: Vec::new() };
+        let mut next = 0;
+        for step in steps {
+            shadow.take(step, &mut next);
+            let done = (0..next).filter(|offset| shadow.marks.is_done(*offset));
+            let expected: Vec<_> = done.filter(|offset| offset % 3 != 0).collect();
+            let mut noted = shadow.noted.clone();
+            noted.sort_unstable();
+            prop_assert_eq!(noted, expected);
+        }
+    }
 }

@@ -12,7 +12,10 @@ impl<D: Destination> Line<D> {
     /// What is to be sent.
     pub(super) fn planned(&self, errand: Errand, event: &LifecycleEvent) -> Plan<D::Delivery> {
         match errand {
-            Errand::Tell => self.destination.plan(event),
+            Errand::Tell => match self.settings.cut.admit(event) {
+                Ok(()) => self.destination.plan(event),
+                Err(skip) => Plan::Skip(skip),
+            },
             Errand::Refresh => self.destination.refresh(event),
         }
     }

@@ -47,6 +47,7 @@ struct Committing {
     partitions: Vec<i32>,
     sent: Duration,
     moved: u64,
+    shadowed: u64,
     parked: Vec<Reason>,
 }
 
@@ -145,6 +146,13 @@ impl Ledger {
         Some(partition.arrive(place, arriving, now))
     }
 
+    /// A record arrived that is somebody else's to deal with.
+    pub(super) fn pass(&mut self, source: Source, received: &Received) {
+        if let Some(partition) = self.partitions.get_mut(&received.partition) {
+            partition.pass(Place { source, offset: received.offset });
+        }
+    }
+
     pub(super) fn arrive_unreadable(
         &mut self,
         source: Source,
@@ -231,7 +239,8 @@ impl Ledger {
             self.partitions.values_mut().for_each(Partition::refresh);
         }
         let (partitions, parked) = (Vec::new(), Vec::new());
-        let mut committing = Committing { partitions, sent: elapsed, moved: 0, parked };
+        let sent = elapsed;
+        let mut committing = Committing { partitions, sent, moved: 0, shadowed: 0, parked };
         let (mut leaving, mut progress) = (Vec::new(), Vec::new());
         for (number, partition) in &mut self.partitions {
             let Some(checkpoint) = partition.checkpoint(now) else { continue };
@@ -240,6 +249,7 @@ impl Ledger {
                 match &departure.fate {
                     Fate::SetAside { .. } => committing.moved += 1,
                     Fate::Parked { failure, .. } => committing.parked.push(failure.reason),
+                    Fate::Shadowed(_) => committing.shadowed += 1,
                 }
                 leaving.push(records.departing(departure));
             }
@@ -277,6 +287,7 @@ impl Ledger {
             }
         }
         metrics.moved.with([destination]).inc_by(committing.moved);
+        metrics.shadowed.with([destination]).inc_by(committing.shadowed);
         for reason in committing.parked {
             metrics.parked.with([destination, reason.word()]).inc();
         }

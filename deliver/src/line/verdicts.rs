@@ -9,6 +9,8 @@ use crate::dispatch::{Finished, Token};
 use crate::failure::Failure;
 use crate::lanes::{Outcome, Settled};
 use crate::park_limit::Ending;
+use crate::preview::rehearse;
+use crate::shadow::Note;
 
 /// What an operator is told about a line that stands still.
 const STOPPED: &str = "nearly everything would be parked. Mend the cause, then restart or POST /resume \
@@ -16,19 +18,18 @@ const STOPPED: &str = "nearly everything would be parked. Mend the cause, then r
 
 impl<D: Destination> Line<D> {
     pub(super) fn plan(&mut self, token: Token, received: &Received) {
-        let name = self.settings.name.as_str();
         let outcome = match self.records.event(received) {
             Err(failure) => Outcome::Refused(failure),
-            Ok(event) => match self.planned(token.errand, &event) {
-                Plan::Skip(skip) => {
+            Ok(event) => match (self.planned(token.errand, &event), self.settings.mode) {
+                (Plan::Skip(skip), Mode::Live | Mode::Shadow) => {
                     self.count_skipped(token.errand, skip);
                     Outcome::Done
                 }
-                Plan::Send(_) if self.settings.mode == Mode::Shadow => {
-                    self.around.metrics.shadowed.with([name]).inc();
-                    Outcome::Done
+                (Plan::Send(delivery), Mode::Shadow) => {
+                    let requests = rehearse(&*self.destination, delivery);
+                    Outcome::Shadowed(Note::of(&event, &requests, self.settings.longest_note))
                 }
-                Plan::Send(delivery) => {
+                (Plan::Send(delivery), Mode::Live) => {
                     let token = Token { received_at: event.received_at, ..token };
                     self.dispatch.push(token, delivery);
                     return;

@@ -1,12 +1,16 @@
 //! What came of a payload, as text.
 
-use schemas::LifecycleEvent;
+use schemas::{LifecycleEvent, Timestamp};
 use serde_json::Value;
 
 use super::rehearsal::{Fictitious, Rehearsal};
 use super::webhook::{Fate, Told};
 use crate::destinations::Request;
 use crate::http::Http;
+use crate::shadow::Planned;
+
+/// What is said of requests that nobody makes.
+const IN_SHADOW: &str = " (planned only: mode is shadow)";
 
 /// The page of one payload. `wall_seconds` is the present Unix time, which a signature covers.
 pub(super) fn page(told: &Told, destinations: &[Rehearsal], wall_seconds: i64) -> String {
@@ -40,7 +44,7 @@ pub(super) fn page(told: &Told, destinations: &[Rehearsal], wall_seconds: i64) -
 
 fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], wall_seconds: i64) {
     let (name, sequence, at) = (event.event_type.name(), event.sequence, event.occurred_at);
-    line(page, 0, &format!("event {name}, sequence {sequence}, occurred {at}"));
+    line(page, 0, &headline(name, sequence, &at.to_string()));
     for Rehearsal { name, destination, http, calls } in destinations {
         match destination.requests(event) {
             Err(skip) => {
@@ -49,7 +53,7 @@ fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], w
             Ok(requests) => {
                 let remark = match calls {
                     Fictitious::No => "",
-                    Fictitious::Shadow => " (planned only: mode is shadow)",
+                    Fictitious::Shadow => IN_SHADOW,
                 };
                 line(page, 1, &format!("{name}:{remark}"));
                 for request in &requests {
@@ -60,8 +64,31 @@ fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], w
     }
 }
 
+/// The page of a note, which was written at this moment by the shadow of a destination.
+pub(super) fn note(
+    key: &str,
+    planned: &Planned,
+    (name, http): (&str, &Http),
+    written_at: Timestamp,
+) -> String {
+    let mut page = format!("key {key}\n");
+    line(&mut page, 0, &headline(&planned.event, planned.sequence, &planned.occurred_at));
+    line(&mut page, 1, &format!("{name}:{IN_SHADOW}"));
+    if let Some(bytes) = planned.left_out_bytes {
+        line(&mut page, 2, &format!("left out: {bytes} bytes are too many for one message"));
+    }
+    for asked in &planned.requests {
+        show(&mut page, http, &asked.request(), written_at.seconds());
+    }
+    page
+}
+
+fn headline(event: &str, sequence: i64, occurred_at: &str) -> String {
+    format!("event {event}, sequence {sequence}, occurred {occurred_at}")
+}
+
 fn show(page: &mut String, http: &Http, request: &Request, wall_seconds: i64) {
-    line(page, 2, &format!("{} {}", request.method.name(), shown_url(http.url(request))));
+    line(page, 2, &format!("{} {}", request.method.name(), http.shown_url(request)));
     for (name, value) in http.shown_headers(request, wall_seconds) {
         line(page, 2, &format!("{name}: {value}"));
     }
@@ -72,14 +99,6 @@ fn show(page: &mut String, http: &Http, request: &Request, wall_seconds: i64) {
         .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
     for text in pretty.lines() {
         line(page, 2, text);
-    }
-}
-
-/// A URL without its query: that of a webhook may hold a token, and no other has one.
-fn shown_url(url: String) -> String {
-    match url.split_once('?') {
-        Some((before, _)) => format!("{before}?(not shown)"),
-        None => url,
     }
 }
 

@@ -38,24 +38,34 @@ pub trait Rehearse {
     fn skip_refresh(&self, snapshot: &LifecycleEvent) -> Option<Skip>;
 }
 
+/// The requests of a delivery to somebody of whom the destination knows nothing yet.
+pub fn rehearse<D: Destination>(destination: &D, delivery: D::Delivery) -> Vec<Request> {
+    destination.forget();
+    conversation(destination, delivery)
+}
+
+fn conversation<D: Destination>(destination: &D, delivery: D::Delivery) -> Vec<Request> {
+    let mut conversation = destination.converse(vec![delivery]);
+    let mut requests = vec![conversation.begin()];
+    while requests.len() < MOST_REQUESTS
+        && let Some(last) = requests.last()
+    {
+        let answer = Answer::Replied(destination.first_answer(last));
+        match conversation.judge(&answer) {
+            Turn::Ask(next) => requests.push(next),
+            Turn::Over(_) => break,
+        }
+    }
+    requests
+}
+
 impl<D: Destination> Rehearse for D {
     fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Skip> {
         let delivery = match self.plan(event) {
             Plan::Skip(skip) => return Err(skip),
             Plan::Send(delivery) => delivery,
         };
-        let mut conversation = self.converse(vec![delivery]);
-        let mut requests = vec![conversation.begin()];
-        while requests.len() < MOST_REQUESTS
-            && let Some(last) = requests.last()
-        {
-            let answer = Answer::Replied(self.first_answer(last));
-            match conversation.judge(&answer) {
-                Turn::Ask(next) => requests.push(next),
-                Turn::Over(_) => break,
-            }
-        }
-        Ok(requests)
+        Ok(conversation(self, delivery))
     }
 
     fn skip(&self, event: &LifecycleEvent) -> Option<Skip> {

@@ -1,3 +1,5 @@
+use clap::Parser;
+use schemas::Timestamp;
 use serde_json::{Value, json};
 use service::Binary;
 use service::clock::SystemClock;
@@ -5,6 +7,7 @@ use service::config::{Loader, Variables, Vocabulary};
 
 use super::webhook::{Fate, Told};
 use super::*;
+use crate::shadow::{Note, Planned};
 
 const CONFIGURATION: &str = "\
 kafka: { brokers: 'localhost:9092' }
@@ -119,7 +122,9 @@ fn no_credential_is_ever_shown() {
 fn one_id_is_not_given_to_several_payloads() {
     let arguments = |payloads: &[&str], id: Option<&str>| Arguments {
         payloads: payloads.iter().map(PathBuf::from).collect(),
-        source: "shop".to_owned(),
+        source: Some("shop".to_owned()),
+        from_topic: false,
+        limit: None,
         destination: None,
         id: id.map(str::to_owned),
         subscriber: None,
@@ -127,6 +132,47 @@ fn one_id_is_not_given_to_several_payloads() {
     assert!(matches!(judge(&arguments(&["a", "b"], Some("X"))), Err(Failure::Usage(_))));
     for (payloads, id) in [(&["a", "b"][..], None), (&["a"], Some("X"))] {
         assert!(judge(&arguments(payloads, id)).is_ok());
+    }
+}
+
+#[test]
+fn notes_are_shown_as_the_requests_they_were_made_of() {
+    let story = told("apps", &[subscription("INITIAL_PURCHASE", "one", "TRIAL")]);
+    let Fate::Events(events) = &story[0].fate else { panic!("no events") };
+    let destinations = destinations(&config(), None).unwrap();
+    for Rehearsal { name, destination, http, .. } in &destinations {
+        let Ok(requests) = destination.requests(&events[0]) else { continue };
+        let note = Note::of(&events[0], &requests, 100_000);
+        let planned = Planned::read(note.bytes()).unwrap();
+        let written_at = Timestamp::from_millis(1_780_000_009_000);
+        let shown = page::note("apps/u_5150", &planned, (name, http), written_at);
+        let mut previewed = pages(&story);
+        previewed = previewed.replace(" (planned only: mode is shadow)", "");
+        for line in shown.replace(" (planned only: mode is shadow)", "").lines() {
+            assert!(previewed.contains(line), "{line}: {previewed}");
+        }
+        assert!(shown.lines().count() > 10 && !shown.contains("SECRET"), "{shown}");
+    }
+}
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+#[test]
+fn what_was_noted_is_shown_of_one_destination_and_of_no_payload() {
+    for (words, is_right) in [
+        (&["--from-topic", "--destination", "desk"][..], true),
+        (&["--from-topic", "--destination", "desk", "--subscriber", "a/b", "--limit", "3"], true),
+        (&["--from-topic"], false),
+        (&["--from-topic", "--destination", "desk", "a.json", "--source", "shop"], false),
+        (&["a.json", "--source", "shop", "--limit", "3"], false),
+        (&["a.json"], false),
+    ] {
+        let parsed = Line::try_parse_from(["preview"].iter().chain(words));
+        assert_eq!(parsed.is_ok(), is_right, "{words:?}: {parsed:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemas::topics::Topic;
-use service::config::Config;
+use service::config::{Config, Mode};
 use stream::{Acknowledged, Cluster, Reader, TopicPartition};
 
 use super::RefreshError;
@@ -31,7 +31,8 @@ impl Room {
         destination: &str,
     ) -> Result<Self, RefreshError> {
         let retry = Topic::Retry(destination.to_owned()).name(&config.kafka.topic_prefix);
-        let reader = Reader::open(cluster, &configure::group(config, destination))?;
+        let group = configure::group(config, destination, Mode::Live);
+        let reader = Reader::open(cluster, &group)?;
         if reader.partitions(&retry)? == 0 {
             return Err(RefreshError::NoTopic(retry));
         }

@@ -26,7 +26,7 @@ pub(super) enum Delivery {
     /// `mode: shadow`: it was planned, and nobody was called.
     Planned,
     Skipped(Skip),
-    /// It lies before what `start:` says.
+    /// It happened before what `start:` says.
     BeforeStart,
     /// In the event topic, not done.
     Queued {
@@ -150,8 +150,10 @@ impl<'a> Lane<'a> {
             return Delivery::Queued { behind: self.ahead_of(told) };
         }
         match self.at.beginning {
-            Beginning::At(first) if offset < first => return Delivery::BeforeStart,
-            Beginning::At(_) | Beginning::Earliest | Beginning::Forgotten => {}
+            Beginning::At { cut, first } if offset < first || cut.admit(&told.event).is_err() => {
+                return Delivery::BeforeStart;
+            }
+            Beginning::At { .. } | Beginning::Earliest | Beginning::Forgotten => {}
         }
         match (self.at.skips.get(told.event.event_id.as_str()), self.at.mode) {
             (Some(skip), _) => Delivery::Skipped(*skip),

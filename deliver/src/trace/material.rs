@@ -11,6 +11,7 @@ use stream::Received;
 
 use super::hindsight::Nothing;
 use super::refreshes::Refresh;
+use crate::cut::Cut;
 use crate::destinations::Skip;
 use crate::marks::Marks;
 use crate::tenure::Tenure;
@@ -83,8 +84,8 @@ pub(super) struct Standing {
 pub(super) enum Beginning {
     /// From the oldest event on.
     Earliest,
-    /// From this offset on.
-    At(i64),
+    /// What happened from a moment on, of what lies from this offset on.
+    At { cut: Cut, first: i64 },
     /// From where the log ended when the destination was new, which nobody wrote down.
     Forgotten,
 }

@@ -144,7 +144,7 @@ fn of_story(story: &Story) -> Vec<String> {
                 "which events came before {} was new (start: latest): they are told as the others",
                 at.name
             )),
-            (Beginning::Earliest | Beginning::At(_), Mode::Live | Mode::Shadow) => {}
+            (Beginning::Earliest | Beginning::At { .. }, Mode::Live | Mode::Shadow) => {}
         }
     }
     limits

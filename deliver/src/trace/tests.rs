@@ -12,7 +12,7 @@ use schemas::state::{Facts, Held, KeptRecord, Role, SubscriberState};
 use serde_json::Value;
 use service::Binary;
 use service::clock::SystemClock;
-use service::config::{Loader, Mode, Variables, Vocabulary};
+use service::config::{Loader, Mode, Start, Variables, Vocabulary};
 use stream::Received;
 use transform::seen::{Memory, SeenIds};
 
@@ -23,6 +23,7 @@ use super::material::{
 };
 use super::webhooks::{Fate, Timing};
 use super::*;
+use crate::cut::Cut;
 use crate::destinations::{Skip, samples};
 use crate::marks::Marks;
 use crate::tenure::Tenure;
@@ -324,7 +325,12 @@ fn a_dead_letter_is_dead_until_somebody_decides_otherwise() {
 #[test]
 fn what_is_done_and_lies_nowhere_was_sent_unless_it_was_not_to_be() {
     let mut skips = crm(9, 0);
-    skips.beginning = Beginning::At(2);
+    let from = |moment: Timestamp, first| {
+        let moment = jiff::Timestamp::from_millisecond(moment.millis()).unwrap();
+        Beginning::At { cut: Cut::of(Start::At(moment)), first }
+    };
+    let happened = event(1, "a").event.occurred_at;
+    skips.beginning = from(happened, 2);
     skips.skips = [("e1", Skip::Disabled), ("e2", Skip::NoIdentity)]
         .map(|(id, skip)| (id.to_owned(), skip))
         .into();
@@ -334,6 +340,8 @@ fn what_is_done_and_lies_nowhere_was_sent_unless_it_was_not_to_be() {
         Delivery::Delivered { failures: 0, redriven: 0 },
     ];
     assert_eq!(deliveries(3, skips), expected);
+    let cut = AtDestination { beginning: from(happened.plus_millis(1), 1), ..crm(9, 0) };
+    assert_eq!(deliveries(1, cut), [Delivery::BeforeStart]);
     let shadow = AtDestination { mode: Mode::Shadow, ..crm(9, 0) };
     assert_eq!(deliveries(1, shadow), [Delivery::Planned]);
     let kept = Event { offset: None, ..event(1, "a") };

@@ -47,7 +47,7 @@ pub(super) fn of_delivery(delivery: &Delivery, at: &AtDestination) -> String {
         Delivery::Delivered { failures, redriven } => delivered(*failures, *redriven),
         Delivery::Planned => "planned only: mode is shadow".to_owned(),
         Delivery::Skipped(skip) => format!("skipped, {}: {}", skip.word(), skip.meaning()),
-        Delivery::BeforeStart => "not sent: it lies before `start`".to_owned(),
+        Delivery::BeforeStart => "not sent: it happened before `start`".to_owned(),
         Delivery::Queued { behind: Some(first) } => format!("queued behind event {first}"),
         Delivery::Queued { behind: None } => format!("queued: {}", why_queued(at)),
         Delivery::Waiting(wait) => waiting(wait, at),

@@ -55,6 +55,7 @@ impl Filling {
         let installation = Installation {
             prefix: &prefix,
             destinations: vec!["customerio", "intercom"],
+            in_shadow: Vec::new(),
             partitions: PARTITIONS,
             max_body: 1024 * 1024,
         };

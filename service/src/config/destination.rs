@@ -99,7 +99,7 @@ pub enum Naming {
 pub enum Mode {
     /// They are.
     Live,
-    /// Calls are planned and counted, but nobody is called.
+    /// Calls are planned, counted and noted, but nobody is called.
     Shadow,
 }
 
@@ -218,13 +218,15 @@ impl Pacing {
             "mode",
             &one_of::<Mode>(),
             "live",
-            "`shadow` plans and counts calls but makes none.",
+            "`shadow` plans, counts and notes calls but makes none: [going-live.md](going-live.md).",
         );
         let start = fields.optional(
             "start",
             &start(),
             "earliest",
-            "Where a destination begins that never committed a position.",
+            "From when a destination is told. A time is a cut: what happened (at the provider) before it \
+             is skipped, whatever was committed; it may lie ahead. The words say where a destination \
+             begins that never committed a position; one that leaves its shadow needs a time.",
         );
         let timeout = fields.optional(
             "timeout",

@@ -61,14 +61,14 @@ impl FromStr for Rate {
     }
 }
 
-/// Where a consumer group begins that never committed a position.
+/// From when on a destination is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the oldest event kept.
+    /// A group that never committed begins at the oldest event kept.
     Earliest,
-    /// At the next event.
+    /// A group that never committed begins at the next event.
     Latest,
-    /// At the first event received at or after this time.
+    /// What happened at or after this time, whatever was committed.
     At(Timestamp),
 }
 

@@ -101,6 +101,8 @@ impl Broker {
         for departure in &checkpoint.departures {
             let Content { event, turn, .. } = departure.content;
             match departure.fate {
+                // Nothing is planned only in these walks.
+                Fate::Shadowed(_) => {}
                 Fate::SetAside { due } => {
                     let history = departure.history;
                     self.retry.push(Stored { event, turn, history, due, appended: now });

@@ -23,10 +23,7 @@ impl<T: Clone> Partition<T> {
                 Some(Leaving::Unreadable(departure)) => departure,
                 Some(Leaving::Known(identity, fate)) => {
                     let Some(held) = self.held(&identity) else { continue };
-                    let destiny = match fate {
-                        Fate::SetAside { .. } => Destiny::Retry,
-                        Fate::Parked { .. } => Destiny::Dead,
-                    };
+                    let Phase::Leaving(destiny) = held.phase else { continue };
                     let content = held.content.clone();
                     let departure =
                         Departure { content, place: held.place, history: held.history, fate };
@@ -34,6 +31,12 @@ impl<T: Clone> Partition<T> {
                     departure
                 }
             };
+            self.log(departure.place.source).finish(departure.place.offset);
+            departures.push(departure);
+        }
+        while departures.len() < self.bounds.departures
+            && let Some(departure) = self.shadowed.pop_front()
+        {
             self.log(departure.place.source).finish(departure.place.offset);
             departures.push(departure);
         }

@@ -5,7 +5,7 @@ use schemas::Timestamp;
 use super::lane::{Destiny, Phase};
 use super::{Leaving, Partition};
 use crate::failure::{Failure, Reason};
-use crate::lanes::{Effect, Fate, Identity, Next, Outcome, Settled, Ticket, Turn};
+use crate::lanes::{Departure, Effect, Fate, Identity, Next, Outcome, Settled, Ticket, Turn};
 
 impl<T: Clone> Partition<T> {
     /// The sending `ticket` ended. `None` when it was not under way.
@@ -30,6 +30,13 @@ impl<T: Clone> Partition<T> {
                 lane.records.remove(&identity.rank());
                 self.log(place.source).finish(place.offset);
                 self.changed = true;
+                Settled::Done
+            }
+            Outcome::Shadowed(note) => {
+                let held = lane.records.remove(&identity.rank())?;
+                let (content, place, history) = (held.content, held.place, held.history);
+                let fate = Fate::Shadowed(note);
+                self.shadowed.push_back(Departure { content, place, history, fate });
                 Settled::Done
             }
             Outcome::Excused(_) => {
@@ -105,7 +112,7 @@ impl Outcome {
             Self::Failed(failure) | Self::Refused(failure) | Self::Excused(failure) => {
                 failure.may_still_land()
             }
-            Self::Done | Self::Postponed { .. } => false,
+            Self::Done | Self::Shadowed(_) | Self::Postponed { .. } => false,
         }
     }
 }

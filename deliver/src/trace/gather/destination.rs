@@ -8,12 +8,14 @@ use dead_letters::letter::Letter;
 use schemas::Timestamp;
 use schemas::topics::Topic;
 use service::clock::Clock;
-use service::config::{Config, Destination, Start};
+use service::config::{Config, Destination};
 use stream::{Cluster, Committed, Reader, Received, TopicPartition};
 
 use super::Question;
 use super::scan::{Records, letters, range};
+use crate::broker;
 use crate::configure;
+use crate::cut::Cut;
 use crate::marks::Marks;
 use crate::preview::Rehearse;
 use crate::tenure::Tenure;
@@ -52,7 +54,7 @@ pub(super) struct Reading<'a> {
     retry: &'a str,
     dead: &'a str,
     waits: &'a str,
-    start: Start,
+    cut: Cut,
 }
 
 /// What was read there.
@@ -86,7 +88,7 @@ impl<'a> Receiving<'a> {
             name,
             destination,
             rehearsed: configure::rehearsed(destination),
-            reader: Reader::open(cluster, &configure::group(config, name))?,
+            reader: Reader::open(cluster, &configure::group(config, name, destination.mode))?,
             events: topic(Topic::Events),
             retry: topic(Topic::Retry(name.to_owned())),
             dead: topic(Topic::Dead(name.to_owned())),
@@ -104,7 +106,7 @@ impl<'a> Receiving<'a> {
             retry: &self.retry,
             dead: &self.dead,
             waits: &self.waits,
-            start: self.destination.start,
+            cut: Cut::of(self.destination.start),
         }
     }
 
@@ -193,12 +195,12 @@ impl Reading<'_> {
     }
 
     fn beginning(&self, partition: i32) -> Result<Beginning, TraceError> {
-        match self.start {
-            Start::Earliest => Ok(Beginning::Earliest),
-            Start::Latest => Ok(Beginning::Forgotten),
-            Start::At(moment) => {
-                let moment = Timestamp::from_millis(moment.as_millisecond());
-                Ok(Beginning::At(self.reader.offset_at(self.events, partition, moment)?))
+        match self.cut.beginning() {
+            broker::Beginning::Earliest => Ok(Beginning::Earliest),
+            broker::Beginning::Latest => Ok(Beginning::Forgotten),
+            broker::Beginning::At(moment) => {
+                let first = self.reader.offset_at(self.events, partition, moment)?;
+                Ok(Beginning::At { cut: self.cut, first })
             }
         }
     }
