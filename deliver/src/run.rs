@@ -10,7 +10,7 @@ use service::admin::{Admin, Readiness, routes};
 use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
-use service::metrics::Registry;
+use service::metrics::{Dimensions, Registry};
 use stream::admin::TopicsError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -39,8 +39,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     configure::judge(config)?;
-    let mut registry = Registry::new().map_err(Failure::failed)?;
-    let metrics = Metrics::declare(&mut registry).map_err(Failure::failed)?;
+    let mut registry = Registry::new(Dimensions::of(config)).map_err(Failure::failed)?;
+    let metrics = Metrics::register(&mut registry).map_err(Failure::failed)?;
     let schemas = configure::registry(config).map_err(refusal)?;
     let readiness = Readiness::new();
     let resume: Vec<Arc<Notify>> = config.destinations.iter().map(|_| Arc::default()).collect();

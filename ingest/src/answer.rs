@@ -84,6 +84,24 @@ impl Answer {
         }
     }
 
+    /// Everything that [`Self::outcome`] gives.
+    pub fn outcomes() -> Vec<&'static str> {
+        let all = [
+            Answer::Accepted,
+            Answer::BadRequest,
+            Answer::Unauthenticated(Refusal::Mismatch),
+            Answer::NotFound,
+            Answer::MethodNotAllowed,
+            Answer::BodyTimeout,
+            Answer::TooLarge,
+            Answer::UnsupportedMediaType,
+            Answer::Unavailable(Unavailability::QueueFull),
+            Answer::Unavailable(Unavailability::AckTimeout),
+            Answer::Unavailable(Unavailability::AppendFailed),
+        ];
+        all.map(Answer::outcome).to_vec()
+    }
+
     /// The response. Where the body may not have been read to its end, the connection is closed:
     /// what follows in it cannot be trusted to be a request.
     pub fn into_response(self) -> Response<Empty<Bytes>> {

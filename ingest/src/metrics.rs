@@ -8,35 +8,40 @@ use std::time::Duration;
 use jiff::Timestamp;
 use service::metrics::{
     Counter, CounterFamily, DeclarationError, Gauge, GaugeFamily, Histogram, HistogramFamily,
-    Registry, SECONDS,
+    Label, Registry, SECONDS, Values,
 };
 
 use crate::answer::Answer;
-use crate::sources::Subscriber;
+use crate::sources::{Refusal, Subscriber};
+
+const REQUESTED: Label = Label { name: "source", values: Values::SourcesOrNone };
 
 const REQUESTS: Counter<2> = Counter {
     name: "tributary_ingest_requests_total",
     help: "Requests by how they ended; `accepted` are the ones that are durable.",
-    labels: ["source", "outcome"],
+    labels: [REQUESTED, Label { name: "outcome", values: Values::Words(Answer::outcomes) }],
 };
 
 const REFUSED: Counter<2> = Counter {
     name: "tributary_ingest_signatures_refused_total",
     help: "Requests answered 401, by what was wrong with the signature.",
-    labels: ["source", "reason"],
+    labels: [Label::SOURCE, Label { name: "reason", values: Values::Words(Refusal::labels) }],
 };
 
 const WITHOUT_SUBSCRIBER: Counter<2> = Counter {
     name: "tributary_ingest_without_subscriber_total",
     help: "Webhooks that name no subscriber: `linked` name a thing that will be linked to one, \
            `unknown` nothing.",
-    labels: ["source", "kind"],
+    labels: [
+        Label::SOURCE,
+        Label { name: "kind", values: Values::Words(|| vec!["linked", "unknown"]) },
+    ],
 };
 
 const LAST_ACCEPTED: Gauge<1> = Gauge {
     name: "tributary_ingest_last_accepted_timestamp_seconds",
     help: "When the latest webhook of a source was accepted; the start of the process before the first.",
-    labels: ["source"],
+    labels: [Label::SOURCE],
 };
 
 const REQUEST_SECONDS: Histogram<0> = Histogram {
@@ -79,7 +84,6 @@ impl Metrics {
 
     /// Webhooks of this source can come from `now` on: a source that has sent none yet can be seen to be silent.
     pub fn expect(&self, source: &str, now: Timestamp) {
-        self.requests.with([source, Answer::Accepted.outcome()]).inc_by(0);
         self.last_accepted.with([source]).set(now.as_duration().as_secs_f64());
     }
 

@@ -9,7 +9,7 @@ use service::admin::{Admin, Condition, Readiness, routes};
 use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
-use service::metrics::Registry;
+use service::metrics::{Dimensions, Registry};
 use stream::Appender;
 use stream::admin::TopicsError;
 use tokio::net::TcpListener;
@@ -35,7 +35,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     judge_secrets(config)?;
-    let mut registry = Registry::new().map_err(Failure::failed)?;
+    let mut registry = Registry::new(Dimensions::of(config)).map_err(Failure::failed)?;
     let metrics = Metrics::register(&mut registry).map_err(Failure::failed)?;
     let readiness = Readiness::new();
     let receiving = readiness.register("kafka", "the raw topic was not reached yet");

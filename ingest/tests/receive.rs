@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use service::clock::ManualClock;
 use service::config::Provider;
+use service::metrics::{Dimensions, Registry};
 use service::secrets::Secrets;
 
 const AUTHORIZATION: &str = "Bearer tide";
@@ -58,11 +59,11 @@ impl RawLog for Memory {
 
 struct Edge {
     receiver: Receiver<Memory>,
-    registry: service::metrics::Registry,
+    registry: Registry,
 }
 
 fn edge(broker: Broker) -> Edge {
-    let mut registry = service::metrics::Registry::new().unwrap();
+    let mut registry = Registry::new(Dimensions::default()).unwrap();
     let source = Source {
         provider: Provider::Revenuecat,
         adapter: adapter(Provider::Revenuecat).unwrap(),

@@ -17,6 +17,7 @@ use ingest::sources::adapter;
 use secrecy::SecretString;
 use service::clock::SystemClock;
 use service::config::Provider;
+use service::metrics::{Dimensions, Registry};
 use service::secrets::Secrets;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,7 +68,7 @@ async fn start(permits: usize) -> Server {
         },
         log: gate.clone(),
         clock: Arc::new(SystemClock::new()),
-        metrics: Metrics::register(&mut service::metrics::Registry::new().unwrap()).unwrap(),
+        metrics: Metrics::register(&mut Registry::new(Dimensions::default()).unwrap()).unwrap(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

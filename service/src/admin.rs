@@ -142,9 +142,10 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::metrics::Dimensions;
 
     fn router(readiness: &Readiness) -> Router {
-        routes(readiness.clone(), Arc::new(Registry::new().expect("fresh")))
+        routes(readiness.clone(), Arc::new(Registry::new(Dimensions::default()).expect("fresh")))
     }
 
     async fn ask(router: Router, method: &str, path: &str) -> (u16, String) {

@@ -4,12 +4,101 @@
 //! makes them real through a [`Registry`]. A family takes exactly as many label values as were
 //! declared, which the compiler checks; nothing outside this module names the library that counts.
 //!
-//! Label values must come from a bounded set: names from the configuration and words from enums,
-//! never ids, URLs or texts of errors.
+//! Label values come from a bounded set, which the declaration names: names from the configuration and words from
+//! enums, never ids, URLs or texts of errors. Counters and histograms whose labels can all be listed stand at zero
+//! from the start: what has not happened yet is told apart from what is not counted.
+
+mod page;
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, TextEncoder};
+
+use crate::config::Config;
+
+pub use page::page;
+
+/// A label, and what it can say.
+#[derive(Clone, Copy, Debug)]
+pub struct Label {
+    /// The label.
+    pub name: &'static str,
+    /// What it can say.
+    pub values: Values,
+}
+
+/// What a label can say.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// The configured sources.
+    Sources,
+    /// The same, and `none` for a request that names none of them.
+    SourcesOrNone,
+    /// The configured destinations.
+    Destinations,
+    /// The partitions that the process owns.
+    Partitions,
+    /// Exactly these words.
+    Words(fn() -> Vec<&'static str>),
+    /// Words that stand in this document.
+    Documented(&'static str),
+}
+
+impl Label {
+    /// A configured source.
+    pub const SOURCE: Self = Self { name: "source", values: Values::Sources };
+    /// A configured destination.
+    pub const DESTINATION: Self = Self { name: "destination", values: Values::Destinations };
+    /// A partition that the process owns.
+    pub const PARTITION: Self = Self { name: "partition", values: Values::Partitions };
+}
+
+/// What is configured, as far as labels name it.
+#[derive(Clone, Debug, Default)]
+pub struct Dimensions {
+    /// Names of the sources.
+    pub sources: Vec<String>,
+    /// Names of the destinations.
+    pub destinations: Vec<String>,
+}
+
+impl Dimensions {
+    /// What a configuration names.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            sources: config.sources.keys().cloned().collect(),
+            destinations: config.destinations.keys().cloned().collect(),
+        }
+    }
+
+    /// Everything a label can say, where that can be listed.
+    fn values(&self, values: Values) -> Option<Vec<String>> {
+        match values {
+            Values::Sources => Some(self.sources.clone()),
+            Values::SourcesOrNone => {
+                Some(self.sources.iter().cloned().chain(["none".to_owned()]).collect())
+            }
+            Values::Destinations => Some(self.destinations.clone()),
+            Values::Words(words) => Some(words().into_iter().map(str::to_owned).collect()),
+            Values::Partitions | Values::Documented(_) => None,
+        }
+    }
+
+    /// Every combination of what the labels can say; none at all where one of them cannot be listed.
+    fn combinations(&self, labels: &[Label]) -> Vec<Vec<String>> {
+        let listed: Option<Vec<_>> = labels.iter().map(|label| self.values(label.values)).collect();
+        let Some(listed) = listed else { return Vec::new() };
+        listed.iter().fold(vec![Vec::new()], |begun, values| {
+            let with = |before: &Vec<String>| {
+                let extended = values
+                    .iter()
+                    .map(|value| [before.as_slice(), std::slice::from_ref(value)].concat());
+                extended.collect::<Vec<_>>()
+            };
+            begun.iter().flat_map(with).collect()
+        })
+    }
+}
 
 /// One label combination of a [`Counter`].
 pub type CounterSeries = prometheus::IntCounter;
@@ -29,8 +118,8 @@ pub struct Counter<const LABELS: usize> {
     pub name: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// Names of the labels.
-    pub labels: [&'static str; LABELS],
+    /// The labels.
+    pub labels: [Label; LABELS],
 }
 
 /// Declares something that goes up and down.
@@ -40,8 +129,8 @@ pub struct Gauge<const LABELS: usize> {
     pub name: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// Names of the labels.
-    pub labels: [&'static str; LABELS],
+    /// The labels.
+    pub labels: [Label; LABELS],
 }
 
 /// Declares a distribution.
@@ -51,8 +140,8 @@ pub struct Histogram<const LABELS: usize> {
     pub name: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// Names of the labels.
-    pub labels: [&'static str; LABELS],
+    /// The labels.
+    pub labels: [Label; LABELS],
     /// Upper bounds, ascending; see [`SECONDS`].
     pub buckets: &'static [f64],
 }
@@ -119,7 +208,7 @@ pub enum DeclarationError {
 }
 
 /// A declared metric, for documentation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Declared {
     /// As it is scraped.
     pub name: &'static str,
@@ -127,25 +216,28 @@ pub struct Declared {
     pub kind: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// Names of the labels.
-    pub labels: Vec<&'static str>,
+    /// The labels.
+    pub labels: Vec<Label>,
+    /// Upper bounds of a histogram.
+    pub buckets: &'static [f64],
 }
 
 /// All metrics of one process.
 #[derive(Debug)]
 pub struct Registry {
-    registry: prometheus::Registry,
+    families: prometheus::Registry,
+    dimensions: Dimensions,
     declared: Vec<Declared>,
 }
 
 impl Registry {
     /// A registry with the metrics every process has: CPU, memory, threads and open files.
-    pub fn new() -> Result<Self, DeclarationError> {
+    pub fn new(dimensions: Dimensions) -> Result<Self, DeclarationError> {
         let registry = prometheus::Registry::new();
         registry
             .register(Box::new(ProcessCollector::for_self()))
             .map_err(|cause| DeclarationError::Refused { name: "process", cause })?;
-        Ok(Self { registry, declared: Vec::new() })
+        Ok(Self { families: registry, dimensions, declared: Vec::new() })
     }
 
     /// Makes a declared counter real.
@@ -157,9 +249,14 @@ impl Registry {
         if !name.ends_with("_total") {
             return Err(DeclarationError::Name { name, must: "end in `_total`" });
         }
-        let made = IntCounterVec::new(Opts::new(name, help), &labels);
-        self.register(Declared { name, kind: "counter", help, labels: labels.into() }, made)
-            .map(CounterFamily)
+        let made = IntCounterVec::new(Opts::new(name, help), &labels.map(|label| label.name));
+        let declared =
+            Declared { name, kind: "counter", help, labels: labels.into(), buckets: &[] };
+        let family = self.register(declared, made)?;
+        for values in self.dimensions.combinations(&labels) {
+            family.with_label_values(&values);
+        }
+        Ok(CounterFamily(family))
     }
 
     /// Makes a declared gauge real.
@@ -168,9 +265,9 @@ impl Registry {
         declaration: &Gauge<LABELS>,
     ) -> Result<GaugeFamily<LABELS>, DeclarationError> {
         let Gauge { name, help, labels } = *declaration;
-        let made = GaugeVec::new(Opts::new(name, help), &labels);
-        self.register(Declared { name, kind: "gauge", help, labels: labels.into() }, made)
-            .map(GaugeFamily)
+        let made = GaugeVec::new(Opts::new(name, help), &labels.map(|label| label.name));
+        let declared = Declared { name, kind: "gauge", help, labels: labels.into(), buckets: &[] };
+        self.register(declared, made).map(GaugeFamily)
     }
 
     /// Makes a declared histogram real.
@@ -180,9 +277,13 @@ impl Registry {
     ) -> Result<HistogramFamily<LABELS>, DeclarationError> {
         let Histogram { name, help, labels, buckets } = *declaration;
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        let made = HistogramVec::new(options, &labels);
-        self.register(Declared { name, kind: "histogram", help, labels: labels.into() }, made)
-            .map(HistogramFamily)
+        let made = HistogramVec::new(options, &labels.map(|label| label.name));
+        let declared = Declared { name, kind: "histogram", help, labels: labels.into(), buckets };
+        let family = self.register(declared, made)?;
+        for values in self.dimensions.combinations(&labels) {
+            family.with_label_values(&values);
+        }
+        Ok(HistogramFamily(family))
     }
 
     fn register<Family: Collector + Clone + 'static>(
@@ -196,7 +297,7 @@ impl Registry {
         }
         let refused = |cause| DeclarationError::Refused { name, cause };
         let family = made.map_err(refused)?;
-        self.registry.register(Box::new(family.clone())).map_err(refused)?;
+        self.families.register(Box::new(family.clone())).map_err(refused)?;
         self.declared.push(declared);
         Ok(family)
     }
@@ -208,7 +309,7 @@ impl Registry {
 
     /// All values now, in Prometheus' text format 0.0.4.
     pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        TextEncoder::new().encode_to_string(&self.families.gather())
     }
 }
 
@@ -216,15 +317,18 @@ impl Registry {
 mod tests {
     use super::*;
 
+    const REASON: Label =
+        Label { name: "reason", values: Values::Words(|| vec!["no_identity", "sandbox"]) };
+
     const SKIPPED: Counter<2> = Counter {
         name: "tributary_test_skipped_total",
         help: "What was skipped.",
-        labels: ["destination", "reason"],
+        labels: [Label::DESTINATION, REASON],
     };
 
     #[test]
     fn values_appear_with_their_labels_beside_those_of_the_process() {
-        let mut registry = Registry::new().expect("fresh");
+        let mut registry = Registry::new(Dimensions::default()).expect("fresh");
         let skipped = registry.counter(&SKIPPED).expect("valid");
         skipped.with(["intercom", "no_identity"]).inc_by(3);
         let open = Gauge { name: "tributary_test_open", help: "Whether it is open.", labels: [] };
@@ -239,9 +343,25 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_listed_stands_at_zero_from_the_start_and_nothing_else_does() {
+        let destinations = vec!["crm".to_owned(), "desk".to_owned()];
+        let dimensions = Dimensions { sources: Vec::new(), destinations };
+        let mut registry = Registry::new(dimensions).expect("fresh");
+        registry.counter(&SKIPPED).expect("valid");
+        let open = Label { name: "type", values: Values::Documented("docs/mappings.md") };
+        let name = "tributary_test_read_total";
+        let read = Counter { name, help: "Read.", labels: [Label::DESTINATION, open] };
+        registry.counter(&read).expect("valid");
+        let text = registry.text().expect("encodes");
+        let zeros =
+            text.lines().filter(|line| line.starts_with("tributary_") && line.ends_with(" 0"));
+        assert_eq!(zeros.count(), 4, "{text}");
+    }
+
+    #[test]
     fn a_removed_series_is_not_shown() {
-        let mut registry = Registry::new().expect("fresh");
-        let lag = Gauge { name: "tributary_test_lag", help: "Lag.", labels: ["partition"] };
+        let mut registry = Registry::new(Dimensions::default()).expect("fresh");
+        let lag = Gauge { name: "tributary_test_lag", help: "Lag.", labels: [Label::PARTITION] };
         let lag = registry.gauge(&lag).expect("valid");
         lag.with(["3"]).set(7.0);
         lag.remove(["3"]);
@@ -251,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_name_must_follow_the_convention_and_be_free() {
-        let mut registry = Registry::new().expect("fresh");
+        let mut registry = Registry::new(Dimensions::default()).expect("fresh");
         let unfinished = Counter { name: "tributary_test_skipped", ..SKIPPED };
         assert!(matches!(registry.counter(&unfinished), Err(DeclarationError::Name { .. })));
         let foreign = Counter { name: "skipped_total", ..SKIPPED };

@@ -57,11 +57,11 @@ impl LineSwitch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service::metrics::Registry;
+    use service::metrics::{Dimensions, Registry};
 
     #[test]
     fn stops_at_the_limit_shows_it_and_goes_on_when_told() {
-        let mut registry = Registry::new().unwrap();
+        let mut registry = Registry::new(Dimensions::default()).unwrap();
         let metrics = Metrics::register(&mut registry).unwrap();
         let switch = LineSwitch::new(ParkLimit::new(2.0 / 60.0), metrics);
         for expected in [false, false, true] {

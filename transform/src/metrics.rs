@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use schemas::EventType;
 use service::metrics::{
     Counter, CounterFamily, DeclarationError, Gauge, GaugeFamily, Histogram, HistogramFamily,
-    Registry, SECONDS,
+    Label, Registry, SECONDS, Values,
 };
 use strum::IntoEnumIterator;
 
 use crate::parking::ParkReason;
+use crate::state::Cause;
 use crate::tally::Tally;
 
 const CONSUMED: Counter<0> = Counter {
@@ -27,7 +29,7 @@ const TICKS: Counter<0> = Counter {
 const EVENTS: Counter<1> = Counter {
     name: "tributary_transform_events_total",
     help: "Lifecycle events emitted, by type.",
-    labels: ["type"],
+    labels: [Label { name: "type", values: Values::Words(types) }],
 };
 const DUPLICATES: Counter<0> = Counter {
     name: "tributary_transform_duplicates_total",
@@ -87,23 +89,26 @@ const CLOCK_CORRECTED: Counter<0> = Counter {
 const PARKED: Counter<1> = Counter {
     name: "tributary_transform_parked_total",
     help: "Records parked in the unprocessable topic, by reason.",
-    labels: ["reason"],
+    labels: [Label { name: "reason", values: Values::Words(park_reasons) }],
 };
 const IGNORED: Counter<2> = Counter {
     name: "tributary_transform_ignored_total",
     help: "Records that give no lifecycle event, by source and reason.",
-    labels: ["source", "reason"],
+    labels: [
+        Label::SOURCE,
+        Label { name: "reason", values: Values::Documented("[mappings.md](mappings.md)") },
+    ],
 };
 const MISPLACED: Counter<1> = Counter {
     name: "tributary_transform_misplaced_total",
     help: "Records of producers of one's own outside of the partition that murmur2 gives their key, \
            by source.",
-    labels: ["source"],
+    labels: [Label::SOURCE],
 };
 const TRANSACTIONS: Counter<1> = Counter {
     name: "tributary_transform_transactions_total",
     help: "Transactions by outcome: committed, or in doubt and done again.",
-    labels: ["outcome"],
+    labels: [Label { name: "outcome", values: Values::Words(|| vec![COMMITTED, DOUBTFUL]) }],
 };
 const COMMIT_SECONDS: Histogram<0> = Histogram {
     name: "tributary_transform_transaction_seconds",
@@ -121,28 +126,48 @@ const RESTORE_REMAINING: Gauge<1> = Gauge {
     name: "tributary_transform_restore_remaining_offsets",
     help: "Offsets of the changelog still to read until a partition is taken over, while that takes \
            longer than a few seconds.",
-    labels: ["partition"],
+    labels: [Label::PARTITION],
 };
 const STORE_DISCARDED: Counter<1> = Counter {
     name: "tributary_transform_store_discarded_total",
     help: "Local stores that were not believed and were rebuilt from the changelog, by cause.",
-    labels: ["cause"],
+    labels: [Label { name: "cause", values: Values::Words(discard_causes) }],
 };
 const WAITING: Gauge<1> = Gauge {
     name: "tributary_transform_waiting_subscribers",
     help: "Subscribers with events that wait for the reorder window, by partition.",
-    labels: ["partition"],
+    labels: [Label::PARTITION],
 };
 const WAITING_FOR_LINKS: Gauge<1> = Gauge {
     name: "tributary_transform_waiting_for_links",
     help: "Records that wait until it is known whose they are, by partition.",
-    labels: ["partition"],
+    labels: [Label::PARTITION],
 };
 const LINE_STOPPED: Gauge<0> = Gauge {
     name: "tributary_line_stopped",
     help: "1 while the line is stopped because too much was parked; POST /resume lets it go on.",
     labels: [],
 };
+
+/// A transaction that committed.
+const COMMITTED: &str = "committed";
+/// A transaction that did not surely commit.
+const DOUBTFUL: &str = "doubtful";
+
+fn types() -> Vec<&'static str> {
+    EventType::iter().filter(|told| *told != EventType::Unknown).map(EventType::name).collect()
+}
+
+fn park_reasons() -> Vec<&'static str> {
+    ParkReason::iter().map(ParkReason::name).collect()
+}
+
+/// A store that its own checks found damaged; all other causes are those of not believing one.
+pub const DAMAGED: &str = "damaged";
+
+fn discard_causes() -> Vec<&'static str> {
+    Cause::iter().map(Into::into).chain([DAMAGED]).collect()
+}
 
 /// The catalogue. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -204,13 +229,6 @@ impl Metrics {
             waiting_for_links: registry.gauge(&WAITING_FOR_LINKS)?,
             line_stopped: registry.gauge(&LINE_STOPPED)?,
         };
-        metrics.done(&Tally::default());
-        for reason in ParkReason::iter() {
-            metrics.parked.with([reason.name()]);
-        }
-        for outcome in ["committed", "doubtful"] {
-            metrics.transactions.with([outcome]);
-        }
         metrics.line_stopped.with([]).set(0.0);
         Ok(metrics)
     }
@@ -272,13 +290,13 @@ impl Metrics {
 
     /// A transaction committed after so long.
     pub fn committed(&self, took: Duration) {
-        self.transactions.with(["committed"]).inc();
+        self.transactions.with([COMMITTED]).inc();
         self.commit_seconds.with([]).observe(took.as_secs_f64());
     }
 
     /// A transaction did not surely commit; its work is done again.
     pub fn in_doubt(&self) {
-        self.transactions.with(["doubtful"]).inc();
+        self.transactions.with([DOUBTFUL]).inc();
     }
 
     /// A partition was taken over.
@@ -332,12 +350,13 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use service::metrics::Dimensions;
+
     use super::*;
-    use schemas::EventType;
 
     #[test]
     fn what_a_transaction_did_is_shown_under_the_documented_names() {
-        let mut registry = Registry::new().unwrap();
+        let mut registry = Registry::new(Dimensions::default()).unwrap();
         let metrics = Metrics::register(&mut registry).unwrap();
         let mut tally = Tally {
             duplicates: 3,

@@ -11,7 +11,7 @@ use service::cli::{Command, Invocation};
 use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
-use service::metrics::Registry;
+use service::metrics::{Dimensions, Registry};
 use stream::{Cluster, Transactions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ async fn run(
     for finding in check_topics(&config).await? {
         tracing::warn!(topic = finding.topic, "{}", finding.message);
     }
-    let mut registry = Registry::new().map_err(Failure::failed)?;
+    let mut registry = Registry::new(Dimensions::of(&config)).map_err(Failure::failed)?;
     let metrics = Metrics::register(&mut registry).map_err(Failure::failed)?;
     let limit = ParkLimit::new(config.transform.park_limit.per_second());
     let switch = Arc::new(LineSwitch::new(limit, metrics.clone()));

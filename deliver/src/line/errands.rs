@@ -5,6 +5,7 @@ use schemas::LifecycleEvent;
 use super::Line;
 use crate::destinations::{Destination, Plan, Skip};
 use crate::dispatch::Token;
+use crate::metrics::{Attempt, SKIPPED_REFRESH};
 use crate::park_limit::Ending;
 use crate::records::Errand;
 
@@ -24,12 +25,12 @@ impl<D: Destination> Line<D> {
         let (name, metrics) = (self.settings.name.as_str(), &self.around.metrics);
         match errand {
             Errand::Tell => metrics.skipped.with([name, skip.word()]).inc(),
-            Errand::Refresh => metrics.refreshed.with([name, "skipped"]).inc(),
+            Errand::Refresh => metrics.refreshed.with([name, SKIPPED_REFRESH]).inc(),
         }
     }
 
     /// The destination took it.
-    pub(super) fn count_taken(&self, token: Token, word: &'static str) {
+    pub(super) fn count_taken(&self, token: Token, attempt: Attempt) {
         let (name, metrics) = (self.settings.name.as_str(), &self.around.metrics);
         match token.errand {
             Errand::Tell => {
@@ -37,7 +38,7 @@ impl<D: Destination> Line<D> {
                 let took = self.now().since(token.received_at);
                 metrics.end_to_end.with([name]).observe(took.as_secs_f64());
             }
-            Errand::Refresh => metrics.refreshed.with([name, word]).inc(),
+            Errand::Refresh => metrics.refreshed.with([name, attempt.word()]).inc(),
         }
     }
 

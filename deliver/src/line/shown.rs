@@ -4,6 +4,7 @@ use super::Line;
 use crate::breaker::State;
 use crate::destinations::Destination;
 use crate::gate::Cause;
+use crate::metrics::{BREAKER_STATES, CLOSED, HALF_OPEN, OPEN};
 
 impl<D: Destination> Line<D> {
     /// Says when the destination is not called any more, and when it is again. In between a metric shows it.
@@ -26,11 +27,15 @@ impl<D: Destination> Line<D> {
         self.tell_people();
         let name = [self.settings.name.as_str()];
         let metrics = &self.around.metrics;
-        metrics.breaker.with(name).set(match self.caller.gate.state() {
-            State::Closed => 0.0,
-            State::HalfOpen => 1.0,
-            State::Open { .. } => 2.0,
-        });
+        let state = match self.caller.gate.state() {
+            State::Closed => CLOSED,
+            State::HalfOpen => HALF_OPEN,
+            State::Open { .. } => OPEN,
+        };
+        for each in BREAKER_STATES {
+            let is_it = f64::from(u8::from(each == state));
+            metrics.breaker.with([self.settings.name.as_str(), each]).set(is_it);
+        }
         metrics.line_stopped.with(name).set(f64::from(u8::from(self.limit.is_stopped())));
         let backlog = u32::try_from(self.ledger.backlog()).unwrap_or(u32::MAX);
         metrics.backlog.with(name).set(f64::from(backlog));

@@ -8,6 +8,7 @@ use crate::destinations::{Destination, Plan, Verdict};
 use crate::dispatch::{Finished, Token};
 use crate::failure::Failure;
 use crate::lanes::{Outcome, Settled};
+use crate::metrics::Attempt;
 use crate::park_limit::Ending;
 use crate::preview::rehearse;
 use crate::shadow::Note;
@@ -85,8 +86,8 @@ impl<D: Destination> Line<D> {
     fn outcome(&mut self, token: Token, verdict: Verdict) -> Outcome {
         let name = self.settings.name.clone();
         let now = self.now();
-        let (word, outcome) = match verdict {
-            Verdict::Delivered => ("delivered", Outcome::Done),
+        let (attempt, outcome) = match verdict {
+            Verdict::Delivered => (Attempt::Delivered, Outcome::Done),
             Verdict::DeliveredWithoutAttributes(failure) => {
                 let status = failure.status;
                 tracing::warn!(
@@ -94,30 +95,30 @@ impl<D: Destination> Line<D> {
                     status,
                     "attributes refused, event delivered: has `deliver setup` declared them?"
                 );
-                ("delivered_without_attributes", Outcome::Done)
+                (Attempt::DeliveredWithoutAttributes, Outcome::Done)
             }
-            Verdict::Outdated => ("outdated", Outcome::Done),
+            Verdict::Outdated => (Attempt::Outdated, Outcome::Done),
             Verdict::Pause { failure, .. } => {
                 tracing::debug!(destination = name, reason = failure.reason.word(), "pauses");
-                ("paused", Outcome::Excused(failure))
+                (Attempt::Paused, Outcome::Excused(failure))
             }
             // The breaker takes the blame.
             Verdict::Retry(failure) if !self.caller.gate.is_open_for_calls() => {
-                ("paused", Outcome::Excused(failure))
+                (Attempt::Paused, Outcome::Excused(failure))
             }
-            Verdict::Retry(failure) => ("failed", Outcome::Failed(failure)),
+            Verdict::Retry(failure) => (Attempt::Failed, Outcome::Failed(failure)),
             Verdict::Park(failure) => {
                 if self.goes_on(token.errand, Ending::Parked) {
-                    ("refused", Outcome::Refused(failure))
+                    (Attempt::Refused, Outcome::Refused(failure))
                 } else {
                     tell_stopped(&name, &failure);
-                    ("refused", Outcome::Postponed { until: now })
+                    (Attempt::Refused, Outcome::Postponed { until: now })
                 }
             }
         };
-        self.around.metrics.attempts.with([&name, word]).inc();
+        self.around.metrics.attempts.with([&name, attempt.word()]).inc();
         if matches!(outcome, Outcome::Done) {
-            self.count_taken(token, word);
+            self.count_taken(token, attempt);
         }
         outcome
     }

@@ -20,6 +20,7 @@ use hyper::HeaderMap;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use service::config::Provider;
+use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
 /// What one provider brings to the edge.
 #[derive(Debug)]
@@ -56,7 +57,8 @@ pub struct Credentials<'a> {
 
 /// Why a request is not believed. The answer is 401 for all of them; the reason is for the metric
 /// and never says anything about the secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The source has no secret to compare with: nothing is ever accepted on trust.
     #[error("the source has no usable secret")]
@@ -78,13 +80,12 @@ pub enum Refusal {
 impl Refusal {
     /// The value of the `reason` label.
     pub fn label(self) -> &'static str {
-        match self {
-            Refusal::NoSecret => "no_secret",
-            Refusal::HeaderMissing => "header_missing",
-            Refusal::HeaderMalformed => "header_malformed",
-            Refusal::OutsideWindow => "outside_window",
-            Refusal::Mismatch => "mismatch",
-        }
+        self.into()
+    }
+
+    /// Everything that [`Self::label`] gives.
+    pub fn labels() -> Vec<&'static str> {
+        Self::iter().map(Self::label).collect()
     }
 }
 

@@ -19,6 +19,7 @@ use stream::{Reader, Received};
 use super::Shared;
 use super::failure::WorkerError;
 use super::progress::Progress;
+use crate::metrics::DAMAGED;
 use crate::rules::LINK_LIFE;
 use crate::state::{
     Batch, Bounds, Change, Disagreement, DiskStore, FORMAT, Followed, Link, Opening, PARTITION_KEY,
@@ -89,7 +90,7 @@ impl Restorer {
     /// Counts a store that could not be used as it was found.
     pub(super) fn count_damage(&self, store: &DiskStore) {
         if store.was_damaged() {
-            self.shared.metrics.store_discarded("damaged");
+            self.shared.metrics.store_discarded(DAMAGED);
         }
     }
 
@@ -107,7 +108,7 @@ impl Restorer {
         self.progress.borrow_mut().next_partition();
         let taken = match self.walk(partition, &mut store) {
             Err(WorkerError::State(StateError::Store(error))) => {
-                self.discard(partition, &error.to_string(), "damaged");
+                self.discard(partition, &error.to_string(), DAMAGED);
                 clear(&mut store)?;
                 self.walk(partition, &mut store)
             }
