@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 use schemas::topics::Topic;
-use service::config::{Account, Config};
+use service::config::{Account, Config, Mode};
 use service::exit::Failure;
 use stream::Cluster;
 use stream::admin::{self, Kept};
@@ -77,12 +77,18 @@ fn topics(config: &Config) -> Vec<(Topic, &'static str)> {
         (Topic::Unprocessable, "parked webhooks"),
         (Topic::Links, "ids of charges, invoices and aliases"),
     ];
-    for name in config.destinations.keys() {
+    for (name, destination) in &config.destinations {
         topics.push((
             Topic::Retry(name.clone()),
             "events that wait, told before the person is forgotten",
         ));
         topics.push((Topic::Dead(name.clone()), "parked events"));
+        match destination.mode {
+            Mode::Live => {}
+            Mode::Shadow => {
+                topics.push((Topic::Shadow(name.clone()), "notes of what would have been sent"));
+            }
+        }
     }
     topics
 }
