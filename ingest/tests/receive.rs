@@ -63,7 +63,9 @@ struct Edge {
 }
 
 fn edge(broker: Broker) -> Edge {
-    let mut registry = Registry::new(Dimensions::default()).unwrap();
+    let mut registry =
+        Registry::new(Dimensions { sources: vec!["app".to_owned()], ..Dimensions::default() })
+            .unwrap();
     let source = Source {
         provider: Provider::Revenuecat,
         adapter: adapter(Provider::Revenuecat).unwrap(),

@@ -48,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     cargo("unit tests", &[&test[..], &["--lib", "--bins"]].concat(), &environment)?;
     cargo("examples in the documentation", &[&test[..], &["--doc"]].concat(), &environment)?;
     // A run is long: it tells of everything that fails, not of the first.
+    let mut failures = Vec::new();
     for Group { title, targets, threads } in groups(&workspace::root())? {
         let mut arguments = test.map(str::to_owned).to_vec();
         arguments.push("--no-fail-fast".to_owned());
@@ -55,8 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if let Some(threads) = threads {
             arguments.extend(["--".to_owned(), format!("--test-threads={threads}")]);
         }
-        cargo(title, &arguments, &environment)?;
+        failures
+            .extend(cargo(title, &arguments, &environment).err().map(|error| error.to_string()));
     }
+    ensure!(failures.is_empty(), "{}", failures.join("; "));
     demo("the demo", &[], Some(0), &environment)?;
     demo("the demo fails when it must", &["--plant", "send-twice"], Some(1), &environment)?;
     say("all checks passed");
