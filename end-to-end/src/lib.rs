@@ -12,6 +12,7 @@
 //!   with the emulators behind them, [`configuration`] is what they read.
 //! * [`journeys`] invents subscribers and what their providers would say about them, [`schedule`] duplicates and
 //!   shuffles it, [`sign`] signs it, [`sender`] sends it.
+//! * [`exports`] are what providers list of subscribers who were there before.
 //! * [`judge`] compares what the destinations hold with what was sent and gives the verdict.
 //!
 //! Two promises hold everywhere: nothing that is started here outlives the process that started it, however that
@@ -22,6 +23,7 @@
 pub mod avro_tools;
 pub mod broker;
 pub mod configuration;
+pub mod exports;
 pub mod http;
 pub mod java;
 pub mod journeys;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use end_to_end::exports::{of_dodo, of_purchasely, of_revenuecat, of_stripe, table};
 use end_to_end::journeys::{Provider, Webhook};
 use end_to_end::pipeline::Pipeline;
 use end_to_end::processes::Binary;
@@ -133,74 +134,21 @@ fn purchasely(id: &str, number: usize, at_ms: i64) -> Value {
         "plan_price_in_customer_currency": 9.99, "plan_price_in_eur": 9.99})
 }
 
-/// What Stripe's API lists.
-fn of_stripe() -> String {
-    let listed = (0..SUBSCRIBERS).map(|number| {
-        json!({"object": "subscription", "id": format!("sub-{number}"), "livemode": true,
-            "customer": {"id": format!("cus_{number}"), "email": format!("s{number}@example.com")},
-            "status": "active", "cancel_at_period_end": false, "start_date": 1_717_200_000,
-            "metadata": {"user_id": format!("u-{number}")}, "items": {"data": []}})
-    });
-    json!({"object": "list", "data": listed.collect::<Vec<_>>()}).to_string()
-}
-
 /// What those have paid, which Stripe does not list.
 fn paid_at_stripe() -> String {
     let rows = (0..SUBSCRIBERS).map(|number| format!("cus_{number},48000,EUR"));
     table("subscriber_id,total_amount,total_currency", rows)
 }
 
-/// What Dodo's API lists.
-fn of_dodo() -> String {
-    let listed = (0..SUBSCRIBERS).map(|number| {
-        json!({"subscription_id": format!("sub-{number}"), "status": "active", "product_id": "pro",
-            "customer": {
-                "customer_id": format!("cus_{number}"), "email": format!("d{number}@example.com")},
-            "recurring_pre_tax_amount": 990, "currency": "USD", "quantity": 1,
-            "payment_frequency_interval": "Month", "payment_frequency_count": 1,
-            "cancel_at_next_billing_date": false, "created_at": "2024-06-01T00:00:00Z",
-            "next_billing_date": "2026-07-01T00:00:00Z"})
-    });
-    json!({"items": listed.collect::<Vec<_>>()}).to_string()
-}
-
-/// What RevenueCat exports: two transactions each.
-fn of_revenuecat() -> String {
-    let heading = "rc_original_app_user_id,original_store_transaction_id,product_identifier,\
-                   start_time,effective_end_time,store,is_auto_renewable,is_sandbox,\
-                   purchased_currency,price_in_purchased_currency";
-    let rows = (0..2 * SUBSCRIBERS).map(|row| {
-        let (number, month) = (row / 2, 4 + row % 2);
-        format!(
-            "app-{number},sub-{number},pro,2026-0{month}-15 00:00:00,2026-06-15 00:00:00,app_store,\
-             true,false,USD,9.90"
-        )
-    });
-    table(heading, rows)
-}
-
-/// A table of one's own, for Purchasely.
-fn of_purchasely() -> String {
-    let heading =
-        "subscriber_id,email,subscription_id,status,product_id,total_amount,total_currency";
-    let rows = (0..SUBSCRIBERS)
-        .map(|number| format!("p-{number},p{number}@example.com,sub-{number},active,pro,5000,EUR"));
-    table(heading, rows)
-}
-
-fn table(heading: &str, rows: impl Iterator<Item = String>) -> String {
-    std::iter::once(heading.to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
-}
-
 /// Imports everybody.
 pub(crate) fn import(pipeline: &Pipeline) {
     let folder = &pipeline.setting.folder;
     for (source, format, name, text) in [
-        ("stripe", "stripe", "stripe.json", of_stripe()),
+        ("stripe", "stripe", "stripe.json", of_stripe(SUBSCRIBERS)),
         ("stripe", "csv", "stripe-paid.csv", paid_at_stripe()),
-        ("dodo", "dodo", "dodo.json", of_dodo()),
-        ("revenuecat", "revenuecat", "revenuecat.csv", of_revenuecat()),
-        ("purchasely", "csv", "purchasely.csv", of_purchasely()),
+        ("dodo", "dodo", "dodo.json", of_dodo(SUBSCRIBERS)),
+        ("revenuecat", "revenuecat", "revenuecat.csv", of_revenuecat(SUBSCRIBERS)),
+        ("purchasely", "csv", "purchasely.csv", of_purchasely(SUBSCRIBERS)),
     ] {
         let file = written(folder, name, &text);
         let words = [&file, "--source", source, "--format", format, "--as-of", AS_OF, "--json"];

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use end_to_end::broker::Broker;
+use end_to_end::exports::{of_dodo, of_purchasely, of_revenuecat, of_stripe};
 use schemas::event::LifecycleEvent;
 use schemas::topics::Topic;
 use schemas::{EventType, Status};
@@ -26,58 +27,6 @@ const AS_OF: &str = "2026-06-01T00:00:00Z";
 const WITHIN: Duration = Duration::from_mins(1);
 /// Slow enough that it is surely killed in the middle.
 const SLOWLY: &str = "300/s";
-
-/// What Stripe's API lists.
-fn of_stripe(subscribers: usize) -> String {
-    let listed = (0..subscribers).map(|number| {
-        json!({"object": "subscription", "id": format!("sub-{number}"), "livemode": true,
-            "customer": {"id": format!("cus_{number}"), "email": format!("s{number}@example.com")},
-            "status": "active", "cancel_at_period_end": false, "start_date": 1_717_200_000,
-            "metadata": {"user_id": format!("u-{number}")}, "items": {"data": []}})
-    });
-    json!({"object": "list", "data": listed.collect::<Vec<_>>()}).to_string()
-}
-
-/// What Dodo's API lists.
-fn of_dodo(subscribers: usize) -> String {
-    let listed = (0..subscribers).map(|number| {
-        json!({"subscription_id": format!("sub-{number}"), "status": "active", "product_id": "pro",
-            "customer": {
-                "customer_id": format!("cus_{number}"), "email": format!("d{number}@example.com")},
-            "recurring_pre_tax_amount": 990, "currency": "USD", "quantity": 1,
-            "payment_frequency_interval": "Month", "payment_frequency_count": 1,
-            "cancel_at_next_billing_date": false, "created_at": "2024-06-01T00:00:00Z",
-            "next_billing_date": "2026-07-01T00:00:00Z"})
-    });
-    json!({"items": listed.collect::<Vec<_>>()}).to_string()
-}
-
-/// What RevenueCat exports: two transactions each.
-fn of_revenuecat(subscribers: usize) -> String {
-    let heading = "rc_original_app_user_id,original_store_transaction_id,product_identifier,\
-                   start_time,effective_end_time,store,is_auto_renewable,is_sandbox,\
-                   purchased_currency,price_in_purchased_currency";
-    let mut rows = vec![heading.to_owned()];
-    rows.extend((0..2 * subscribers).map(|row| {
-        let (number, month) = (row / 2, 4 + row % 2);
-        format!(
-            "app-{number},sub-{number},pro,2026-0{month}-15 00:00:00,2026-06-15 00:00:00,app_store,\
-             true,false,USD,9.90"
-        )
-    }));
-    rows.join("\n")
-}
-
-/// A table of one's own.
-fn of_purchasely(subscribers: usize) -> String {
-    let heading =
-        "subscriber_id,email,subscription_id,status,product_id,total_amount,total_currency";
-    let mut rows = vec![heading.to_owned()];
-    rows.extend((0..subscribers).map(|number| {
-        format!("p-{number},p{number}@example.com,sub-{number},active,pro,5000,EUR")
-    }));
-    rows.join("\n")
-}
 
 /// The source, the format and the file.
 type Export = (&'static str, &'static str, String);

@@ -11,7 +11,7 @@ use schemas::{Environment, EventType, LifecycleEvent, Timestamp};
 use super::{Origin, Timing, emit};
 use crate::sources::{Draft, Source};
 
-/// Who asks, when, and in which trace.
+/// Who asks, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The id of the record that asks.

@@ -48,6 +48,18 @@ pub struct RawView<'a> {
     pub role: Role,
 }
 
+impl RawView<'_> {
+    /// Facts of which nothing is known but that the record tells something, and when it happened: the mapping adds
+    /// what it has read.
+    pub fn facts(&self, occurred_at: Timestamp) -> Facts {
+        Facts {
+            received_at: self.received_at,
+            traceparent: self.traceparent.map(str::to_owned),
+            ..Facts::bare(self.event_id, self.event_type, occurred_at)
+        }
+    }
+}
+
 /// What the configuration says about a source, as far as mapping needs it.
 #[derive(Clone, Debug, Default)]
 pub struct SourceSettings {

@@ -28,11 +28,10 @@ impl Mapper for Plain {
         let rank = words.next().unwrap().parse().unwrap();
         let types = words.next().unwrap().to_owned();
         Reading::Facts(Box::new(Facts {
-            received_at: raw.received_at,
             rank,
             person: Identity { id: raw.subscriber_id.to_owned(), ..Identity::default() },
             details: BTreeMap::from([("types".to_owned(), types)]),
-            ..Facts::bare(raw.event_id, raw.event_type, occurred_at)
+            ..raw.facts(occurred_at)
         }))
     }
 

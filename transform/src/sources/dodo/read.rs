@@ -3,8 +3,6 @@
 mod money;
 mod subscription;
 
-use std::collections::BTreeMap;
-
 use schemas::Environment;
 use schemas::event::Subscription;
 use schemas::state::{Facts, Identity, SubscriptionFacts};
@@ -33,26 +31,13 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
     let data = payload
         .object("/data")
         .ok_or_else(|| payload.problem("/data", "missing or not an object"))?;
+    let occurred_at = payload.require("/timestamp", payload.rfc3339("/timestamp"))?;
     let mut facts = Facts {
-        provider_event_id: raw.event_id.to_owned(),
-        provider_event_type: raw.event_type.to_owned(),
-        occurred_at: payload.require("/timestamp", payload.rfc3339("/timestamp"))?,
-        received_at: raw.received_at,
         rank: rank::rank(raw.event_type),
         // The payload does not say; a test account is a source of its own.
         environment: settings.environment.unwrap_or(Environment::Production),
         person: who(raw, &payload, &data, settings),
-        subscription: None,
-        before: None,
-        money: None,
-        payment: None,
-        offer: None,
-        transfer: None,
-        reason: None,
-        details: BTreeMap::new(),
-        traceparent: raw.traceparent.map(str::to_owned),
-        hand_over: None,
-        imported: None,
+        ..raw.facts(occurred_at)
     };
     if catalogue::treatment(raw.event_type) == Some(Treatment::Mapped) {
         by_family(&data, &mut facts)?;

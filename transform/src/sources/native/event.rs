@@ -89,24 +89,18 @@ fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name:
         ..SubscriptionFacts::default()
     });
     Facts {
-        provider_event_id: raw.event_id.to_owned(),
         provider_event_type: own_name,
-        occurred_at: event.occurred_at,
-        received_at: raw.received_at,
         rank: rank::rank(meaning),
         environment: event.environment,
         person,
         subscription,
-        before: None,
         money: event.money,
         payment: event.payment,
         offer: event.offer,
         transfer: event.transfer,
         reason: event.reason,
         details: BTreeMap::from([(detail::TYPE.to_owned(), meaning.name().to_owned())]),
-        traceparent: raw.traceparent.map(str::to_owned),
-        hand_over: None,
-        imported: None,
+        ..raw.facts(event.occurred_at)
     }
 }
 

@@ -54,14 +54,13 @@ fn facts(raw: &RawView<'_>, source: &Source) -> Result<Option<Facts>, Unreadable
         subscriptions.push(told);
     }
     Ok(Some(Facts {
-        received_at: raw.received_at,
         // What happened at that very moment is in it.
         rank: i32::MAX,
         environment,
         person,
-        traceparent: raw.traceparent.map(str::to_owned),
         imported: Some(Imported { subscriptions, totals: totals(&body, environment)? }),
-        ..Facts::bare(raw.event_id, TYPE, as_of)
+        provider_event_type: TYPE.to_owned(),
+        ..raw.facts(as_of)
     }))
 }
 

@@ -72,24 +72,15 @@ fn facts(
     }
     let moves_money = raw.event_type == "TRANSACTION_PROCESSED";
     Ok(Facts {
-        provider_event_id: raw.event_id.to_owned(),
-        provider_event_type: raw.event_type.to_owned(),
-        occurred_at,
-        received_at: raw.received_at,
         rank: rank::rank(raw.event_type),
         environment,
         person: who(raw, body, settings),
         subscription: subscription(body, raw.event_type, one_time)?,
-        before: None,
         money: if moves_money { amount(body, "amount")? } else { None },
-        payment: None,
         offer: offer(body, raw.event_type)?,
         transfer: transfer(body, raw.subscriber_id)?,
-        reason: None,
         details,
-        traceparent: raw.traceparent.map(str::to_owned),
-        hand_over: None,
-        imported: None,
+        ..raw.facts(occurred_at)
     })
 }
 

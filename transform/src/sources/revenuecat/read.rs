@@ -57,24 +57,17 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Facts, Unreadab
     let subscription = subscription(&event, raw.event_type)?;
     let period_type = subscription.as_ref().and_then(|told| told.shown.period_type);
     Ok(Facts {
-        provider_event_id: raw.event_id.to_owned(),
-        provider_event_type: raw.event_type.to_owned(),
-        occurred_at,
-        received_at: raw.received_at,
         rank: rank::rank(raw.event_type),
         environment,
         person: who(raw, &payload, &event, transfer.as_ref(), settings)?,
         subscription,
-        before: None,
         money: money(&event)?,
         payment: payment(&event)?,
         offer: offer(&event, period_type),
         transfer,
         reason: reason.map(str::to_owned),
         details: details(&event, raw.event_type)?,
-        traceparent: raw.traceparent.map(str::to_owned),
-        hand_over: None,
-        imported: None,
+        ..raw.facts(occurred_at)
     })
 }
 

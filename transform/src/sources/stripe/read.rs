@@ -8,8 +8,6 @@ mod money;
 mod schedule;
 mod subscription;
 
-use std::collections::BTreeMap;
-
 use schemas::Environment;
 use schemas::event::Subscription;
 use schemas::state::{Facts, Identity, SubscriptionFacts};
@@ -51,25 +49,12 @@ fn facts(raw: &RawView<'_>, settings: &SourceSettings) -> Result<Option<Facts>, 
         .ok_or_else(|| payload.problem("/data/object", "missing or not an object"))?;
     let previous = payload.object("/data/previous_attributes");
     let family = Family::of(raw.event_type);
+    let occurred_at = payload.require("/created", payload.seconds("/created"))?;
     let mut facts = Facts {
-        provider_event_id: raw.event_id.to_owned(),
-        provider_event_type: raw.event_type.to_owned(),
-        occurred_at: payload.require("/created", payload.seconds("/created"))?,
-        received_at: raw.received_at,
         rank: rank::rank(raw.event_type),
         environment: environment(&payload, settings)?,
         person: who(raw, &payload, &object, family, settings),
-        subscription: None,
-        before: None,
-        money: None,
-        payment: None,
-        offer: None,
-        transfer: None,
-        reason: None,
-        details: BTreeMap::new(),
-        traceparent: raw.traceparent.map(str::to_owned),
-        hand_over: None,
-        imported: None,
+        ..raw.facts(occurred_at)
     };
     match family {
         Family::Subscription => subscription::read(&object, previous.as_ref(), &mut facts)?,
