@@ -25,13 +25,12 @@ use crate::destinations::webhook::Webhook;
 use crate::destinations::{
     Anonymous, Audience, Change, Changes, Identity, Names, Naming, our_attribute_names,
 };
-use crate::dispatch::Caller;
+use crate::dispatch::{Caller, Observers};
 use crate::gate::Gate;
 use crate::http::{Credentials, Http, HttpError, is_signing_secret};
 use crate::lanes::Schedule;
 use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
-use crate::metrics::Answers;
 use crate::preview::Rehearse;
 use crate::tenure::Owner;
 use crate::waits;
@@ -205,10 +204,10 @@ pub fn caller(
     config: &Config,
     destination: &config::Destination,
     clock: Arc<dyn Clock>,
-    answers: Option<Answers>,
+    observers: Observers,
 ) -> Result<Caller, HttpError> {
     let gate = Gate::new(destination.rate_limit.per_second(), Lease::new(config.deliver.lease));
-    Ok(Caller { http: http(destination)?, gate: Arc::new(gate), clock, answers })
+    Ok(Caller { http: http(destination)?, gate: Arc::new(gate), clock, observers })
 }
 
 /// What opens the connections to a destination.

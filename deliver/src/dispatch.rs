@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 use service::clock::Clock;
+use service::traces::{Span, SpanKind, TraceContext, Tracer};
 use tokio::task::JoinSet;
 
 use crate::breaker::State;
@@ -16,7 +17,7 @@ use crate::destinations::{
 use crate::gate::Gate;
 use crate::http::Http;
 use crate::lanes::Ticket;
-use crate::metrics::Answers;
+use crate::metrics::{Answers, code};
 use crate::records::Errand;
 
 /// What calls have in common.
@@ -28,19 +29,51 @@ pub struct Caller {
     pub gate: Arc<Gate>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Who is told of requests.
+    pub observers: Observers,
+}
+
+/// Who is told of requests.
+#[derive(Clone, Debug, Default)]
+pub struct Observers {
     /// Counts, where somebody looks at the numbers.
     pub answers: Option<Answers>,
+    /// Tells how long they took, where somebody collects that.
+    pub tracer: Tracer,
 }
 
 impl Caller {
-    /// Makes one request.
-    pub async fn ask(&self, request: &Request) -> Answer {
+    /// Makes one request, on account of those whose contexts these are: the first is told to the destination.
+    pub async fn ask(&self, request: &Request, on_account_of: &[TraceContext]) -> Answer {
         let began = self.clock.elapsed();
-        let answer = self.http.send(request, self.clock.now().as_second()).await;
-        if let Some(answers) = &self.answers {
+        let parent = on_account_of.first().copied();
+        let mut span = self.observers.tracer.start(request.method.name(), SpanKind::Client, parent);
+        for other in on_account_of.iter().skip(1).take(LINKS) {
+            span.link(*other);
+        }
+        let answer = self.http.send(request, self.clock.now().as_second(), span.context()).await;
+        describe(&mut span, request, &answer);
+        if let Some(answers) = &self.observers.answers {
             answers.count(&answer, self.clock.elapsed().saturating_sub(began));
         }
         answer
+    }
+}
+
+/// Events that share a request are named up to so many: more than one trace can make use of.
+const LINKS: usize = 127;
+
+/// Names of HTTP by OpenTelemetry's conventions; no path, which may name a person.
+fn describe(span: &mut Span, request: &Request, answer: &Answer) {
+    span.set("http.request.method", request.method.name());
+    match answer {
+        Answer::Replied(reply) => {
+            span.set("http.response.status_code", i64::from(reply.status));
+            if reply.status >= 400 {
+                span.fail(code(answer));
+            }
+        }
+        Answer::Failed(_) => span.fail(code(answer)),
     }
 }
 
@@ -73,13 +106,28 @@ pub enum Finished {
     Broken,
 }
 
+/// A delivery that waits for its call.
+#[derive(Debug)]
+struct Queued<Delivery> {
+    token: Token,
+    delivery: Delivery,
+    span: Span,
+}
+
+/// A delivery under way.
+#[derive(Debug)]
+struct Sending {
+    token: Token,
+    span: Span,
+}
+
 /// The calls of one destination.
 #[derive(Debug)]
 pub struct Dispatch<D: Destination> {
     destination: Arc<D>,
     caller: Arc<Caller>,
     concurrency: usize,
-    queue: VecDeque<(Token, D::Delivery)>,
+    queue: VecDeque<Queued<D::Delivery>>,
     tasks: JoinSet<Finished>,
 }
 
@@ -98,8 +146,8 @@ impl<D: Destination> Dispatch<D> {
     }
 
     /// Takes a delivery on.
-    pub fn push(&mut self, token: Token, delivery: D::Delivery) {
-        self.queue.push_back((token, delivery));
+    pub fn push(&mut self, token: Token, delivery: D::Delivery, span: Span) {
+        self.queue.push_back(Queued { token, delivery, span });
     }
 
     /// Begins whatever may begin now. Says after how long to ask again, if something waits for time
@@ -124,30 +172,30 @@ impl<D: Destination> Dispatch<D> {
                 return Some(wait);
             }
             let delay = self.caller.gate.reserve(now);
-            let (tokens, deliveries) = self.group();
+            let (sendings, deliveries) = self.group();
             let conversation = self.destination.converse(deliveries);
-            self.tasks.spawn(converse(conversation, tokens, delay, self.caller.clone()));
+            self.tasks.spawn(converse(conversation, sendings, delay, self.caller.clone()));
         }
         None
     }
 
     /// The longest run of the queue that fits one conversation; never empty while the queue is not.
-    fn group(&mut self) -> (Vec<Token>, Vec<D::Delivery>) {
+    fn group(&mut self) -> (Vec<Sending>, Vec<D::Delivery>) {
         let grouping = self.destination.grouping();
-        let (mut tokens, mut deliveries) = (Vec::new(), Vec::new());
+        let (mut sendings, mut deliveries) = (Vec::new(), Vec::new());
         let mut bytes = 0_usize;
-        while let Some((_, delivery)) = self.queue.front() {
-            bytes = bytes.saturating_add(D::weight(delivery));
+        while let Some(next) = self.queue.front() {
+            bytes = bytes.saturating_add(D::weight(&next.delivery));
             let full = deliveries.len() >= grouping.deliveries || bytes > grouping.bytes;
             if full && !deliveries.is_empty() {
                 break;
             }
-            if let Some((token, delivery)) = self.queue.pop_front() {
-                tokens.push(token);
+            if let Some(Queued { token, delivery, span }) = self.queue.pop_front() {
+                sendings.push(Sending { token, span });
                 deliveries.push(delivery);
             }
         }
-        (tokens, deliveries)
+        (sendings, deliveries)
     }
 
     /// Whether a call or a probe is under way.
@@ -171,7 +219,7 @@ impl<D: Destination> Dispatch<D> {
 
     /// Forgets what has not begun, and says what that is.
     pub fn abandon_queue(&mut self) -> Vec<Token> {
-        self.queue.drain(..).map(|(token, _)| token).collect()
+        self.queue.drain(..).map(|queued| queued.token).collect()
     }
 
     /// Breaks off what has begun, and returns when nothing is under way any more.
@@ -182,10 +230,11 @@ impl<D: Destination> Dispatch<D> {
 
 async fn converse(
     mut conversation: impl Conversation,
-    tokens: Vec<Token>,
+    mut sendings: Vec<Sending>,
     mut delay: Duration,
     caller: Arc<Caller>,
 ) -> Finished {
+    let contexts: Vec<_> = sendings.iter().filter_map(|sending| sending.span.context()).collect();
     let mut request = conversation.begin();
     loop {
         if !delay.is_zero() {
@@ -193,18 +242,34 @@ async fn converse(
         }
         // Directly before the call: what another call learned meanwhile counts, and the lease.
         if !caller.gate.may_begin(caller.clock.elapsed()) {
-            return Finished::Interrupted(tokens);
+            return Finished::Interrupted(
+                sendings.into_iter().map(|sending| sending.token).collect(),
+            );
         }
-        let answer = caller.ask(&request).await;
+        let answer = caller.ask(&request, &contexts).await;
         heed_allowance(&answer, &caller);
         match conversation.judge(&answer) {
             Turn::Ask(next) => request = next,
             Turn::Over(verdicts) => {
                 caller.gate.learn(&verdicts, caller.clock.elapsed());
-                return Finished::Called(tokens.into_iter().zip(verdicts).collect());
+                for (sending, verdict) in sendings.iter_mut().zip(&verdicts) {
+                    judge(&mut sending.span, verdict);
+                }
+                let tokens = sendings.into_iter().map(|sending| sending.token);
+                return Finished::Called(tokens.zip(verdicts).collect());
             }
         }
         delay = caller.gate.reserve(caller.clock.elapsed());
+    }
+}
+
+/// What the verdict means for an attempt.
+fn judge(span: &mut Span, verdict: &Verdict) {
+    match verdict {
+        Verdict::Delivered | Verdict::DeliveredWithoutAttributes(_) | Verdict::Outdated => {}
+        Verdict::Pause { failure, .. } | Verdict::Retry(failure) | Verdict::Park(failure) => {
+            span.fail(failure.reason.word());
+        }
     }
 }
 
@@ -216,7 +281,7 @@ fn heed_allowance(answer: &Answer, caller: &Caller) {
 }
 
 async fn probe(request: Request, caller: Arc<Caller>) -> Finished {
-    let answer = caller.ask(&request).await;
+    let answer = caller.ask(&request, &[]).await;
     let unwell = trouble(&answer).or_else(|| match &answer {
         Answer::Replied(reply) if (200..=299).contains(&reply.status) => None,
         Answer::Replied(reply) => {

@@ -14,6 +14,7 @@ use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use service::secrets::Secrets;
+use service::traces::TraceContext;
 
 pub use self::signature::is_secret as is_signing_secret;
 use crate::destinations::{Answer, Method, Reply, Request, Transport};
@@ -81,9 +82,14 @@ impl Http {
     }
 
     /// Makes one request. `wall_seconds` is the present Unix time, for an answer that does not tell it and for
-    /// signatures.
-    pub async fn send(&self, request: &Request, wall_seconds: i64) -> Answer {
-        match self.attempt(request, wall_seconds).await {
+    /// signatures. `trace` is told to the destination.
+    pub async fn send(
+        &self,
+        request: &Request,
+        wall_seconds: i64,
+        trace: Option<TraceContext>,
+    ) -> Answer {
+        match self.attempt(request, wall_seconds, trace).await {
             Ok(reply) => Answer::Replied(reply),
             // The error quotes the URL, which may name a person: it goes nowhere.
             Err(error) if error.is_connect() => Answer::Failed(Transport::Unreachable),
@@ -131,7 +137,12 @@ impl Http {
         headers
     }
 
-    async fn attempt(&self, request: &Request, wall_seconds: i64) -> Result<Reply, reqwest::Error> {
+    async fn attempt(
+        &self,
+        request: &Request,
+        wall_seconds: i64,
+        trace: Option<TraceContext>,
+    ) -> Result<Reply, reqwest::Error> {
         let url = self.url(request);
         let mut call = match request.method {
             Method::Get => self.client.get(url),
@@ -140,6 +151,9 @@ impl Http {
         };
         for (name, value) in self.plain_headers(request, wall_seconds) {
             call = call.header(name, value);
+        }
+        if let Some(trace) = trace {
+            call = call.header("traceparent", trace.to_string());
         }
         call = self.authorized(call, request, wall_seconds);
         if let Some(body) = &request.body {

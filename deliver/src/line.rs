@@ -22,6 +22,7 @@ use registry::Registry;
 use schemas::Timestamp;
 use service::admin::Condition;
 use service::clock::Clock;
+use service::traces::Tracer;
 use stream::{Membership, Received};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +109,8 @@ pub struct Surroundings {
     pub joined: Condition,
     /// Knows the schemas of events that carry an id, where one is configured.
     pub registry: Option<Arc<Registry>>,
+    /// Tells of attempts.
+    pub tracer: Tracer,
 }
 
 /// One destination's line.

@@ -28,9 +28,9 @@ fn main() -> ExitCode {
 }
 
 async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
-    let Invocation { command, config, clock, shutdown } = invocation;
+    let Invocation { command, config, clock, shutdown, tracer } = invocation;
     match command {
-        Command::Run => deliver::run::run(&config, clock, shutdown).await,
+        Command::Run => deliver::run::run(&config, clock, shutdown, tracer).await,
         Command::Check => deliver::preflight::check(&config, clock).await,
         Command::Setup => deliver::preflight::setup(&config, clock).await,
         Command::Own(Own::Dead(arguments)) => {

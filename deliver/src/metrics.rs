@@ -9,8 +9,8 @@ use service::metrics::{
 };
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
-pub use self::answers::Answers;
 use self::answers::codes;
+pub use self::answers::{Answers, code};
 use crate::destinations::Skip;
 use crate::failure::Reason;
 use crate::tally::Fate;

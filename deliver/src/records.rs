@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemas::codec::{Codec, CodecError, Framing};
 use schemas::headers::{
-    ParkedHeaders, RetryHeaders, is_outcome_unknown, refreshed_at, times_redriven,
+    Correlation, ParkedHeaders, RetryHeaders, is_outcome_unknown, refreshed_at, times_redriven,
     with_unknown_outcome,
 };
 use schemas::topics::Topic;
@@ -162,6 +162,7 @@ impl Records {
                 (&self.retry_topic, partition, waits.onto(&headers))
             }
             Fate::Parked { failure, at } => {
+                self.tell_parked(received, failure);
                 let headers = self.end(departure, failure, *at).onto(&headers);
                 (&self.dead_topic, None, headers)
             }
@@ -174,6 +175,15 @@ impl Records {
         };
         let (topic, key, value) = (topic.clone(), key_of(received), received.value.clone());
         Record { topic, partition, key, value, headers }
+    }
+
+    /// A parked record is told with its position and never with its content.
+    fn tell_parked(&self, received: &Received, failure: &Failure) {
+        let found = Correlation::of(&received.headers);
+        let (event_id, trace_id) = (found.event_id, found.trace_id());
+        let Received { topic, partition, offset, .. } = received;
+        let (reason, status, parked_in) = (failure.reason.word(), failure.status, &self.dead_topic);
+        tracing::warn!(%topic, partition, offset, reason, status, event_id, trace_id, parked_in, "event parked");
     }
 
     fn end(

@@ -11,6 +11,7 @@ use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
 use service::metrics::{Dimensions, Registry};
+use service::traces::Tracer;
 use stream::admin::TopicsError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::State;
 use crate::configure;
 use crate::destinations::Destination;
-use crate::dispatch::Caller;
+use crate::dispatch::{Caller, Observers};
 use crate::going_live::Question;
 use crate::line::{Line, Mode, Surroundings};
 use crate::metrics::Metrics;
@@ -37,6 +38,7 @@ pub async fn run(
     config: &Config,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
+    tracer: Tracer,
 ) -> Result<(), Failure> {
     configure::judge(config)?;
     let mut registry = Registry::new(Dimensions::of(config)).map_err(Failure::failed)?;
@@ -60,6 +62,7 @@ pub async fn run(
                     resume,
                     joined: readiness.register("group", format!("{name} has not joined")),
                     registry: schemas.clone(),
+                    tracer: tracer.clone(),
                 };
                 begin(&mut lines, config, name, destination, around)?;
             }
@@ -146,7 +149,8 @@ fn spawn<D: Destination>(
     let records =
         Records::new(&config.kafka.topic_prefix, name, &group).map_err(Failure::failed)?;
     let answers = Some(around.metrics.answers_of(name));
-    let caller = configure::caller(config, destination, around.clock.clone(), answers)
+    let observers = Observers { answers, tracer: around.tracer.clone() };
+    let caller = configure::caller(config, destination, around.clock.clone(), observers)
         .map_err(Failure::failed)?;
     let settings = configure::line(config, name, destination);
     let (shutdown, is_called) = (around.shutdown.clone(), settings.mode == Mode::Live);

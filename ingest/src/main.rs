@@ -21,9 +21,9 @@ fn main() -> ExitCode {
 }
 
 async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
-    let Invocation { command, config, clock, shutdown } = invocation;
+    let Invocation { command, config, clock, shutdown, tracer } = invocation;
     match command {
-        Command::Run => ingest::run::run(&config, clock, shutdown).await,
+        Command::Run => ingest::run::run(&config, clock, shutdown, tracer).await,
         Command::Check => ingest::preflight::check(&config).await,
         Command::Setup => ingest::preflight::setup(&config).await,
         Command::Own(Own::Missed(arguments)) => {

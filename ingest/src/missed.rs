@@ -213,7 +213,7 @@ impl<L: RawLog> Writer<'_, L> {
             provider: self.provider,
             received_at: self.clock.now(),
             content_type: Some("application/json"),
-            traceparent: traceparent::continued(None, rand::random()),
+            traceparent: traceparent::continued(None, rand::random()).to_string(),
         };
         seal(reception, located, body)
     }

@@ -18,6 +18,7 @@ use hyper::{HeaderMap, Method, Request, Response};
 use service::clock::Clock;
 use service::config::Provider;
 use service::secrets::Secrets;
+use service::traces::{Span, SpanKind, TraceContext, Tracer};
 
 use crate::answer::{Answer, Unavailability};
 use crate::envelope::{RawRecord, Reception, seal};
@@ -25,6 +26,9 @@ use crate::metrics::Metrics;
 use crate::publish::{AppendError, RawLog};
 use crate::sources::{Adapter, Credentials};
 use crate::traceparent::{self, Randomness};
+
+/// The path, with what differs left open.
+const ROUTE: &str = "POST /webhooks/{source}";
 
 /// How long, and how much, an unwanted body is read after its answer. A connection that is closed
 /// with unread bytes is reset, and the sender would see the reset and not the answer.
@@ -70,6 +74,8 @@ pub struct Receiver<Log> {
     pub clock: Arc<dyn Clock>,
     /// Counts what happened.
     pub metrics: Metrics,
+    /// Tells how long it took.
+    pub tracer: Tracer,
 }
 
 impl<Log: RawLog> Receiver<Log> {
@@ -89,13 +95,18 @@ impl<Log: RawLog> Receiver<Log> {
         let answer = match named {
             None => Answer::NotFound,
             Some((name, source)) => {
-                match self.accept(name, source, &parts, &mut body, randomness).await {
-                    Ok(()) => {
-                        self.metrics.accepted(name, self.clock.now());
-                        Answer::Accepted
-                    }
-                    Err(answer) => answer,
+                let received = text(&parts.headers, "traceparent");
+                let received = received.and_then(|received| received.parse().ok());
+                let mut span = self.tracer.start(ROUTE, SpanKind::Server, received);
+                let own = || traceparent::continued(received, randomness);
+                let context = span.own().unwrap_or_else(own);
+                let accepted = self.accept(name, source, &parts, &mut body, context).await;
+                let answer = accepted.err().unwrap_or(Answer::Accepted);
+                if answer == Answer::Accepted {
+                    self.metrics.accepted(name, self.clock.now());
                 }
+                describe(&mut span, name, answer);
+                answer
             }
         };
         let took = self.clock.elapsed().saturating_sub(started);
@@ -117,7 +128,7 @@ impl<Log: RawLog> Receiver<Log> {
         source: &Source,
         parts: &Parts,
         body: &mut B,
-        randomness: Randomness,
+        context: TraceContext,
     ) -> Result<(), Answer>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -144,7 +155,7 @@ impl<Log: RawLog> Receiver<Log> {
             provider: source.provider,
             received_at: now,
             content_type: text(&parts.headers, CONTENT_TYPE.as_str()),
-            traceparent: traceparent::continued(text(&parts.headers, "traceparent"), randomness),
+            traceparent: context.to_string(),
         };
         let record = seal(reception, located, body);
         self.append(name, record).await
@@ -192,6 +203,18 @@ impl<Log: RawLog> Receiver<Log> {
             Err(_) => Unavailability::AckTimeout,
         };
         Err(Answer::Unavailable(unavailability))
+    }
+}
+
+/// What is told of a request: names of HTTP by OpenTelemetry's conventions, and the source.
+fn describe(span: &mut Span, source: &str, answer: Answer) {
+    let status = answer.status();
+    span.set("http.request.method", "POST");
+    span.set("http.route", "/webhooks/{source}");
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    span.set("tributary.source", source.to_owned());
+    if status.is_server_error() {
+        span.fail(answer.outcome());
     }
 }
 

@@ -10,6 +10,7 @@ use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::{Dimensions, Registry};
+use service::traces::Tracer;
 use stream::Appender;
 use stream::admin::TopicsError;
 use tokio::net::TcpListener;
@@ -33,6 +34,7 @@ pub async fn run(
     config: &Config,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
+    tracer: Tracer,
 ) -> Result<(), Failure> {
     judge_secrets(config)?;
     let mut registry = Registry::new(Dimensions::of(config)).map_err(Failure::failed)?;
@@ -46,7 +48,7 @@ pub async fn run(
     let serving_admin =
         tokio::spawn(admin.serve(routes(readiness, Arc::new(registry)), ended.clone()));
 
-    let outcome = receive(config, clock, shutdown, metrics, &receiving).await;
+    let outcome = receive(config, (clock, shutdown), (metrics, tracer), &receiving).await;
 
     // Last, so that whoever waits for the end can ask until then.
     ended.cancel();
@@ -60,9 +62,8 @@ pub async fn run(
 
 async fn receive(
     config: &Config,
-    clock: Arc<dyn Clock>,
-    shutdown: CancellationToken,
-    metrics: Metrics,
+    (clock, shutdown): (Arc<dyn Clock>, CancellationToken),
+    (metrics, tracer): (Metrics, Tracer),
     receiving: &Condition,
 ) -> Result<(), Failure> {
     if !reach(config, &shutdown, receiving).await? {
@@ -88,6 +89,7 @@ async fn receive(
         log: log.clone(),
         clock: Arc::clone(&clock),
         metrics,
+        tracer,
     };
     for source in receiver.sources.keys() {
         receiver.metrics.expect(source, clock.now());

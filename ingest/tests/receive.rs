@@ -21,6 +21,7 @@ use service::clock::ManualClock;
 use service::config::Provider;
 use service::metrics::{Dimensions, Registry};
 use service::secrets::Secrets;
+use service::traces::Tracer;
 
 const AUTHORIZATION: &str = "Bearer tide";
 const BODY: &str = r#"{"event":{"id":"E-1","type":"RENEWAL","app_user_id":"ada"}}"#;
@@ -83,6 +84,7 @@ fn edge(broker: Broker) -> Edge {
         log: Memory { broker, records: Arc::default() },
         clock: Arc::new(ManualClock::at(Timestamp::from_second(1_790_000_000).unwrap())),
         metrics: Metrics::register(&mut registry).unwrap(),
+        tracer: Tracer::off(),
     };
     Edge { receiver, registry }
 }

@@ -19,6 +19,7 @@ use service::clock::SystemClock;
 use service::config::Provider;
 use service::metrics::{Dimensions, Registry};
 use service::secrets::Secrets;
+use service::traces::Tracer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
@@ -69,6 +70,7 @@ async fn start(permits: usize) -> Server {
         log: gate.clone(),
         clock: Arc::new(SystemClock::new()),
         metrics: Metrics::register(&mut Registry::new(Dimensions::default()).unwrap()).unwrap(),
+        tracer: Tracer::off(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -110,6 +110,28 @@ fn moment(headers: &[Header], name: &'static str) -> Result<Option<Timestamp>, H
         .transpose()
 }
 
+/// By what a record is found again in logs and traces, of whatever topic, as far as it says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Correlation<'a> {
+    /// `ce_id`.
+    pub event_id: Option<&'a str>,
+    /// `traceparent`.
+    pub traceparent: Option<&'a str>,
+}
+
+impl<'a> Correlation<'a> {
+    /// Reads it; what cannot be read is absent.
+    pub fn of(headers: &'a [Header]) -> Self {
+        let known = |name| find(headers, name).ok().flatten();
+        Self { event_id: known(ID), traceparent: known(TRACEPARENT) }
+    }
+
+    /// The trace's id, where the `traceparent` is long enough to hold one.
+    pub fn trace_id(&self) -> Option<&'a str> {
+        self.traceparent.and_then(|traceparent| traceparent.get(3..35))
+    }
+}
+
 /// Headers of a raw record: the CloudEvents Kafka binding, binary mode
 /// (github.com/cloudevents/spec, kafka-protocol-binding.md, version 1.0).
 #[derive(Clone, Debug, PartialEq, Eq)]

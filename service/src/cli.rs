@@ -19,6 +19,7 @@ use crate::Binary;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loader, LogFormat, Telemetry, Variables, Vocabulary};
 use crate::exit::{self, Failure};
+use crate::traces::{self, Tracer};
 use crate::{shutdown, telemetry};
 
 /// What was asked for on the command line.
@@ -59,6 +60,8 @@ pub struct Invocation<Own: Subcommand> {
     /// Cancelled when the process is asked to end. `check` and `setup` are ended by the signal
     /// itself.
     pub shutdown: CancellationToken,
+    /// Tells spans, where the environment asks for it; of `run` alone.
+    pub tracer: Tracer,
 }
 
 /// Runs a binary from command line to exit code: reads the arguments and the configuration, begins
@@ -125,17 +128,27 @@ where
     let config = loader.load(&line.config)?;
     let command = line.command.unwrap_or(Command::Run);
     telemetry::init(&logs_of(&command, &config.telemetry)).map_err(Failure::failed)?;
+    let (tracer, farewell) = match command {
+        Command::Run => {
+            let (tracer, farewell) =
+                traces::begin(binary).map_err(|error| Failure::Usage(error.to_string()))?;
+            (tracer, Some(farewell))
+        }
+        Command::Check | Command::Setup | Command::Own(_) => (Tracer::off(), None),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::failed)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let shutdown = match command {
             Command::Run | Command::Own(_) => shutdown::on_signals().map_err(Failure::failed)?,
             Command::Check | Command::Setup => CancellationToken::new(),
         };
-        work(Invocation { command, config: Arc::new(config), clock, shutdown }).await
-    })
+        work(Invocation { command, config: Arc::new(config), clock, shutdown, tracer }).await
+    });
+    drop(farewell);
+    ended
 }
 
 fn logs_of<Own: Subcommand>(command: &Command<Own>, configured: &Telemetry) -> Telemetry {

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod secrets;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;
 
 /// Which of the three this process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]

@@ -12,6 +12,7 @@ use service::clock::Clock;
 use service::config::Config;
 use service::exit::Failure;
 use service::metrics::{Dimensions, Registry};
+use service::traces::Tracer;
 use stream::{Cluster, Transactions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -52,9 +53,9 @@ pub enum Own {
 
 /// Does what was asked for.
 pub async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
-    let Invocation { command, config, clock, shutdown } = invocation;
+    let Invocation { command, config, clock, shutdown, tracer } = invocation;
     match command {
-        Command::Run => run(config, clock, shutdown).await,
+        Command::Run => run(config, clock, shutdown, tracer).await,
         Command::Check => check(&config).await,
         Command::Setup => setup(&config).await,
         Command::Own(Own::Replay(arguments)) => replay::run(&config, arguments).await,
@@ -71,6 +72,7 @@ async fn run(
     config: Arc<Config>,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
+    tracer: Tracer,
 ) -> Result<(), Failure> {
     let cluster = configure::cluster(&config);
     for finding in check_topics(&config).await? {
@@ -95,6 +97,7 @@ async fn run(
         metrics,
         switch: Arc::clone(&switch),
         shutdown,
+        tracer,
     };
     let begun = readiness.register("start", "the workers have not begun");
     let admin = Admin::bind(&config.transform.admin).await.map_err(Failure::failed)?;

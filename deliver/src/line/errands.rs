@@ -1,6 +1,9 @@
 //! Events and refreshes: what differs between the two where a line plans, counts and gives up.
 
 use schemas::LifecycleEvent;
+use schemas::headers::Correlation;
+use service::traces::{Span, SpanKind};
+use stream::Received;
 
 use super::Line;
 use crate::destinations::{Destination, Plan, Skip};
@@ -19,6 +22,25 @@ impl<D: Destination> Line<D> {
             },
             Errand::Refresh => self.destination.refresh(event),
         }
+    }
+
+    /// Begins to tell of an attempt to deliver an event.
+    pub(super) fn attempt(&self, received: &Received, event: &LifecycleEvent) -> Span {
+        let parent = Correlation::of(&received.headers).traceparent;
+        let parent = parent.and_then(|traceparent| traceparent.parse().ok());
+        let name = format!("process {}", received.topic);
+        let mut span = self.around.tracer.start(name, SpanKind::Consumer, parent);
+        span.set("messaging.system", "kafka");
+        span.set("messaging.operation.name", "process");
+        span.set("messaging.operation.type", "process");
+        span.set("messaging.destination.name", received.topic.to_string());
+        span.set("messaging.destination.partition.id", received.partition.to_string());
+        span.set("messaging.kafka.offset", received.offset);
+        span.set("tributary.destination", self.settings.name.clone());
+        span.set("tributary.source", event.source.clone());
+        span.set("tributary.event_id", event.event_id.clone());
+        span.set("tributary.event_type", event.event_type.name());
+        span
     }
 
     pub(super) fn count_skipped(&self, errand: Errand, skip: Skip) {

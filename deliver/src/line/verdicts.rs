@@ -36,7 +36,8 @@ impl<D: Destination> Line<D> {
                 (Plan::Send(delivery), Mode::Live) => {
                     let (occurred_at, received_at) = (event.occurred_at, event.received_at);
                     let token = Token { occurred_at, received_at, ..token };
-                    self.dispatch.push(token, delivery);
+                    let span = self.attempt(received, &event);
+                    self.dispatch.push(token, delivery, span);
                     return;
                 }
             },

@@ -29,7 +29,8 @@ fn word(failure: Transport) -> &'static str {
     }
 }
 
-fn code(answer: &Answer) -> &'static str {
+/// Under what an answer counts.
+pub fn code(answer: &Answer) -> &'static str {
     match answer {
         Answer::Replied(reply) => {
             let status = reply.status.to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use deliver::destinations::customerio::{self, CustomerIo};
 use deliver::destinations::intercom::{self, API_VERSION, Intercom};
 use deliver::destinations::{Anonymous, Audience, Destination, Identity, Names, Plan, Verdict};
-use deliver::dispatch::{Caller, Dispatch, Finished, Token};
+use deliver::dispatch::{Caller, Dispatch, Finished, Observers, Token};
 use deliver::gate::Gate;
 use deliver::http::{Credentials, Http};
 use deliver::lanes::{
@@ -22,6 +22,7 @@ use schemas::{Environment, EventType, LifecycleEvent, Provider, Status, Timestam
 use secrecy::SecretString;
 use service::clock::SystemClock;
 use service::secrets::Secrets;
+use service::traces::{SpanKind, Tracer};
 
 pub(crate) const NOON: i64 = 1_780_000_000;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,7 +43,7 @@ pub(crate) fn caller(base_url: &str, credentials: Credentials) -> Caller {
         http: Http::new(base_url, credentials, Duration::from_secs(2), headers).unwrap(),
         gate: Arc::new(gate),
         clock: Arc::new(SystemClock::new()),
-        answers: None,
+        observers: Observers::default(),
     }
 }
 
@@ -128,7 +129,8 @@ impl<D: Destination> Bench<D> {
             let LifecycleEvent { occurred_at, received_at, .. } = *event;
             let token =
                 Token { partition: 0, ticket, occurred_at, received_at, errand: Errand::Tell };
-            self.dispatch.push(token, delivery);
+            let span = Tracer::off().start("test", SpanKind::Consumer, None);
+            self.dispatch.push(token, delivery, span);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use deliver::configure;
+use deliver::dispatch::Observers;
 use deliver::preflight::{Found, check_destination, require_home};
 use service::Binary;
 use service::clock::{Clock, ManualClock, SystemClock};
@@ -47,7 +48,8 @@ async fn check(config: &Config) -> Found {
 async fn start(config: &Config) -> Result<(), String> {
     let destination = &config.destinations["it"];
     let caller =
-        configure::caller(config, destination, Arc::new(SystemClock::new()), None).unwrap();
+        configure::caller(config, destination, Arc::new(SystemClock::new()), Observers::default())
+            .unwrap();
     require_home(destination, &caller).await.map_err(|failure| failure.report())
 }
 

@@ -195,7 +195,7 @@ async fn deliver<D: Destination>(
             if request.method != Method::Get {
                 sent.push(written(&request));
             }
-            let answer = http.send(&request, 0).await;
+            let answer = http.send(&request, 0, None).await;
             match conversation.judge(&answer) {
                 Turn::Ask(next) => request = next,
                 Turn::Over(verdicts) => break verdicts,

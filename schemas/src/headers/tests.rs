@@ -91,3 +91,15 @@ fn cuts_a_long_message_between_characters() {
     assert_eq!(cut(&long).len(), 1000);
     assert_eq!(cut(&format!("x{long}")).len(), 999);
 }
+
+#[test]
+fn a_record_of_any_topic_says_by_what_it_is_found_again() {
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [Header::text("ce_id", "evt_1"), Header::text("traceparent", traceparent)];
+    let found = Correlation::of(&headers);
+    assert_eq!((found.event_id, found.traceparent), (Some("evt_1"), Some(traceparent)));
+    assert_eq!(found.trace_id(), Some("0af7651916cd43dd8448eb211c80319c"));
+    assert_eq!(Correlation::of(&[]), Correlation::default());
+    let short = [Header::text("traceparent", "00-12")];
+    assert_eq!(Correlation::of(&short).trace_id(), None);
+}

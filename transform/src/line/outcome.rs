@@ -1,7 +1,7 @@
 //! What a line hands to its driver, to be written in the open transaction.
 
-use schemas::LifecycleEvent;
 use schemas::headers::Header;
+use schemas::{LifecycleEvent, Timestamp};
 
 use crate::parking::Parking;
 use crate::rekey::RawCopy;
@@ -36,6 +36,8 @@ impl std::fmt::Debug for LinkAnnouncement {
 pub struct GivenUp {
     /// Its offset in the partition of raw.
     pub offset: i64,
+    /// When it was appended there.
+    pub appended_at: Timestamp,
     /// Its key.
     pub key: String,
     /// Its bytes.

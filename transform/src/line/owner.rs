@@ -224,8 +224,9 @@ impl<S: Store> Line<S> {
             }
         };
         self.tally.park(parking.reason);
-        let KeptRecord { offset, headers, value, .. } = record;
-        taken.expired.push(GivenUp { offset, key: key.to_string(), value, headers, parking });
+        let KeptRecord { offset, appended_at, headers, value, .. } = record;
+        let key = key.to_string();
+        taken.expired.push(GivenUp { offset, appended_at, key, value, headers, parking });
         Ok(())
     }
 

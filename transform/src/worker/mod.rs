@@ -18,8 +18,10 @@ mod tenure;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemas::headers::{Correlation, Header};
 use service::admin::Condition;
 use service::clock::Clock;
+use service::traces::Tracer;
 use stream::Cluster;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +60,8 @@ pub struct Shared {
     pub switch: Arc<LineSwitch>,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
+    /// Tells what became of webhooks, and when.
+    pub tracer: Tracer,
 }
 
 /// One worker slot.
@@ -113,7 +117,9 @@ impl Worker {
 }
 
 /// A parked record is told with its position and never with its content.
-fn tell_parked(partition: i32, offset: i64, parking: &Parking) {
-    let reason = parking.reason.name();
-    tracing::warn!(partition, offset, reason, message = parking.message, "record parked");
+fn tell_parked((partition, offset): (i32, i64), headers: &[Header], parking: &Parking) {
+    let found = Correlation::of(headers);
+    let (event_id, trace_id) = (found.event_id, found.trace_id());
+    let (reason, message) = (parking.reason.name(), &parking.message);
+    tracing::warn!(partition, offset, reason, message, event_id, trace_id, "record parked");
 }

@@ -1,6 +1,7 @@
 //! One tenure: from a new producer to the first doubt, or to the end.
 
 mod flow;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use stream::{
     Follower, Group, Membership, Polled, Progress, Received, Record, TopicPartition, Transactions,
 };
 
+use self::spans::Spans;
 use super::agenda::{Agenda, Step};
 use super::failure::WorkerError;
 use super::holdings::Holdings;
@@ -46,12 +48,13 @@ pub(super) struct Tenure<'a> {
     held: Holdings<DiskStore>,
     agenda: Agenda,
     adviser: Adviser,
+    spans: Spans,
 }
 
 impl<'a> Tenure<'a> {
     /// Ends whatever an earlier producer of this name left open, then joins the group.
     pub(super) fn begin(worker: &'a Worker) -> Result<Self, WorkerError> {
-        let Shared { cluster, names, bounds, .. } = &worker.shared;
+        let Shared { cluster, names, bounds, tracer, .. } = &worker.shared;
         let transactions = Transactions::open(cluster, &worker.name)?;
         let links = Follower::open(cluster, &names.group)?;
         let watcher = Some(worker.shared.metrics.lag());
@@ -67,6 +70,7 @@ impl<'a> Tenure<'a> {
             held: Holdings::default(),
             agenda: Agenda::new(*bounds),
             adviser: Adviser::default(),
+            spans: Spans::of(tracer.clone(), &names.raw),
         })
     }
 
@@ -266,6 +270,7 @@ impl<'a> Tenure<'a> {
         let outgoing = &self.worker.outgoing;
         for emission in &taken.events {
             self.transactions.send(&outgoing.event(partition, emission)?)?;
+            self.spans.event(partition, emission);
         }
         for copy in taken.copies {
             self.transactions.send(&outgoing.copy(copy))?;
@@ -274,11 +279,15 @@ impl<'a> Tenure<'a> {
             self.transactions.send(&outgoing.link(link))?;
         }
         for given_up in taken.expired {
-            super::tell_parked(partition, given_up.offset, &given_up.parking);
+            let at = (partition, given_up.offset);
+            super::tell_parked(at, &given_up.headers, &given_up.parking);
+            let reason = given_up.parking.reason;
+            self.spans.parked((partition, given_up.appended_at), &given_up.headers, reason);
             self.transactions.send(&outgoing.given_up(partition, given_up))?;
         }
         if let (Some(parking), Some(received)) = (&taken.parked, record) {
-            super::tell_parked(partition, received.offset, parking);
+            super::tell_parked((partition, received.offset), &received.headers, parking);
+            self.spans.parked((partition, received.timestamp), &received.headers, parking.reason);
             self.transactions.send(&outgoing.parked(received, parking))?;
         }
         Ok(())
@@ -332,6 +341,7 @@ impl<'a> Tenure<'a> {
         let opened = self.agenda.opened().unwrap_or_default();
         self.worker.shared.metrics.committed(self.now().saturating_sub(opened));
         self.agenda.committed();
+        self.spans.committed();
         let topic: Arc<str> = Arc::from(self.worker.shared.names.state.as_str());
         for (partition, changes) in written {
             let at = TopicPartition { topic: Arc::clone(&topic), partition };
