@@ -91,8 +91,8 @@ impl Rendered {
         self.of_kind("ConfigMap").find_map(|map| map["data"]["tributary.yaml"].as_str())
     }
 
-    /// What the container of this name is started with, in whichever pod it is.
-    pub fn container(&self, name: &str) -> Option<Container> {
+    /// What the container of this name is started with that is given this command, in whichever pod it is.
+    pub fn container(&self, name: &str, command: &str) -> Option<Container> {
         let pods = self.0.iter().map(|object| match object["kind"].as_str() {
             Some("Pod") => &object["spec"],
             _ => &object["spec"]["template"]["spec"],
@@ -101,7 +101,7 @@ impl Rendered {
             .flat_map(|pod| [&pod["initContainers"], &pod["containers"]])
             .filter_map(Value::as_array)
             .flatten()
-            .find(|container| container["name"] == name)?;
+            .find(|container| container["name"] == name && container["args"][0] == command)?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let list = |key: &str| container[key].as_array().cloned().unwrap_or_default();
         Some(Container {
@@ -115,8 +115,11 @@ impl Rendered {
 }
 
 fn printed(arguments: &[&str]) -> Result<Vec<u8>, ChartError> {
-    let output =
-        command("check.py", &|_| ())?.args(arguments).stdin(Stdio::null()).output().map_err(ChartError::Io)?;
+    let output = command("check.py", &|_| ())?
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(ChartError::Io)?;
     if output.status.success() {
         return Ok(output.stdout);
     }

@@ -42,15 +42,16 @@
 {{- mul $number (get (dict "B" 1 "KiB" 1024 "MiB" 1048576 "GiB" 1073741824) (regexFind "[A-Za-z]+$" .)) -}}
 {{- end -}}
 
-{{/* How long Kubernetes waits after it asked a pod to end: what the binary may take by its own configuration, what
-     passes before it is asked, and a margin. Takes root and component. */}}
+{{/* How long Kubernetes waits after it asked a pod to end: what passes before it is asked, what the binary may take by
+     its own configuration, and what it takes to give up on a Kafka that does not answer (40 s were seen). Takes root and
+     component. */}}
 {{- define "tributary.gracePeriod" -}}
 {{- $values := index .root.Values .component -}}
 {{- if kindIs "invalid" $values.terminationGracePeriodSeconds -}}
 {{- $config := index .root.Values.config .component | default dict -}}
-{{- /* transform ends what is open: a transaction of at most 10 s, and what it takes to leave. */ -}}
-{{- $drain := ternary "30s" ($config.drain | default "10s") (eq .component "transform") -}}
-{{- add (include "tributary.seconds" $drain) $values.preStopSeconds 20 -}}
+{{- $drain := ternary "10s" ($config.drain | default "10s") (eq .component "transform") -}}
+{{- $givingUp := get (dict "ingest" 20 "transform" 50 "deliver" 50) .component -}}
+{{- add $values.preStopSeconds (include "tributary.seconds" $drain) $givingUp -}}
 {{- else -}}
 {{- $values.terminationGracePeriodSeconds -}}
 {{- end -}}
