@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from helm_python import Chart, values_from_yaml
+from helm_python import Chart, lint as helm_lint, values_from_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "deploy" / "helm" / "tributary"
@@ -60,6 +60,13 @@ def render(chart, name, values):
         else:
             objects += [document for document in yaml.load_all(text, Loader=Strict) if document]
     return Rendered(name, values, objects, notes)
+
+
+def lint(case):
+    """What Helm itself has to say against the chart with these values; that it has no icon does not count."""
+    with quiet():
+        report = helm_lint(FOLDER, case.values, strict=True, namespace=NAMESPACE, kube_version="v1.30.0")
+    return [message["error"] for message in report["messages"] if message["severity"] > 1]
 
 
 def cases(chart):

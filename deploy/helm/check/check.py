@@ -19,6 +19,8 @@ import pages
 import pods
 import values_schema
 
+# What has more keys than values.yaml sets.
+OPEN = ("resources", "updateStrategy", "startup", "liveness", "readiness", "additionalAcls")
 SCHEMA, README = chart.FOLDER / "values.schema.json", chart.FOLDER / "README.md"
 
 
@@ -28,7 +30,7 @@ def check():
     found += [f"values.schema.json: {key}" for key in unlike(values_schema.schema(), loaded.values)]
     cases = list(chart.cases(loaded))
     for case in cases:
-        found += [f"{case.name}: {problem}" for problem in judge(case)]
+        found += [f"{case.name}: {problem}" for problem in [*judge(case), *chart.lint(case)]]
     everything = next(case for case in cases if case.name == "everything")
     found += chain(faults.accepted(loaded), faults.unnoticed(loaded, everything))
     for problem in found:
@@ -64,8 +66,8 @@ def unlike(schema, values, path=()):
     """Keys that only one of schema and values.yaml knows, as far as both are the chart's own."""
     if not isinstance(values, dict) or schema.get("additionalProperties", True) is not False:
         return
-    # Kubernetes' own lists, the binaries' own configuration, and probes, which have more keys than we set.
-    if path and (path[0] == "config" or path[-1] in ("resources", "updateStrategy", "startup", "liveness", "readiness", "additionalAcls")):
+    # The binaries' own configuration is compared with their page.
+    if path and (path[0] == "config" or path[-1] in OPEN):
         return
     for key in set(schema["properties"]) ^ set(values):
         yield ".".join([*path, key])

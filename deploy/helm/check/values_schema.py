@@ -256,11 +256,9 @@ def schema():
 
 
 def strimzi():
+    made = {"properties": {"create": {"const": True}}, "required": ["create"]}
     needs_cluster = {
-        "anyOf": [
-            {"properties": {part: {"properties": {"create": {"const": True}}, "required": ["create"]}}, "required": [part]}
-            for part in ("topics", "users")
-        ]
+        "anyOf": [{"properties": {part: made}, "required": [part]} for part in ("topics", "users")]
     }
     return closed(
         {
