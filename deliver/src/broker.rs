@@ -223,13 +223,13 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts the thread.
-    pub fn start(place: Place) -> std::io::Result<Self> {
+    /// Starts the thread, which joins the group as such a member.
+    pub fn start(place: Place, membership: Membership) -> std::io::Result<Self> {
         let (outgoing, incoming) = mpsc::channel(RECORDS_IN_CHANNEL);
         let (commands, orders) = mpsc::channel(COMMANDS_IN_CHANNEL);
         let thread = std::thread::Builder::new()
             .name(place.group.clone())
-            .spawn(move || Session::end_of(place, outgoing, orders))?;
+            .spawn(move || Session::end_of(place, &membership, outgoing, orders))?;
         Ok(Self { incoming, commands, thread })
     }
 
@@ -254,9 +254,14 @@ fn abandoned<T>(_: T) -> BrokerError {
 }
 
 impl Session {
-    fn end_of(place: Place, outgoing: mpsc::Sender<FromBroker>, orders: mpsc::Receiver<ToBroker>) {
+    fn end_of(
+        place: Place,
+        membership: &Membership,
+        outgoing: mpsc::Sender<FromBroker>,
+        orders: mpsc::Receiver<ToBroker>,
+    ) {
         let last_words = outgoing.clone();
-        let error = match Self::open(place, outgoing, orders) {
+        let error = match Self::open(place, membership, outgoing, orders) {
             Ok(mut session) => match session.run() {
                 Ok(never) => match never {},
                 Err(error) => error,
@@ -270,13 +275,14 @@ impl Session {
 
     fn open(
         place: Place,
+        membership: &Membership,
         outgoing: mpsc::Sender<FromBroker>,
         orders: mpsc::Receiver<ToBroker>,
     ) -> Result<Self, BrokerError> {
         let transactions = Transactions::open(&place.cluster, &place.transactional_id)?;
         let reader = Reader::open(&place.cluster, &place.group)?;
         let topics = [place.events.as_str(), place.retry.as_str()];
-        let group = Group::join(&place.cluster, &place.group, &topics, &Membership::default())?;
+        let group = Group::join(&place.cluster, &place.group, &topics, membership)?;
         Ok(Self { place, outgoing, orders, transactions, group, reader })
     }
 

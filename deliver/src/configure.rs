@@ -31,6 +31,7 @@ use crate::http::{Credentials, Http, HttpError, is_signing_secret};
 use crate::lanes::Schedule;
 use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
+use crate::metrics::Answers;
 use crate::preview::Rehearse;
 use crate::tenure::Owner;
 use crate::waits;
@@ -204,9 +205,10 @@ pub fn caller(
     config: &Config,
     destination: &config::Destination,
     clock: Arc<dyn Clock>,
+    answers: Option<Answers>,
 ) -> Result<Caller, HttpError> {
     let gate = Gate::new(destination.rate_limit.per_second(), Lease::new(config.deliver.lease));
-    Ok(Caller { http: http(destination)?, gate: Arc::new(gate), clock })
+    Ok(Caller { http: http(destination)?, gate: Arc::new(gate), clock, answers })
 }
 
 /// What opens the connections to a destination.

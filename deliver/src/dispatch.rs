@@ -10,10 +10,13 @@ use service::clock::Clock;
 use tokio::task::JoinSet;
 
 use crate::breaker::State;
-use crate::destinations::{Answer, Conversation, Destination, Reply, Turn, Verdict, trouble};
+use crate::destinations::{
+    Answer, Conversation, Destination, Reply, Request, Turn, Verdict, trouble,
+};
 use crate::gate::Gate;
 use crate::http::Http;
 use crate::lanes::Ticket;
+use crate::metrics::Answers;
 use crate::records::Errand;
 
 /// What calls have in common.
@@ -25,6 +28,20 @@ pub struct Caller {
     pub gate: Arc<Gate>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Counts, where somebody looks at the numbers.
+    pub answers: Option<Answers>,
+}
+
+impl Caller {
+    /// Makes one request.
+    pub async fn ask(&self, request: &Request) -> Answer {
+        let began = self.clock.elapsed();
+        let answer = self.http.send(request, self.clock.now().as_second()).await;
+        if let Some(answers) = &self.answers {
+            answers.count(&answer, self.clock.elapsed().saturating_sub(began));
+        }
+        answer
+    }
 }
 
 /// Which sending a delivery belongs to.
@@ -34,6 +51,8 @@ pub struct Token {
     pub partition: i32,
     /// Which sending of it.
     pub ticket: Ticket,
+    /// When what the event tells of occurred.
+    pub occurred_at: Timestamp,
     /// When the event's webhook was received.
     pub received_at: Timestamp,
     /// What it is for.
@@ -176,7 +195,7 @@ async fn converse(
         if !caller.gate.may_begin(caller.clock.elapsed()) {
             return Finished::Interrupted(tokens);
         }
-        let answer = caller.http.send(&request, caller.clock.now().as_second()).await;
+        let answer = caller.ask(&request).await;
         heed_allowance(&answer, &caller);
         match conversation.judge(&answer) {
             Turn::Ask(next) => request = next,
@@ -196,8 +215,8 @@ fn heed_allowance(answer: &Answer, caller: &Caller) {
     }
 }
 
-async fn probe(request: crate::destinations::Request, caller: Arc<Caller>) -> Finished {
-    let answer = caller.http.send(&request, caller.clock.now().as_second()).await;
+async fn probe(request: Request, caller: Arc<Caller>) -> Finished {
+    let answer = caller.ask(&request).await;
     let unwell = trouble(&answer).or_else(|| match &answer {
         Answer::Replied(reply) if (200..=299).contains(&reply.status) => None,
         Answer::Replied(reply) => {

@@ -30,6 +30,7 @@ pub mod records;
 pub mod refresh;
 pub mod run;
 pub mod shadow;
+pub mod tally;
 pub mod tenure;
 pub mod trace;
 pub mod waits;

@@ -22,7 +22,7 @@ use registry::Registry;
 use schemas::Timestamp;
 use service::admin::Condition;
 use service::clock::Clock;
-use stream::Received;
+use stream::{Membership, Received};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +128,8 @@ pub struct Line<D: Destination> {
     is_out_of_service: bool,
     /// Time until the calls want to be asked again.
     ask_again: Option<Duration>,
+    /// When what takes longer to count was last shown.
+    counted_at: Option<Duration>,
 }
 
 /// What a message of the broker asks for.
@@ -167,6 +169,7 @@ impl<D: Destination> Line<D> {
             outages: Duration::ZERO,
             is_out_of_service: false,
             ask_again: None,
+            counted_at: None,
         }
     }
 
@@ -177,7 +180,10 @@ impl<D: Destination> Line<D> {
                 destination = self.settings.name,
                 "joins its group; a member that died is waited for as long as the session time-out"
             );
-            let ended = match Broker::start(self.settings.place.clone()) {
+            let Settings { name, place, .. } = &self.settings;
+            let watcher = Some(self.around.metrics.lag_of(name, &place.retry));
+            let membership = Membership { watcher, ..Membership::default() };
+            let ended = match Broker::start(place.clone(), membership) {
                 Ok(mut broker) => self.follow(&mut broker).await,
                 Err(error) => {
                     tracing::error!(%error, "no thread can be started");
@@ -264,7 +270,9 @@ impl<D: Destination> Line<D> {
                 break;
             };
             let errand = self.records.errand(&received);
-            self.plan(Token { partition, ticket, received_at: now, errand }, &received);
+            let (occurred_at, received_at) = (now, now);
+            let token = Token { partition, ticket, occurred_at, received_at, errand };
+            self.plan(token, &received);
         }
         self.ask_again = self.dispatch.begin();
     }
@@ -340,6 +348,7 @@ impl<D: Destination> Line<D> {
         self.caller.gate.share(share);
         self.ledger.begin();
         self.around.joined.holds();
+        self.around.metrics.rebalances.with([self.settings.name.as_str()]).inc();
         let retrying = self.ledger.backlog();
         let waits = self.ledger.held_back_for(self.around.clock.elapsed());
         let destination = &self.settings.name;

@@ -1,13 +1,70 @@
 //! What `deliver` counts: every metric, once, with its meaning and labels.
 
+mod answers;
+mod lag;
+
 use service::metrics::{
     Counter, CounterFamily, DeclarationError, Gauge, GaugeFamily, Histogram, HistogramFamily,
-    Label, Registry, Values,
+    Label, Registry, SECONDS, Values,
 };
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
+pub use self::answers::Answers;
+use self::answers::codes;
 use crate::destinations::Skip;
 use crate::failure::Reason;
+use crate::tally::Fate;
+
+const CONSUMED: Counter<1> = Counter {
+    name: "tributary_deliver_consumed_total",
+    help: "Records taken in, of the event topic and of the retry topic: read, and not done before.",
+    labels: [Label::DESTINATION],
+};
+const RECORDS: Counter<2> = Counter {
+    name: "tributary_deliver_records_total",
+    help: "Records whose fate was decided: of each that was taken in, once, when this process has nothing more to \
+           do with it.",
+    labels: [Label::DESTINATION, Label { name: "fate", values: Values::Words(fates) }],
+};
+const WAITING: Gauge<1> = Gauge {
+    name: "tributary_deliver_waiting_records",
+    help: "Records that were taken in and have no fate yet.",
+    labels: [Label::DESTINATION],
+};
+const LAG: Gauge<3> = Gauge {
+    name: "tributary_deliver_lag_records",
+    help: "Offsets of a topic up to the last that may be read, by partition.",
+    labels: [Label::DESTINATION, TOPIC, Label::PARTITION],
+};
+const REBALANCES: Counter<1> = Counter {
+    name: "tributary_deliver_rebalances_total",
+    help: "Times that partitions were assigned and could be worked on.",
+    labels: [Label::DESTINATION],
+};
+const ANSWERS: Counter<2> = Counter {
+    name: "tributary_deliver_answers_total",
+    help: "Requests made of the destination, by the status it answered, or why it did not.",
+    labels: [Label::DESTINATION, Label { name: "code", values: Values::Words(codes) }],
+};
+const ANSWER_SECONDS: Histogram<1> = Histogram {
+    name: "tributary_deliver_answer_seconds",
+    help: "From a request to the end of its answer, or to giving it up.",
+    labels: [Label::DESTINATION],
+    buckets: SECONDS,
+};
+const OLDEST: Gauge<2> = Gauge {
+    name: "tributary_deliver_oldest_seconds",
+    help: "Age of the oldest record that waits: in the event topic since it was appended, in the retry topic since \
+           it failed first.",
+    labels: [Label::DESTINATION, TOPIC],
+};
+
+/// One of the two topics of a destination.
+const TOPIC: Label = Label { name: "topic", values: Values::Words(|| vec![EVENTS, RETRY]) };
+/// `subscriptions.events`.
+pub const EVENTS: &str = "events";
+/// The destination's retry topic.
+pub const RETRY: &str = "retry";
 
 const DELIVERED: Counter<1> = Counter {
     name: "tributary_deliver_delivered_total",
@@ -63,22 +120,42 @@ const BREAKER: Gauge<2> = Gauge {
         Label { name: "state", values: Values::Words(|| BREAKER_STATES.to_vec()) },
     ],
 };
-const BACKLOG: Gauge<1> = Gauge {
+const BACKLOG: Gauge<2> = Gauge {
     name: "tributary_deliver_retry_backlog",
-    help: "Records in the retry topic that this instance has yet to deliver.",
-    labels: [Label::DESTINATION],
+    help: "Records in the retry topic that this instance has yet to deliver, by failed attempts: 0 are followers, \
+           which wait for an earlier event of their subscriber.",
+    labels: [
+        Label::DESTINATION,
+        Label { name: "attempts", values: Values::Words(|| ATTEMPTS_MADE.to_vec()) },
+    ],
 };
+
+/// How many attempts of an event failed; the last is for all beyond.
+pub const ATTEMPTS_MADE: [&str; 6] = ["0", "1", "2", "3", "4", "5_or_more"];
+
 const LINE_STOPPED: Gauge<1> = Gauge {
     name: "tributary_line_stopped",
     help: "1 while the line stands still because too much would have been parked.",
     labels: [Label::DESTINATION],
 };
-const END_TO_END: Histogram<1> = Histogram {
+const END_TO_END: Histogram<2> = Histogram {
     name: "tributary_deliver_end_to_end_seconds",
-    help: "From the webhook in the raw topic to the destination's answer.",
-    labels: [Label::DESTINATION],
-    buckets: &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0],
+    help: "To the destination's answer, from when the event occurred by its provider's clock, or from its webhook \
+           in the raw topic.",
+    labels: [
+        Label::DESTINATION,
+        Label { name: "since", values: Values::Words(|| vec![OCCURRED, RECEIVED]) },
+    ],
+    buckets: &[
+        0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 3_600.0, 21_600.0,
+        86_400.0,
+    ],
 };
+
+/// At the provider.
+pub const OCCURRED: &str = "occurred";
+/// In the raw topic.
+pub const RECEIVED: &str = "received";
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, IntoStaticStr)]
@@ -117,6 +194,10 @@ pub const BREAKER_STATES: [&str; 3] = [CLOSED, HALF_OPEN, OPEN];
 /// A refresh that was not for the destination after all.
 pub const SKIPPED_REFRESH: &str = "skipped";
 
+fn fates() -> Vec<&'static str> {
+    Fate::iter().map(Fate::word).collect()
+}
+
 fn attempt_outcomes() -> Vec<&'static str> {
     Attempt::iter().map(Attempt::word).collect()
 }
@@ -137,6 +218,19 @@ fn park_reasons() -> Vec<&'static str> {
 /// The metrics of all destinations.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    /// Taken in.
+    pub consumed: CounterFamily<1>,
+    /// Has a fate.
+    pub records: CounterFamily<2>,
+    /// Has none yet.
+    pub waiting: GaugeFamily<1>,
+    lag: GaugeFamily<3>,
+    /// Assigned anew.
+    pub rebalances: CounterFamily<1>,
+    answers: CounterFamily<2>,
+    answer_seconds: HistogramFamily<1>,
+    /// How old the oldest is.
+    pub oldest: GaugeFamily<2>,
     /// Taken by the destination.
     pub delivered: CounterFamily<1>,
     /// Not for the destination.
@@ -156,17 +250,25 @@ pub struct Metrics {
     /// State of the breaker.
     pub breaker: GaugeFamily<2>,
     /// Waiting in the retry topic.
-    pub backlog: GaugeFamily<1>,
+    pub backlog: GaugeFamily<2>,
     /// Whether the line stands still.
     pub line_stopped: GaugeFamily<1>,
     /// How long it took.
-    pub end_to_end: HistogramFamily<1>,
+    pub end_to_end: HistogramFamily<2>,
 }
 
 impl Metrics {
     /// Declares them all.
     pub fn register(registry: &mut Registry) -> Result<Self, DeclarationError> {
         Ok(Self {
+            consumed: registry.counter(&CONSUMED)?,
+            records: registry.counter(&RECORDS)?,
+            waiting: registry.gauge(&WAITING)?,
+            lag: registry.gauge(&LAG)?,
+            rebalances: registry.counter(&REBALANCES)?,
+            answers: registry.counter(&ANSWERS)?,
+            answer_seconds: registry.histogram(&ANSWER_SECONDS)?,
+            oldest: registry.gauge(&OLDEST)?,
             delivered: registry.counter(&DELIVERED)?,
             skipped: registry.counter(&SKIPPED)?,
             refreshed: registry.counter(&REFRESHED)?,

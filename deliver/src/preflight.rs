@@ -80,7 +80,8 @@ pub async fn check_destination(
     destination: &config::Destination,
     clock: &Arc<dyn Clock>,
 ) -> Result<Found, Failure> {
-    let caller = configure::caller(config, destination, clock.clone()).map_err(Failure::failed)?;
+    let caller =
+        configure::caller(config, destination, clock.clone(), None).map_err(Failure::failed)?;
     let mut found = Found::default();
     let reply = match ask(&caller, &probe(destination)).await {
         Ok(reply) => reply,
@@ -148,7 +149,8 @@ async fn declare(
     destination: &config::Destination,
     clock: &Arc<dyn Clock>,
 ) -> Result<usize, Failure> {
-    let caller = configure::caller(config, destination, clock.clone()).map_err(Failure::failed)?;
+    let caller =
+        configure::caller(config, destination, clock.clone(), None).map_err(Failure::failed)?;
     let wanted = configure::intercom(destination).declarations(configure::sources(config));
     let refused = |what: String| Failure::Refused(format!("{name}: {what}"));
     let missing = attributes::missing(&caller, &wanted).await.map_err(refused)?;
@@ -161,7 +163,7 @@ async fn declare(
 
 /// Makes a request that must succeed; says why it did not.
 async fn ask(caller: &Caller, request: &Request) -> Result<Reply, String> {
-    match caller.http.send(request, caller.clock.now().as_second()).await {
+    match caller.ask(request).await {
         Answer::Replied(reply) if (200..=299).contains(&reply.status) => Ok(reply),
         Answer::Replied(reply) => Err(match reply.status {
             401 | 403 => format!("the credentials are refused ({})", reply.status),
@@ -185,7 +187,7 @@ pub async fn require_home(
         Account::Webhook(_) => return Ok(()),
         Account::Customerio(_) | Account::Intercom(_) => {}
     }
-    let answer = caller.http.send(&probe(destination), caller.clock.now().as_second()).await;
+    let answer = caller.ask(&probe(destination)).await;
     let Answer::Replied(reply) = answer else { return Ok(()) };
     residence(&destination.account, &reply).told().map(drop).map_err(Failure::Refused)
 }

@@ -145,8 +145,9 @@ fn spawn<D: Destination>(
     let group = configure::group(config, name, destination.mode);
     let records =
         Records::new(&config.kafka.topic_prefix, name, &group).map_err(Failure::failed)?;
-    let caller =
-        configure::caller(config, destination, around.clock.clone()).map_err(Failure::failed)?;
+    let answers = Some(around.metrics.answers_of(name));
+    let caller = configure::caller(config, destination, around.clock.clone(), answers)
+        .map_err(Failure::failed)?;
     let settings = configure::line(config, name, destination);
     let (shutdown, is_called) = (around.shutdown.clone(), settings.mode == Mode::Live);
     let question = Question::of(config, name, destination);

@@ -77,16 +77,34 @@ async fn what_is_shown_keeps_the_conventions_is_bounded_and_stands_at_zero_befor
     let shape = Shape::disordered(SEED, Duration::from_secs(1));
     assert_eq!(pipeline.send(schedule::schedule(&journeys, shape), |_| ()).await.all_refused(), 0);
     pipeline.destinations.settle(&journeys, QUIET, PATIENCE, &|_| ()).await;
-    for text in scraped(&mut pipeline) {
-        judge(&text);
-        let series = Metrics::parse(&text).samples().len();
+    let texts = scraped(&mut pipeline);
+    for text in &texts {
+        judge(text);
+        let series = Metrics::parse(text).samples().len();
         assert!(series < MOST_SERIES, "{series} series");
     }
+    let [_, transform, deliver] = texts.map(|text| Metrics::parse(&text));
+    let of = |name: &str| transform.sum(&format!("tributary_transform_{name}"), &[]);
+    let taken_in = of("consumed_total") + of("taken_over_records_total");
+    let waits = of("held_records") + of("waiting_for_links");
+    let settled = of("records_total") + of("handed_over_records_total");
+    assert_eq!(whole(taken_in), whole(settled + waits), "{transform:?}");
+    assert!(taken_in > 300.0, "{transform:?}");
+    let of = |name: &str| deliver.sum(&format!("tributary_deliver_{name}"), &[]);
+    let accounted_for = of("records_total") + of("waiting_records");
+    assert_eq!(whole(of("consumed_total")), whole(accounted_for), "{deliver:?}");
+    assert!(accounted_for > 300.0, "{deliver:?}");
+}
+
+/// A number of records.
+fn whole(number: f64) -> String {
+    format!("{number:.0}")
 }
 
 /// Whether every series of it is known before anything has happened.
 fn is_listed(metric: &Declared) -> bool {
-    let is_open = |values| matches!(values, Values::Partitions | Values::Documented(_));
+    let is_open =
+        |values| matches!(values, Values::Partitions | Values::Build | Values::Documented(_));
     !metric.labels.iter().any(|label| is_open(label.values))
 }
 

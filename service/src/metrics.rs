@@ -8,6 +8,7 @@
 //! enums, never ids, URLs or texts of errors. Counters and histograms whose labels can all be listed stand at zero
 //! from the start: what has not happened yet is told apart from what is not counted.
 
+mod latest;
 mod page;
 
 use prometheus::core::Collector;
@@ -16,6 +17,7 @@ use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Tex
 
 use crate::config::Config;
 
+pub use latest::Latest;
 pub use page::page;
 
 /// A label, and what it can say.
@@ -40,6 +42,8 @@ pub enum Values {
     Partitions,
     /// Exactly these words.
     Words(fn() -> Vec<&'static str>),
+    /// What is known of the build.
+    Build,
     /// Words that stand in this document.
     Documented(&'static str),
 }
@@ -80,7 +84,7 @@ impl Dimensions {
             }
             Values::Destinations => Some(self.destinations.clone()),
             Values::Words(words) => Some(words().into_iter().map(str::to_owned).collect()),
-            Values::Partitions | Values::Documented(_) => None,
+            Values::Partitions | Values::Build | Values::Documented(_) => None,
         }
     }
 
@@ -222,6 +226,21 @@ pub struct Declared {
     pub buckets: &'static [f64],
 }
 
+const BUILD_INFO: Gauge<2> = Gauge {
+    name: "tributary_build_info",
+    help: "Always 1; its labels say what runs.",
+    labels: [
+        Label { name: "version", values: Values::Build },
+        Label { name: "revision", values: Values::Build },
+    ],
+};
+
+/// The revision that was built, if whoever built it said so by `TRIBUTARY_REVISION` in the environment.
+const REVISION: &str = match option_env!("TRIBUTARY_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
 /// All metrics of one process.
 #[derive(Debug)]
 pub struct Registry {
@@ -231,13 +250,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry with the metrics every process has: CPU, memory, threads and open files.
+    /// A registry with the metrics every process has: CPU, memory, threads and open files, and what runs.
     pub fn new(dimensions: Dimensions) -> Result<Self, DeclarationError> {
         let registry = prometheus::Registry::new();
         registry
             .register(Box::new(ProcessCollector::for_self()))
             .map_err(|cause| DeclarationError::Refused { name: "process", cause })?;
-        Ok(Self { families: registry, dimensions, declared: Vec::new() })
+        let mut registry = Self { families: registry, dimensions, declared: Vec::new() };
+        registry.gauge(&BUILD_INFO)?.with([env!("CARGO_PKG_VERSION"), REVISION]).set(1.0);
+        Ok(registry)
     }
 
     /// Makes a declared counter real.
@@ -339,7 +360,13 @@ mod tests {
         assert!(text.contains("tributary_test_open 1"), "{text}");
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
         let names: Vec<_> = registry.declared().iter().map(|metric| metric.name).collect();
-        assert_eq!(names, ["tributary_test_skipped_total", "tributary_test_open"]);
+        let own = ["tributary_test_skipped_total", "tributary_test_open"];
+        assert_eq!(names, [&["tributary_build_info"], &own[..]].concat());
+        let build = concat!(
+            "tributary_build_info{revision=\"unknown\",version=\"",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert!(text.contains(build), "{text}");
     }
 
     #[test]

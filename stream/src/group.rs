@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Message, Offset, Statistics, TopicPartitionList};
 
 use crate::cluster::{Isolation, log_unless_end};
+use crate::lag::{self, Watcher};
 use crate::{Cluster, GroupMember, Received, TopicPartition};
 
 /// How long committed offsets are asked for before it is an error: longer than the time-out of a
@@ -30,6 +31,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Membership {
     /// A stable name keeps the member's partitions through a short restart (static membership).
     pub instance_id: Option<String>,
+    /// Is told how far the member is behind.
+    pub watcher: Option<Arc<dyn Watcher>>,
 }
 
 /// What came of a poll.
@@ -102,11 +105,18 @@ enum Rebalance {
 struct Context {
     pending: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         log_unless_end(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if let Some(watcher) = &self.watcher {
+            watcher.lags(lag::lags(&statistics));
+        }
     }
 }
 
@@ -176,8 +186,11 @@ impl Group {
         if let Some(instance) = &membership.instance_id {
             config.set("group.instance.id", instance);
         }
-        let context =
-            Context { pending: Mutex::new(VecDeque::new()), closing: AtomicBool::new(false) };
+        if membership.watcher.is_some() {
+            config.set("statistics.interval.ms", lag::INTERVAL.as_millis().to_string());
+        }
+        let (pending, closing) = (Mutex::new(VecDeque::new()), AtomicBool::new(false));
+        let context = Context { pending, closing, watcher: membership.watcher.clone() };
         let consumer: BaseConsumer<Context> =
             config.create_with_context(context).map_err(failed)?;
         consumer.subscribe(topics).map_err(failed)?;

@@ -7,6 +7,7 @@
 //!   an error that only a new producer clears;
 //! * [`Group`]: partitions are handed over only after their owner has finished with them, and nothing
 //!   flows before the owner has said from where;
+//! * [`Watcher`]: somebody is told how far a member is behind;
 //! * [`Reader`]: a partition is read to an end that no open transaction can hide;
 //! * [`Follower`]: partitions are read on from positions that their owner keeps;
 //! * [`admin`]: the topics are there, and are what the catalogue says.
@@ -18,6 +19,7 @@ mod appender;
 mod cluster;
 mod follower;
 mod group;
+mod lag;
 mod reader;
 mod record;
 mod transactions;
@@ -26,6 +28,7 @@ pub use appender::{Acknowledged, AppendError, Appender};
 pub use cluster::Cluster;
 pub use follower::Follower;
 pub use group::{Committed, Group, GroupError, Membership, Polled};
+pub use lag::{Lag, Watcher};
 pub use reader::{Glimpse, ReadError, Reader};
 pub use record::{Received, Record, TopicPartition};
 pub use transactions::{Appended, GroupMember, Progress, TransactionError, Transactions};

@@ -31,6 +31,7 @@ use schemas::Timestamp;
 pub use crate::rekey::RawCopy;
 
 use self::accept::{Scene, emit};
+use crate::metrics::Standing;
 use crate::order::{earliest_deadline, take_due};
 use crate::parking::{ParkReason, Parking};
 use crate::patience::Patience;
@@ -38,7 +39,7 @@ use crate::placement::partition_of;
 use crate::record::{Envelope, Judged, Raw, judge};
 use crate::rules::Rules;
 use crate::state::{Batch, Change, Overlay, StateError, Store};
-use crate::tally::Tally;
+use crate::tally::{Fate, Tally};
 use crate::window::{DueIndex, Quiet};
 
 /// The line of one partition, for one tenure.
@@ -49,6 +50,8 @@ pub struct Line<S> {
     partitions: Option<i32>,
     states: Overlay<S>,
     due: DueIndex,
+    /// How many events wait for the window.
+    held: usize,
     /// Until when nothing is let through of people who were forgotten. Nothing has to be told when that ends, so
     /// that no tick is wanted for it.
     forgotten: DueIndex,
@@ -80,8 +83,9 @@ impl<S: Store> Line<S> {
         let states = Overlay::over(store);
         let (mut due, mut forgotten) = (DueIndex::default(), DueIndex::default());
         let mut patience = Patience::of(rules.link_timeout);
-        let mut newest = None;
+        let (mut newest, mut held) = (None, 0);
         states.waiting(&rules.states, &mut |key, state| {
+            held += state.held.len();
             due.set(key, earliest_deadline(&state.held, rules.window));
             forgotten.set(key, state.forgotten_at.map(|at| at.plus(rules.memory.window)));
             newest = newest.max(state.held.iter().map(|held| held.appended_at).max());
@@ -97,6 +101,7 @@ impl<S: Store> Line<S> {
             partitions,
             states,
             due,
+            held,
             forgotten,
             patience,
             quiet,
@@ -122,14 +127,19 @@ impl<S: Store> Line<S> {
         self.states.links_position()
     }
 
-    /// How many subscribers have something that waits for the window.
-    pub fn waiting(&self) -> usize {
-        self.due.len()
-    }
-
     /// How many records wait for a link.
     pub fn waiting_for_links(&self) -> usize {
         self.patience.len()
+    }
+
+    /// What waits, and what it takes to keep it.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            subscribers: self.due.len(),
+            held: self.held,
+            waiting_for_links: self.patience.len(),
+            bytes: self.states.bytes(),
+        }
     }
 
     /// Takes the next record. `local` is the time of a stopwatch; it only serves to know later when
@@ -148,6 +158,7 @@ impl<S: Store> Line<S> {
         taken.parked = match judge(raw, &rules.sources) {
             Judged::Tick => {
                 self.tally.ticks += 1;
+                self.tally.settle(Fate::Tick);
                 None
             }
             Judged::Unfit(parking) => Some(parking),
@@ -221,6 +232,8 @@ impl<S: Store> Line<S> {
             let state = self.states.open(&key, &rules.states)?.change();
             let released = take_due(&mut state.held, rules.window, now);
             self.due.set(&key, earliest_deadline(&state.held, rules.window));
+            self.held -= released.len();
+            self.tally.let_go(&released, now);
             let scene = Scene { key: &key, source, partition: self.partition, rules };
             emit(state, released, scene, &mut self.tally, taken)?;
         }

@@ -2,177 +2,31 @@
 //!
 //! What transactions did is counted when they have committed, so that work that is done again is not
 //! counted twice. Labels are bounded: sources are those configured, all else are closed lists.
+//!
+//! Nothing vanishes unseen: what was taken in and what came with a partition that was taken over is at any moment
+//! what has a fate, what went with a partition that was handed over, and what still waits.
 
+mod catalogue;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::EventType;
 use service::metrics::{
-    Counter, CounterFamily, DeclarationError, Gauge, GaugeFamily, Histogram, HistogramFamily,
-    Label, Registry, SECONDS, Values,
+    CounterFamily, DeclarationError, GaugeFamily, HistogramFamily, Latest, Registry,
 };
-use strum::IntoEnumIterator;
+use stream::{Lag, Watcher};
 
-use crate::parking::ParkReason;
-use crate::state::Cause;
+pub use self::catalogue::DAMAGED;
+use self::catalogue::{COMMITTED, DOUBTFUL};
 use crate::tally::Tally;
-
-const CONSUMED: Counter<0> = Counter {
-    name: "tributary_transform_consumed_total",
-    help: "Records of the raw topic taken in.",
-    labels: [],
-};
-const TICKS: Counter<0> = Counter {
-    name: "tributary_transform_ticks_total",
-    help: "Ticks among the records taken in.",
-    labels: [],
-};
-const EVENTS: Counter<1> = Counter {
-    name: "tributary_transform_events_total",
-    help: "Lifecycle events emitted, by type.",
-    labels: [Label { name: "type", values: Values::Words(types) }],
-};
-const DUPLICATES: Counter<0> = Counter {
-    name: "tributary_transform_duplicates_total",
-    help: "Records whose event had been accepted before.",
-    labels: [],
-};
-const REORDERED: Counter<0> = Counter {
-    name: "tributary_transform_reordered_total",
-    help: "Events that arrived behind a later one and were put right within the window.",
-    labels: [],
-};
-const LATE: Counter<0> = Counter {
-    name: "tributary_transform_late_total",
-    help: "Lifecycle events emitted as late: a later one had passed the window.",
-    labels: [],
-};
-const RELEASED_EARLY: Counter<0> = Counter {
-    name: "tributary_transform_released_early_total",
-    help: "Held events let go before their time because a subscriber had too many.",
-    labels: [],
-};
-const IDS_FORGOTTEN: Counter<0> = Counter {
-    name: "tributary_transform_ids_forgotten_total",
-    help: "Ids for deduplication forgotten before their time because a subscriber had too many.",
-    labels: [],
-};
-const SUBSCRIPTIONS_FORGOTTEN: Counter<0> = Counter {
-    name: "tributary_transform_subscriptions_forgotten_total",
-    help: "Subscriptions, longest ended first, forgotten because a subscriber had too many.",
-    labels: [],
-};
-const WAITED: Counter<0> = Counter {
-    name: "tributary_transform_waited_total",
-    help: "Records that began to wait until it is known whose they are.",
-    labels: [],
-};
-const REKEYED: Counter<0> = Counter {
-    name: "tributary_transform_rekeyed_total",
-    help: "Copies written to the raw topic under the key of whom the record concerns.",
-    labels: [],
-};
-const LINKS: Counter<0> = Counter {
-    name: "tributary_transform_links_total",
-    help: "Links announced: whose a thing is.",
-    labels: [],
-};
-const SENDERS_UNKNOWN: Counter<0> = Counter {
-    name: "tributary_transform_senders_unknown_total",
-    help: "Transfers that moved nothing, because nobody was ever known under the sender's ids.",
-    labels: [],
-};
-const CLOCK_CORRECTED: Counter<0> = Counter {
-    name: "tributary_transform_clock_corrected_total",
-    help: "Events from more than five minutes in the future, given the time of their reception.",
-    labels: [],
-};
-const PARKED: Counter<1> = Counter {
-    name: "tributary_transform_parked_total",
-    help: "Records parked in the unprocessable topic, by reason.",
-    labels: [Label { name: "reason", values: Values::Words(park_reasons) }],
-};
-const IGNORED: Counter<2> = Counter {
-    name: "tributary_transform_ignored_total",
-    help: "Records that give no lifecycle event, by source and reason.",
-    labels: [
-        Label::SOURCE,
-        Label { name: "reason", values: Values::Documented("[mappings.md](mappings.md)") },
-    ],
-};
-const MISPLACED: Counter<1> = Counter {
-    name: "tributary_transform_misplaced_total",
-    help: "Records of producers of one's own outside of the partition that murmur2 gives their key, \
-           by source.",
-    labels: [Label::SOURCE],
-};
-const TRANSACTIONS: Counter<1> = Counter {
-    name: "tributary_transform_transactions_total",
-    help: "Transactions by outcome: committed, or in doubt and done again.",
-    labels: [Label { name: "outcome", values: Values::Words(|| vec![COMMITTED, DOUBTFUL]) }],
-};
-const COMMIT_SECONDS: Histogram<0> = Histogram {
-    name: "tributary_transform_transaction_seconds",
-    help: "From the begin of a transaction to its commit; readers of its partitions wait as long.",
-    labels: [],
-    buckets: SECONDS,
-};
-const RESTORE_SECONDS: Histogram<0> = Histogram {
-    name: "tributary_transform_restore_seconds",
-    help: "Time to take over a partition and read its state.",
-    labels: [],
-    buckets: SECONDS,
-};
-const RESTORE_REMAINING: Gauge<1> = Gauge {
-    name: "tributary_transform_restore_remaining_offsets",
-    help: "Offsets of the changelog still to read until a partition is taken over, while that takes \
-           longer than a few seconds.",
-    labels: [Label::PARTITION],
-};
-const STORE_DISCARDED: Counter<1> = Counter {
-    name: "tributary_transform_store_discarded_total",
-    help: "Local stores that were not believed and were rebuilt from the changelog, by cause.",
-    labels: [Label { name: "cause", values: Values::Words(discard_causes) }],
-};
-const WAITING: Gauge<1> = Gauge {
-    name: "tributary_transform_waiting_subscribers",
-    help: "Subscribers with events that wait for the reorder window, by partition.",
-    labels: [Label::PARTITION],
-};
-const WAITING_FOR_LINKS: Gauge<1> = Gauge {
-    name: "tributary_transform_waiting_for_links",
-    help: "Records that wait until it is known whose they are, by partition.",
-    labels: [Label::PARTITION],
-};
-const LINE_STOPPED: Gauge<0> = Gauge {
-    name: "tributary_line_stopped",
-    help: "1 while the line is stopped because too much was parked; POST /resume lets it go on.",
-    labels: [],
-};
-
-/// A transaction that committed.
-const COMMITTED: &str = "committed";
-/// A transaction that did not surely commit.
-const DOUBTFUL: &str = "doubtful";
-
-fn types() -> Vec<&'static str> {
-    EventType::iter().filter(|told| *told != EventType::Unknown).map(EventType::name).collect()
-}
-
-fn park_reasons() -> Vec<&'static str> {
-    ParkReason::iter().map(ParkReason::name).collect()
-}
-
-/// A store that its own checks found damaged; all other causes are those of not believing one.
-pub const DAMAGED: &str = "damaged";
-
-fn discard_causes() -> Vec<&'static str> {
-    Cause::iter().map(Into::into).chain([DAMAGED]).collect()
-}
 
 /// The catalogue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     consumed: CounterFamily<0>,
+    records: CounterFamily<1>,
+    taken_over: CounterFamily<0>,
+    handed_over: CounterFamily<0>,
     ticks: CounterFamily<0>,
     events: CounterFamily<1>,
     duplicates: CounterFamily<0>,
@@ -194,6 +48,11 @@ pub struct Metrics {
     restore_seconds: HistogramFamily<0>,
     restore_remaining: GaugeFamily<1>,
     store_discarded: CounterFamily<1>,
+    held: GaugeFamily<1>,
+    hold_seconds: HistogramFamily<0>,
+    state_bytes: GaugeFamily<1>,
+    lag: GaugeFamily<1>,
+    rebalances: CounterFamily<0>,
     waiting: GaugeFamily<1>,
     waiting_for_links: GaugeFamily<1>,
     line_stopped: GaugeFamily<0>,
@@ -203,31 +62,39 @@ impl Metrics {
     /// Declares all of them; those without open labels stand at zero from now on.
     pub fn register(registry: &mut Registry) -> Result<Self, DeclarationError> {
         let metrics = Self {
-            consumed: registry.counter(&CONSUMED)?,
-            ticks: registry.counter(&TICKS)?,
-            events: registry.counter(&EVENTS)?,
-            duplicates: registry.counter(&DUPLICATES)?,
-            reordered: registry.counter(&REORDERED)?,
-            late: registry.counter(&LATE)?,
-            released_early: registry.counter(&RELEASED_EARLY)?,
-            ids_forgotten: registry.counter(&IDS_FORGOTTEN)?,
-            subscriptions_forgotten: registry.counter(&SUBSCRIPTIONS_FORGOTTEN)?,
-            waited: registry.counter(&WAITED)?,
-            rekeyed: registry.counter(&REKEYED)?,
-            links: registry.counter(&LINKS)?,
-            senders_unknown: registry.counter(&SENDERS_UNKNOWN)?,
-            clock_corrected: registry.counter(&CLOCK_CORRECTED)?,
-            parked: registry.counter(&PARKED)?,
-            ignored: registry.counter(&IGNORED)?,
-            misplaced: registry.counter(&MISPLACED)?,
-            transactions: registry.counter(&TRANSACTIONS)?,
-            commit_seconds: registry.histogram(&COMMIT_SECONDS)?,
-            restore_seconds: registry.histogram(&RESTORE_SECONDS)?,
-            restore_remaining: registry.gauge(&RESTORE_REMAINING)?,
-            store_discarded: registry.counter(&STORE_DISCARDED)?,
-            waiting: registry.gauge(&WAITING)?,
-            waiting_for_links: registry.gauge(&WAITING_FOR_LINKS)?,
-            line_stopped: registry.gauge(&LINE_STOPPED)?,
+            consumed: registry.counter(&catalogue::CONSUMED)?,
+            records: registry.counter(&catalogue::RECORDS)?,
+            taken_over: registry.counter(&catalogue::TAKEN_OVER)?,
+            handed_over: registry.counter(&catalogue::HANDED_OVER)?,
+            ticks: registry.counter(&catalogue::TICKS)?,
+            events: registry.counter(&catalogue::EVENTS)?,
+            duplicates: registry.counter(&catalogue::DUPLICATES)?,
+            reordered: registry.counter(&catalogue::REORDERED)?,
+            late: registry.counter(&catalogue::LATE)?,
+            released_early: registry.counter(&catalogue::RELEASED_EARLY)?,
+            ids_forgotten: registry.counter(&catalogue::IDS_FORGOTTEN)?,
+            subscriptions_forgotten: registry.counter(&catalogue::SUBSCRIPTIONS_FORGOTTEN)?,
+            waited: registry.counter(&catalogue::WAITED)?,
+            rekeyed: registry.counter(&catalogue::REKEYED)?,
+            links: registry.counter(&catalogue::LINKS)?,
+            senders_unknown: registry.counter(&catalogue::SENDERS_UNKNOWN)?,
+            clock_corrected: registry.counter(&catalogue::CLOCK_CORRECTED)?,
+            parked: registry.counter(&catalogue::PARKED)?,
+            ignored: registry.counter(&catalogue::IGNORED)?,
+            misplaced: registry.counter(&catalogue::MISPLACED)?,
+            transactions: registry.counter(&catalogue::TRANSACTIONS)?,
+            commit_seconds: registry.histogram(&catalogue::COMMIT_SECONDS)?,
+            restore_seconds: registry.histogram(&catalogue::RESTORE_SECONDS)?,
+            restore_remaining: registry.gauge(&catalogue::RESTORE_REMAINING)?,
+            store_discarded: registry.counter(&catalogue::STORE_DISCARDED)?,
+            held: registry.gauge(&catalogue::HELD)?,
+            hold_seconds: registry.histogram(&catalogue::HOLD_SECONDS)?,
+            state_bytes: registry.gauge(&catalogue::STATE_BYTES)?,
+            lag: registry.gauge(&catalogue::LAG)?,
+            rebalances: registry.counter(&catalogue::REBALANCES)?,
+            waiting: registry.gauge(&catalogue::WAITING)?,
+            waiting_for_links: registry.gauge(&catalogue::WAITING_FOR_LINKS)?,
+            line_stopped: registry.gauge(&catalogue::LINE_STOPPED)?,
         };
         metrics.line_stopped.with([]).set(0.0);
         Ok(metrics)
@@ -237,6 +104,8 @@ impl Metrics {
     pub fn done(&self, tally: &Tally) {
         let Tally {
             consumed,
+            settled,
+            holds,
             ticks,
             events,
             duplicates,
@@ -273,6 +142,12 @@ impl Metrics {
         ];
         for (counter, number) in totals {
             counter.with([]).inc_by(*number);
+        }
+        for (fate, number) in settled {
+            self.records.with([fate.word()]).inc_by(*number);
+        }
+        for hold in holds {
+            self.hold_seconds.with([]).observe(hold.as_secs_f64());
         }
         for (event_type, number) in events {
             self.events.with([event_type.name()]).inc_by(*number);
@@ -321,20 +196,51 @@ impl Metrics {
         self.store_discarded.with([cause]).inc();
     }
 
-    /// So many subscribers of a partition wait for the window, and so many records for a link.
-    pub fn waiting(&self, partition: i32, subscribers: usize, records: usize) {
+    /// A worker was assigned its partitions.
+    pub fn rebalanced(&self) {
+        self.rebalances.with([]).inc();
+    }
+
+    /// A partition begins with what waited in it.
+    pub fn taken_over(&self, partition: i32, standing: Standing) {
+        self.taken_over.with([]).inc_by(standing.records());
+        self.stands(partition, standing);
+    }
+
+    /// This is how a partition stands when a transaction has committed.
+    pub fn stands(&self, partition: i32, standing: Standing) {
         let partition = partition.to_string();
-        for (gauge, count) in [(&self.waiting, subscribers), (&self.waiting_for_links, records)] {
-            gauge.with([&partition]).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        let Standing { subscribers, held, waiting_for_links, bytes } = standing;
+        let counts = [
+            (&self.waiting, subscribers),
+            (&self.held, held),
+            (&self.waiting_for_links, waiting_for_links),
+        ];
+        for (gauge, count) in counts {
+            gauge.with([&partition]).set(shown(count as u64));
+        }
+        self.state_bytes.with([&partition]).set(shown(bytes));
+    }
+
+    /// A partition is let go of as it last stood.
+    pub fn released(&self, partition: i32, last: Standing) {
+        self.handed_over.with([]).inc_by(last.records());
+        let partition = partition.to_string();
+        let gauges = [
+            &self.waiting,
+            &self.held,
+            &self.waiting_for_links,
+            &self.state_bytes,
+            &self.restore_remaining,
+        ];
+        for gauge in gauges {
+            gauge.remove([&partition]);
         }
     }
 
-    /// A partition went elsewhere.
-    pub fn released(&self, partition: i32) {
-        let partition = partition.to_string();
-        self.waiting.remove([&partition]);
-        self.waiting_for_links.remove([&partition]);
-        self.restore_remaining.remove([&partition]);
+    /// Shows how far a worker is behind.
+    pub fn lag(&self) -> Arc<dyn Watcher> {
+        Arc::new(Behind(Latest::of(self.lag.clone())))
     }
 
     /// The line stopped.
@@ -348,8 +254,44 @@ impl Metrics {
     }
 }
 
+/// What a partition holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Subscribers with events that wait for the window.
+    pub subscribers: usize,
+    /// Those events.
+    pub held: usize,
+    /// Records that wait for a link.
+    pub waiting_for_links: usize,
+    /// What the store takes on disk.
+    pub bytes: u64,
+}
+
+impl Standing {
+    /// Everything whose fate is not decided.
+    pub fn records(self) -> u64 {
+        (self.held + self.waiting_for_links) as u64
+    }
+}
+
+#[derive(Debug)]
+struct Behind(Latest<1>);
+
+impl Watcher for Behind {
+    fn lags(&self, lags: Vec<Lag>) {
+        self.0.show(lags.into_iter().map(|lag| ([lag.partition.to_string()], shown(lag.records))));
+    }
+}
+
+/// Exact up to 2⁵³, beyond which nobody counts.
+#[expect(clippy::cast_precision_loss, reason = "nobody counts beyond what a float holds exactly")]
+fn shown(number: u64) -> f64 {
+    number as f64
+}
+
 #[cfg(test)]
 mod tests {
+    use schemas::EventType;
     use service::metrics::Dimensions;
 
     use super::*;

@@ -2,16 +2,48 @@
 //! committed, so that work that is done again is not counted twice.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use schemas::{EventType, LifecycleEvent};
+use schemas::state::Held;
+use schemas::{EventType, LifecycleEvent, Timestamp};
+use strum::{EnumIter, IntoStaticStr};
 
 use crate::parking::ParkReason;
+
+/// What became of a record, once and for all. As long as it has none, it waits: for the window or for a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Fate {
+    /// It only moved the stream's time.
+    Tick,
+    /// It became lifecycle events.
+    Told,
+    /// It says nothing that is told, for a reason.
+    Ignored,
+    /// What it says had been accepted before.
+    Duplicate,
+    /// It lies in the unprocessable topic.
+    Parked,
+    /// It went on under another key, where a copy of it is taken in.
+    SentOn,
+}
+
+impl Fate {
+    /// The label.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// Counts of one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Records read, ticks included.
     pub consumed: u64,
+    /// Those whose fate was decided, which may have been read long before.
+    pub settled: BTreeMap<Fate, u64>,
+    /// How long events were held until they were let go, by the stream's time.
+    pub holds: Vec<Duration>,
     /// Ticks among them.
     pub ticks: u64,
     /// Lifecycle events emitted, by type.
@@ -65,8 +97,19 @@ impl Tally {
         self.late += u64::from(event.late);
     }
 
+    /// A record waits no longer: this became of it.
+    pub fn settle(&mut self, fate: Fate) {
+        *self.settled.entry(fate).or_default() += 1;
+    }
+
+    /// Events are let go of that were held, when the stream's time is `now`.
+    pub fn let_go(&mut self, released: &[Held], now: Timestamp) {
+        self.holds.extend(released.iter().map(|held| now.since(held.appended_at)));
+    }
+
     /// Counts a parked record.
     pub fn park(&mut self, reason: ParkReason) {
+        self.settle(Fate::Parked);
         *self.parked.entry(reason).or_default() += 1;
     }
 }

@@ -77,6 +77,8 @@ pub struct Partition<T> {
     tenure: Tenure,
     /// Length of the marks at the last commit.
     marks_length: BTreeMap<Source, usize>,
+    /// Refreshes that later ones made superfluous.
+    outdone: usize,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl<T: Clone> Partition<T> {
             changed: false,
             tenure: Tenure::default(),
             marks_length: BTreeMap::new(),
+            outdone: 0,
         }
     }
 
@@ -176,13 +179,15 @@ impl<T: Clone> Partition<T> {
         Arrival::Owed
     }
 
-    /// A record was read at `place` that is somebody else's to deal with: it counts as done.
-    pub fn pass(&mut self, place: Place) {
+    /// A record was read at `place` that is somebody else's to deal with: it counts as done. `false` when it was.
+    pub fn pass(&mut self, place: Place) -> bool {
         self.changed = true;
         let log = self.log(place.source);
-        if log.read(place.offset, None, Footprint::default()) {
+        let is_new = log.read(place.offset, None, Footprint::default());
+        if is_new {
             log.finish(place.offset);
         }
+        is_new
     }
 
     /// The next event that may be sent, if there is one.
@@ -281,6 +286,22 @@ impl<T: Clone> Partition<T> {
             Source::Events => self.events.undone_count(),
             Source::Retry => self.retry.undone_count(),
         }
+    }
+
+    /// How many refreshes later ones have made superfluous since this was last asked.
+    pub fn take_outdone(&mut self) -> usize {
+        std::mem::take(&mut self.outdone)
+    }
+
+    /// What was tried with each record of the retry topic that is undone.
+    pub fn backlog(&self) -> impl Iterator<Item = History> {
+        let held = self.lanes.values().flat_map(|lane| lane.records.values());
+        held.filter(|held| held.is_in_retry()).map(|held| held.history)
+    }
+
+    /// When the first undone record of the event topic was appended.
+    pub fn oldest_event(&self) -> Option<Timestamp> {
+        self.events.undone().next().map(|(_, appended)| appended)
     }
 
     fn log(&mut self, source: Source) -> &mut Log {

@@ -5,7 +5,7 @@ use schemas::LifecycleEvent;
 use super::Line;
 use crate::destinations::{Destination, Plan, Skip};
 use crate::dispatch::Token;
-use crate::metrics::{Attempt, SKIPPED_REFRESH};
+use crate::metrics::{Attempt, OCCURRED, RECEIVED, SKIPPED_REFRESH};
 use crate::park_limit::Ending;
 use crate::records::Errand;
 
@@ -35,8 +35,10 @@ impl<D: Destination> Line<D> {
         match token.errand {
             Errand::Tell => {
                 metrics.delivered.with([name]).inc();
-                let took = self.now().since(token.received_at);
-                metrics.end_to_end.with([name]).observe(took.as_secs_f64());
+                let now = self.now();
+                for (since, at) in [(OCCURRED, token.occurred_at), (RECEIVED, token.received_at)] {
+                    metrics.end_to_end.with([name, since]).observe(now.since(at).as_secs_f64());
+                }
             }
             Errand::Refresh => metrics.refreshed.with([name, attempt.word()]).inc(),
         }

@@ -17,6 +17,7 @@ use crate::lease::Terms;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::records::Records;
+use crate::tally::{Fate as Became, Tally};
 use crate::tenure::{Owner, Tenure};
 
 /// Every partition that is ours.
@@ -39,6 +40,8 @@ pub(super) struct Ledger {
     held_back: BTreeMap<i32, Duration>,
     /// Partitions that were ours and whose calls are over, with when one could have been begun.
     left: BTreeMap<i32, Duration>,
+    /// What became of records since that was last shown.
+    pub(super) tally: Tally,
 }
 
 /// The commit under way.
@@ -46,8 +49,8 @@ pub(super) struct Ledger {
 struct Committing {
     partitions: Vec<i32>,
     sent: Duration,
-    moved: u64,
-    shadowed: u64,
+    moved: usize,
+    shadowed: usize,
     parked: Vec<Reason>,
 }
 
@@ -58,6 +61,7 @@ impl Ledger {
             schedule,
             bounds,
             terms,
+            tally: Tally::default(),
             renewed_at: None,
             held_back: BTreeMap::new(),
             left: BTreeMap::new(),
@@ -127,6 +131,8 @@ impl Ledger {
     }
 
     pub(super) fn clear(&mut self) {
+        let owed = self.owed();
+        self.tally.settle_all(Became::HandedOver, owed);
         self.started = false;
         self.partitions.clear();
         self.paused.clear();
@@ -143,13 +149,26 @@ impl Ledger {
     ) -> Option<Arrival> {
         let place = Place { source, offset: arriving.content.offset };
         let partition = self.partitions.get_mut(&arriving.content.partition)?;
-        Some(partition.arrive(place, arriving, now))
+        let arrival = partition.arrive(place, arriving, now);
+        self.tally.settle_all(Became::Outdone, partition.take_outdone());
+        match arrival {
+            Arrival::Done => {}
+            Arrival::Owed | Arrival::Outdone => self.tally.take(),
+            Arrival::Duplicate => {
+                self.tally.take();
+                self.tally.settle(Became::Duplicate);
+            }
+        }
+        Some(arrival)
     }
 
     /// A record arrived that is somebody else's to deal with.
     pub(super) fn pass(&mut self, source: Source, received: &Received) {
-        if let Some(partition) = self.partitions.get_mut(&received.partition) {
-            partition.pass(Place { source, offset: received.offset });
+        let place = Place { source, offset: received.offset };
+        let partition = self.partitions.get_mut(&received.partition);
+        if partition.is_some_and(|partition| partition.pass(place)) {
+            self.tally.take();
+            self.tally.settle(Became::Passed);
         }
     }
 
@@ -162,7 +181,11 @@ impl Ledger {
     ) -> Option<Arrival> {
         let place = Place { source, offset: received.offset };
         let partition = self.partitions.get_mut(&received.partition)?;
-        Some(partition.arrive_unreadable(place, received, failure, now))
+        let arrival = partition.arrive_unreadable(place, received, failure, now);
+        if arrival == Arrival::Owed {
+            self.tally.take();
+        }
+        Some(arrival)
     }
 
     /// The next event that may be sent, of each partition in turn.
@@ -286,8 +309,11 @@ impl Ledger {
                 partition.committed(now);
             }
         }
-        metrics.moved.with([destination]).inc_by(committing.moved);
-        metrics.shadowed.with([destination]).inc_by(committing.shadowed);
+        metrics.moved.with([destination]).inc_by(committing.moved as u64);
+        metrics.shadowed.with([destination]).inc_by(committing.shadowed as u64);
+        self.tally.settle_all(Became::Moved, committing.moved);
+        self.tally.settle_all(Became::Shadowed, committing.shadowed);
+        self.tally.settle_all(Became::Parked, committing.parked.len());
         for reason in committing.parked {
             metrics.parked.with([destination, reason.word()]).inc();
         }
@@ -342,6 +368,19 @@ impl Ledger {
         let held_back = self.held_back.values().min();
         let held_back = held_back.map_or(Duration::MAX, |until| until.saturating_sub(elapsed));
         lanes.min(held_back).max(Duration::from_millis(1)).min(commit).min(renewal)
+    }
+
+    /// Records of both topics that have no fate yet.
+    pub(super) fn owed(&self) -> usize {
+        let undone = |one: &Partition<_>| one.undone(Source::Events) + one.undone(Source::Retry);
+        let leaving =
+            self.committing.as_ref().map_or(0, |all| all.moved + all.shadowed + all.parked.len());
+        leaving + self.partitions.values().map(undone).sum::<usize>()
+    }
+
+    /// Each partition.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &Partition<Arc<Received>>> {
+        self.partitions.values()
     }
 
     /// Records of the retry topic that are owed.

@@ -1,10 +1,15 @@
 //! What an operator sees of a line: gauges, and a word when its destination is not called any more.
 
-use super::Line;
+use std::time::Duration;
+
+use schemas::Timestamp;
+
+use super::{LONGEST_TURN, Line};
 use crate::breaker::State;
 use crate::destinations::Destination;
 use crate::gate::Cause;
-use crate::metrics::{BREAKER_STATES, CLOSED, HALF_OPEN, OPEN};
+use crate::metrics::{ATTEMPTS_MADE, BREAKER_STATES, CLOSED, EVENTS, HALF_OPEN, OPEN, RETRY};
+use crate::tally::Tally;
 
 impl<D: Destination> Line<D> {
     /// Says when the destination is not called any more, and when it is again. In between a metric shows it.
@@ -37,7 +42,51 @@ impl<D: Destination> Line<D> {
             metrics.breaker.with([self.settings.name.as_str(), each]).set(is_it);
         }
         metrics.line_stopped.with(name).set(f64::from(u8::from(self.limit.is_stopped())));
-        let backlog = u32::try_from(self.ledger.backlog()).unwrap_or(u32::MAX);
-        metrics.backlog.with(name).set(f64::from(backlog));
+        self.show_fates();
+        let elapsed = self.around.clock.elapsed();
+        if self.counted_at.is_none_or(|at| elapsed.saturating_sub(at) >= LONGEST_TURN) {
+            self.counted_at = Some(elapsed);
+            self.show_what_waits();
+        }
     }
+
+    fn show_fates(&mut self) {
+        let (name, metrics) = (self.settings.name.as_str(), &self.around.metrics);
+        let Tally { consumed, settled } = std::mem::take(&mut self.ledger.tally);
+        metrics.consumed.with([name]).inc_by(consumed);
+        for (fate, number) in settled {
+            metrics.records.with([name, fate.word()]).inc_by(number);
+        }
+        metrics.waiting.with([name]).set(shown(self.ledger.owed()));
+    }
+
+    /// Looks at everything that waits, which may be much.
+    fn show_what_waits(&self) {
+        let (name, metrics, now) = (self.settings.name.as_str(), &self.around.metrics, self.now());
+        let mut by_attempts = [0_usize; ATTEMPTS_MADE.len()];
+        let (mut first_failure, mut oldest_event) = (None, None);
+        for partition in self.ledger.partitions() {
+            oldest_event = earlier(oldest_event, partition.oldest_event());
+            for history in partition.backlog() {
+                let attempts = usize::try_from(history.attempts).unwrap_or(usize::MAX);
+                by_attempts[attempts.min(ATTEMPTS_MADE.len() - 1)] += 1;
+                first_failure = earlier(first_failure, history.first_failure);
+            }
+        }
+        for (attempts, number) in ATTEMPTS_MADE.into_iter().zip(by_attempts) {
+            metrics.backlog.with([name, attempts]).set(shown(number));
+        }
+        for (topic, oldest) in [(EVENTS, oldest_event), (RETRY, first_failure)] {
+            let age = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
+            metrics.oldest.with([name, topic]).set(age.as_secs_f64());
+        }
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
+
+fn shown(records: usize) -> f64 {
+    f64::from(u32::try_from(records).unwrap_or(u32::MAX))
 }

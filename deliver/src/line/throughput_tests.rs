@@ -96,7 +96,8 @@ impl Bench {
                 && let Some((partition, ticket, _)) = self.ledger.start(moment, Duration::ZERO)
             {
                 under_way += 1;
-                let token = Token { partition, ticket, received_at: moment, errand: Errand::Tell };
+                let (occurred_at, received_at, errand) = (moment, moment, Errand::Tell);
+                let token = Token { partition, ticket, occurred_at, received_at, errand };
                 self.calls.entry(now + LATENCY).or_default().push(token);
             }
             let Some((answered, tokens)) = self.calls.pop_first() else { return };

@@ -11,7 +11,9 @@ use crate::lanes::{Outcome, Settled};
 use crate::metrics::Attempt;
 use crate::park_limit::Ending;
 use crate::preview::rehearse;
+use crate::records::Errand;
 use crate::shadow::Note;
+use crate::tally::Fate;
 
 /// What an operator is told about a line that stands still.
 const STOPPED: &str = "nearly everything would be parked. Mend the cause, then restart or POST /resume \
@@ -24,14 +26,16 @@ impl<D: Destination> Line<D> {
             Ok(event) => match (self.planned(token.errand, &event), self.settings.mode) {
                 (Plan::Skip(skip), Mode::Live | Mode::Shadow) => {
                     self.count_skipped(token.errand, skip);
-                    Outcome::Done
+                    self.count_done(token, Outcome::Done, Fate::Skipped);
+                    return;
                 }
                 (Plan::Send(delivery), Mode::Shadow) => {
                     let requests = rehearse(&*self.destination, delivery);
                     Outcome::Shadowed(Note::of(&event, &requests, self.settings.longest_note))
                 }
                 (Plan::Send(delivery), Mode::Live) => {
-                    let token = Token { received_at: event.received_at, ..token };
+                    let (occurred_at, received_at) = (event.occurred_at, event.received_at);
+                    let token = Token { occurred_at, received_at, ..token };
                     self.dispatch.push(token, delivery);
                     return;
                 }
@@ -40,7 +44,17 @@ impl<D: Destination> Line<D> {
         self.finish(token, outcome);
     }
 
-    fn finish(&mut self, token: Token, outcome: Outcome) {
+    /// A sending ended; if nothing is left to be done, that is what became of an event's record.
+    fn count_done(&mut self, token: Token, outcome: Outcome, told: Fate) {
+        if self.finish(token, outcome) == Some(Settled::Done) {
+            self.ledger.tally.settle(match token.errand {
+                Errand::Tell => told,
+                Errand::Refresh => Fate::Refreshed,
+            });
+        }
+    }
+
+    fn finish(&mut self, token: Token, outcome: Outcome) -> Option<Settled> {
         let now = self.now();
         let failed = matches!(outcome, Outcome::Failed(_));
         let settled = self.ledger.finish(token, outcome, now, rand::random());
@@ -59,6 +73,7 @@ impl<D: Destination> Line<D> {
         {
             tracing::error!(destination = self.settings.name, "the line stops: {STOPPED}");
         }
+        settled
     }
 
     /// What calls that ended mean for their lanes.
@@ -67,7 +82,7 @@ impl<D: Destination> Line<D> {
             Finished::Called(verdicts) => {
                 for (token, verdict) in verdicts {
                     let outcome = self.outcome(token, verdict);
-                    self.finish(token, outcome);
+                    self.count_done(token, outcome, Fate::Delivered);
                 }
             }
             Finished::Interrupted(tokens) => {

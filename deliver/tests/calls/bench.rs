@@ -42,6 +42,7 @@ pub(crate) fn caller(base_url: &str, credentials: Credentials) -> Caller {
         http: Http::new(base_url, credentials, Duration::from_secs(2), headers).unwrap(),
         gate: Arc::new(gate),
         clock: Arc::new(SystemClock::new()),
+        answers: None,
     }
 }
 
@@ -124,9 +125,10 @@ impl<D: Destination> Bench<D> {
         let tickets = tickets(i64::try_from(events.len()).unwrap());
         for (event, ticket) in events.iter().zip(tickets) {
             let Plan::Send(delivery) = self.destination.plan(event) else { panic!("skipped") };
-            let received_at = event.received_at;
-            self.dispatch
-                .push(Token { partition: 0, ticket, received_at, errand: Errand::Tell }, delivery);
+            let LifecycleEvent { occurred_at, received_at, .. } = *event;
+            let token =
+                Token { partition: 0, ticket, occurred_at, received_at, errand: Errand::Tell };
+            self.dispatch.push(token, delivery);
         }
     }
 

@@ -46,7 +46,8 @@ async fn check(config: &Config) -> Found {
 
 async fn start(config: &Config) -> Result<(), String> {
     let destination = &config.destinations["it"];
-    let caller = configure::caller(config, destination, Arc::new(SystemClock::new())).unwrap();
+    let caller =
+        configure::caller(config, destination, Arc::new(SystemClock::new()), None).unwrap();
     require_home(destination, &caller).await.map_err(|failure| failure.report())
 }
 

@@ -31,6 +31,7 @@ fn told(label: &Label) -> String {
             let words: Vec<_> = words().into_iter().map(|word| format!("`{word}`")).collect();
             words.join(", ")
         }
+        Values::Build => "of the build".to_owned(),
         Values::Documented(page) => format!("see {page}"),
     };
     format!("`{}`: {values}", label.name)

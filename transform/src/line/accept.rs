@@ -18,7 +18,7 @@ use crate::seen::SeenIds;
 use crate::sources::native::imported;
 use crate::sources::{RawView, Reading, Source};
 use crate::state::{StateError, Store};
-use crate::tally::Tally;
+use crate::tally::{Fate, Tally};
 
 /// An event that claims to be further in the future than this gets the time of its reception.
 pub(super) const CLOCK_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
@@ -44,6 +44,7 @@ impl<S: Store> Line<S> {
             }
             Reading::Ignored(reason) => {
                 self.tally.ignore(&envelope.source.name, reason);
+                self.tally.settle(Fate::Ignored);
                 Ok(None)
             }
             Reading::Parked(unreadable) => {
@@ -101,7 +102,7 @@ impl<S: Store> Line<S> {
         if self.turn_away(visit, &facts, taken)? {
             return Ok(());
         }
-        let Self { states, due, tally, partition, .. } = self;
+        let Self { states, due, held, tally, partition, .. } = self;
         let key: Arc<str> = Arc::from(envelope.key);
         let id = envelope.headers.id.as_str();
         let role = facts.hand_over.as_ref().map_or(Role::Own, |hand_over| hand_over.role);
@@ -112,6 +113,7 @@ impl<S: Store> Line<S> {
         } else {
             if SeenIds::of(&mut open.state.seen, rules.memory).contains(id, role, at) {
                 tally.duplicates += 1;
+                tally.settle(Fate::Duplicate);
                 return Ok(());
             }
             let seen = &mut open.change().seen;
@@ -133,6 +135,8 @@ impl<S: Store> Line<S> {
         // With a window of zero what was just accepted is due already.
         released.extend(take_due(&mut state.held, rules.window, at));
         due.set(&key, earliest_deadline(&state.held, rules.window));
+        *held = *held + 1 - released.len();
+        tally.let_go(&released, at);
         let scene = Scene { key: &key, source: envelope.source, partition: *partition, rules };
         emit(state, released, scene, tally, taken)?;
         // Transfers that waited for this key to become somebody wait no longer.
@@ -165,6 +169,11 @@ pub(super) fn emit(
             outcome = Advanced { events: Vec::new(), ignored: Some(FORGOTTEN), ..outcome };
         }
         let Advanced { events, ignored, passed_on } = outcome;
+        tally.settle(match (events.is_empty(), ignored) {
+            (false, _) => Fate::Told,
+            (true, Some(_)) => Fate::Ignored,
+            (true, None) => Fate::SentOn,
+        });
         if let Some(reason) = ignored {
             tally.ignore(&scene.source.name, reason);
         }

@@ -12,6 +12,7 @@ use crate::parking::{ParkReason, Parking};
 use crate::rules::Rules;
 use crate::sources::native::forgotten::{Wish, names_its_key};
 use crate::state::{StateError, Store};
+use crate::tally::Fate;
 
 /// Their events, from now on.
 pub(super) const FORGOTTEN: &str = "forgotten";
@@ -41,16 +42,21 @@ impl<S: Store> Line<S> {
         let key: Arc<str> = Arc::from(envelope.key);
         let open = self.states.open(&key, &rules.states)?;
         let name = envelope.source.name.as_str();
-        match (wish, open.state.forgotten_at) {
-            (Wish::Forget, Some(_)) => self.tally.ignore(name, FORGOTTEN_BEFORE),
-            (Wish::Readmit, None) => self.tally.ignore(name, NOT_FORGOTTEN),
+        let nothing_to_tell = match (wish, open.state.forgotten_at) {
+            (Wish::Forget, None) => {
+                self.forget(visit, &key, taken)?;
+                return Ok(None);
+            }
+            (Wish::Forget, Some(_)) => FORGOTTEN_BEFORE,
+            (Wish::Readmit, None) => NOT_FORGOTTEN,
             (Wish::Readmit, Some(_)) => {
                 clear(open.change());
                 self.forgotten.set(&key, None);
-                self.tally.ignore(name, READMITTED);
+                READMITTED
             }
-            (Wish::Forget, None) => self.forget(visit, &key, taken)?,
-        }
+        };
+        self.tally.ignore(name, nothing_to_tell);
+        self.tally.settle(Fate::Ignored);
         Ok(None)
     }
 
@@ -66,11 +72,14 @@ impl<S: Store> Line<S> {
         // What is held is not told any more; what of it goes on to somebody else does.
         state.forgotten_at = Some(at);
         let held = std::mem::take(&mut state.held);
+        self.held -= held.len();
+        self.tally.let_go(&held, at);
         let scene = Scene { key, source: envelope.source, partition: self.partition, rules };
         emit(state, held, scene, &mut self.tally, taken)?;
         self.due.set(key, None);
         let asked = Asked { id: &envelope.headers.id, at, subscriber_id: envelope.id };
         let traceparent = &envelope.headers.traceparent;
+        self.tally.settle(Fate::Told);
         for event in forget(state, asked, key, envelope.source) {
             self.tally.emit(&event);
             taken.events.push(Emission { event, traceparent: traceparent.clone() });

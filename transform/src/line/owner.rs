@@ -15,6 +15,7 @@ use crate::rekey::{Address, copy_for, is_known};
 use crate::rules::{Mode, Rules};
 use crate::sources::{Links, Reading, Treatment};
 use crate::state::{Link, StateError, Store};
+use crate::tally::Fate;
 
 /// A subscriber's other ids are announced again after this long: half of a link's life.
 const ANNOUNCED_AGAIN: Duration = Duration::from_hours(90 * 24);
@@ -91,6 +92,7 @@ impl<S: Store> Line<S> {
         match reading {
             Reading::Ignored(reason) => {
                 self.tally.ignore(&envelope.source.name, reason);
+                self.tally.settle(Fate::Ignored);
                 Ok(None)
             }
             Reading::Facts(_) | Reading::Parked(_) | Reading::KeyMismatch
@@ -121,6 +123,7 @@ impl<S: Store> Line<S> {
         let Visit { envelope, raw, local, rules } = visit;
         if rules.mode == Mode::Replay {
             self.tally.left_to_copies += 1;
+            self.tally.settle(Fate::SentOn);
             return Ok(None);
         }
         let record = raw.keep();
@@ -130,6 +133,7 @@ impl<S: Store> Line<S> {
             return self.wait(envelope.key, record, local, rules);
         };
         self.tally.rekeyed += 1;
+        self.tally.settle(Fate::SentOn);
         let moved = envelope.origin.as_ref().and_then(|origin| origin.moved.clone());
         taken.copies.push(copy_for(Address { key, stage: next }, &record, self.partition, moved));
         Ok(None)
@@ -176,6 +180,7 @@ impl<S: Store> Line<S> {
             };
             taken.copies.push(copy_for(address, &record, self.partition, None));
             self.tally.rekeyed += 1;
+            self.tally.settle(Fate::SentOn);
             self.take_out(key, record.offset, rules)?;
         }
         Ok(())
@@ -209,6 +214,7 @@ impl<S: Store> Line<S> {
                 let address = Address { key: key.to_string(), stage: Stage::Sender };
                 taken.copies.push(copy_for(address, &record, self.partition, None));
                 self.tally.rekeyed += 1;
+                self.tally.settle(Fate::SentOn);
                 self.tally.senders_unknown += 1;
                 return Ok(());
             }

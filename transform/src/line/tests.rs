@@ -94,7 +94,7 @@ fn an_event_in_time_is_never_overtaken_by_one_that_is_due_first() {
     let (events, line) = run(&log, &rules(4));
     assert_eq!(ids(&events), ["earlier", "later"]);
     assert!(events.iter().all(|(_, _, late)| !late));
-    assert_eq!((line.tally.reordered, line.tally.late, line.waiting()), (1, 0, 0));
+    assert_eq!((line.tally.reordered, line.tally.late, line.standing().subscribers), (1, 0, 0));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn with_a_window_of_zero_everything_goes_at_once() {
     let wanted = [("x", false), ("y", true)];
     let told: Vec<_> = events.iter().map(|(_, id, late)| (id.as_str(), *late)).collect();
     assert_eq!(told, wanted);
-    assert_eq!((line.waiting(), line.tally.late, line.tally.reordered), (0, 1, 0));
+    assert_eq!((line.standing().subscribers, line.tally.late, line.tally.reordered), (0, 1, 0));
     assert_eq!(line.until_tick(NO_TIME), None);
 }
 
@@ -452,7 +452,7 @@ proptest! {
         let (mut committed, mut open) = (Vec::new(), Vec::new());
         let mut crashes: Vec<_> = steps.iter().map(|step| step.then).collect();
         let mut restart_at = 0;
-        let mut offset = 0;
+        let (mut offset, mut waited) = (0, 0);
         while offset < log.len() {
             open.extend(take(&mut line, offset, &log[offset].0, &rules).events);
             let then = crashes.get(offset).copied().unwrap_or(Then::Commit);
@@ -463,7 +463,11 @@ proptest! {
                     let changes = line.changes(&rules).unwrap();
                     let batch = Batch { changes, checkpoint: i64::try_from(offset).unwrap() };
                     changelog.apply(batch.clone()).unwrap();
-                    line.committed(batch).unwrap();
+                    let tally = line.committed(batch).unwrap();
+                    let settled: u64 = tally.settled.values().sum();
+                    let waits = line.standing().records();
+                    prop_assert_eq!(waited + tally.consumed, settled + waits);
+                    waited = waits;
                     prop_assert_eq!(line.next_offset(), i64::try_from(offset).unwrap());
                     committed.append(&mut open);
                     restart_at = offset;

@@ -130,7 +130,7 @@ pub(super) fn replay(
     })?;
     failed.map_or(Ok(()), Err)?;
     replay.put_away()?;
-    replay.sum.waiting = replay.line.waiting();
+    replay.sum.waiting = replay.line.standing().subscribers;
     Ok(replay.sum)
 }
 

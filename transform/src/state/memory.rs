@@ -51,6 +51,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn bytes(&self) -> u64 {
+        0
+    }
+
     fn link(&self, key: &[u8]) -> Result<Option<Link>, StoreError> {
         Ok(self.links.get(key).cloned())
     }

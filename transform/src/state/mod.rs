@@ -108,6 +108,9 @@ pub trait Store {
     /// Shows every entry whose latest change said that something in it waits, in no particular order.
     fn waiting(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
 
+    /// Bytes it takes on disk.
+    fn bytes(&self) -> u64;
+
     /// The link of a key, however old.
     fn link(&self, key: &[u8]) -> Result<Option<Link>, StoreError>;
 

@@ -101,6 +101,11 @@ impl<S: Store> Overlay<S> {
         Ok(self.store.learn(links, position)?)
     }
 
+    /// Bytes that the store takes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+
     /// Offset of the links topic up to which the store has followed.
     pub fn links_position(&self) -> i64 {
         self.store.links_position()

@@ -10,6 +10,7 @@ use std::time::Duration;
 use schemas::state::PartitionRecord;
 
 use crate::line::Line;
+use crate::metrics::Standing;
 use crate::state::Store;
 
 /// A partition in this worker's hands.
@@ -19,6 +20,8 @@ pub(super) struct Held<S> {
     pub(super) record: PartitionRecord,
     /// The open transaction has something of this partition.
     pub(super) touched: bool,
+    /// How it stood when its last transaction committed.
+    pub(super) shown: Standing,
     /// Until when it is set aside.
     aside_until: Option<Duration>,
 }
@@ -43,13 +46,14 @@ impl<S> Default for Holdings<S> {
 
 impl<S: Store> Holdings<S> {
     pub(super) fn take_over(&mut self, partition: i32, line: Line<S>, record: PartitionRecord) {
-        let held = Held { line, record, touched: false, aside_until: None };
+        let shown = line.standing();
+        let held = Held { line, record, touched: false, shown, aside_until: None };
         self.held.insert(partition, held);
     }
 
-    /// Lets go of all memory; the numbers are what was held.
-    pub(super) fn let_go(&mut self) -> Vec<i32> {
-        std::mem::take(&mut self.held).into_keys().collect()
+    /// Lets go of all memory: this is what was held.
+    pub(super) fn let_go(&mut self) -> BTreeMap<i32, Held<S>> {
+        std::mem::take(&mut self.held)
     }
 
     pub(super) fn get(&self, partition: i32) -> Option<&Held<S>> {

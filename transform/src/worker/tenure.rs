@@ -54,7 +54,8 @@ impl<'a> Tenure<'a> {
         let Shared { cluster, names, bounds, .. } = &worker.shared;
         let transactions = Transactions::open(cluster, &worker.name)?;
         let links = Follower::open(cluster, &names.group)?;
-        let membership = Membership { instance_id: Some(worker.name.clone()) };
+        let watcher = Some(worker.shared.metrics.lag());
+        let membership = Membership { instance_id: Some(worker.name.clone()), watcher };
         let group = Group::join(cluster, &names.group, &[&names.raw], &membership)?;
         Ok(Self {
             worker,
@@ -110,6 +111,7 @@ impl<'a> Tenure<'a> {
     /// The partitions are ours. Nothing flows yet: each starts when it has been taken over.
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
         self.group.start(&[])?;
+        self.worker.shared.metrics.rebalanced();
         let shared = self.worker.shared.clone();
         let numbers: Vec<_> = partitions.iter().map(|at| at.partition).collect();
         if !numbers.is_empty() {
@@ -125,12 +127,17 @@ impl<'a> Tenure<'a> {
         self.commit_if_open()?;
         self.takeover = None;
         self.newcomers = Newcomers::default();
-        for partition in self.held.let_go() {
-            self.worker.shared.metrics.released(partition);
-        }
+        self.let_go();
         self.links.follow(&[])?;
         self.worker.joined.fails("between two generations of the group");
         Ok(self.group.release()?)
+    }
+
+    /// Lets go of all memory.
+    fn let_go(&mut self) {
+        for (partition, held) in self.held.let_go() {
+            self.worker.shared.metrics.released(partition, held.shown);
+        }
     }
 
     /// Lets partitions that have been taken over start.
@@ -141,6 +148,7 @@ impl<'a> Tenure<'a> {
             let offset = record.next_raw_offset;
             let line = Line::restored(store, partition, offset, now, &self.worker.rules)?
                 .one_of(record.partitions);
+            self.worker.shared.metrics.taken_over(partition, line.standing());
             self.held.take_over(partition, line, record);
             self.newcomers.since.get_or_insert(now);
             if tenure == Ownership::First {
@@ -336,8 +344,8 @@ impl<'a> Tenure<'a> {
                 for Advice { source, reason, remedy } in self.adviser.news(&tally) {
                     tracing::warn!(source, reason, remedy, "a source does not send what it could");
                 }
-                let (subscribers, records) = (held.line.waiting(), held.line.waiting_for_links());
-                self.worker.shared.metrics.waiting(partition, subscribers, records);
+                held.shown = held.line.standing();
+                self.worker.shared.metrics.stands(partition, held.shown);
             }
         }
         Ok(())
@@ -349,5 +357,12 @@ impl<'a> Tenure<'a> {
 
     fn now(&self) -> Duration {
         self.worker.shared.clock.elapsed()
+    }
+}
+
+/// Also where the transaction is in doubt, and everything is taken over anew.
+impl Drop for Tenure<'_> {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }

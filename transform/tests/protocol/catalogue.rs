@@ -297,7 +297,7 @@ impl Catalogue {
             line.committed(batch).unwrap();
             states.push(self.digest(&store));
         }
-        let waiting = line.waiting();
+        let waiting = line.standing().subscribers;
         let tick = self.tick(partition, i64::from(u32::MAX));
         let taken = self.take(&mut line, crate::kafka::offset(raw.len()), tick);
         let drained = taken.events.iter().map(|one| self.event(partition, one)).collect();

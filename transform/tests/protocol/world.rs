@@ -142,7 +142,7 @@ impl Summed {
             held.view.digest,
             changes,
             held.line.next_offset(),
-            held.line.waiting(),
+            held.line.standing().subscribers,
             held.line.until_tick(LATER),
             (&held.record.incarnation, held.record.next_raw_offset),
             held.touched,

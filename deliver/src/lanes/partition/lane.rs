@@ -74,6 +74,12 @@ impl<T> Held<T> {
         self.history
     }
 
+    /// It lies undone in the retry topic.
+    pub(super) fn is_in_retry(&self) -> bool {
+        let is_undone = matches!(self.phase, Phase::Waiting { .. } | Phase::Sending);
+        self.place.source == Source::Retry && is_undone
+    }
+
     /// It failed and waits in the retry topic or on the way there.
     pub(super) fn is_set_aside(&self) -> bool {
         let away = match self.phase {

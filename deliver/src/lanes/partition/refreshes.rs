@@ -29,6 +29,7 @@ impl<T: Clone> Partition<T> {
     /// The refresh that was read at `place` is not sent any more. It may be the copy of one that moved.
     pub(super) fn drop_outdone(&mut self, identity: &Identity, place: Place, now: Timestamp) {
         self.log(place.source).finish(place.offset);
+        self.outdone += 1;
         if let Some(lane) = self.lanes.get_mut(&identity.lane)
             && let Some(held) = lane.records.get(&identity.rank())
             && held.phase == Phase::Travelling
@@ -51,6 +52,7 @@ impl<T: Clone> Partition<T> {
         for (rank, _) in &outdone {
             lane.records.remove(rank);
         }
+        self.outdone += outdone.len();
         for (_, place) in outdone {
             self.log(place.source).finish(place.offset);
         }

@@ -102,3 +102,44 @@ fn it_waits_for_those_that_were_broken_off_and_for_those_of_another_owner() {
     replaced.leave(now(), at(20));
     assert_eq!(taken_again(&mut replaced, Owner(2), at(21)), [Some(at(46)); 2]);
 }
+
+/// What was taken in is what has a fate and what waits.
+fn assert_accounted_for(ledger: &Ledger) {
+    let settled: u64 = ledger.tally.settled.values().sum();
+    assert_eq!(ledger.tally.consumed, settled + ledger.owed() as u64, "{:?}", ledger.tally);
+}
+
+#[test]
+fn no_record_vanishes_whatever_becomes_of_it() {
+    let mut ledger = ledger();
+    let received = |offset| {
+        let (key, value, headers) = (None, None, Vec::new());
+        let topic = "retry".into();
+        Received { topic, partition: 1, offset, timestamp: now(), key, value, headers }
+    };
+    let refresh = |offset: i64| Arriving {
+        identity: Identity {
+            lane: "shop/2".into(),
+            turn: Turn::Refreshed(Timestamp::from_millis(offset)),
+            sequence: Sequence::default(),
+        },
+        history: History::default(),
+        due: now(),
+        footprint: Footprint::default(),
+        content: Arc::new(received(offset)),
+    };
+    // Of three refreshes two make way for the latest, whichever came first; and one is read twice.
+    for offset in [3, 4, 2] {
+        let _ = ledger.arrive(Source::Retry, refresh(offset), now());
+        assert_accounted_for(&ledger);
+    }
+    ledger.pass(Source::Retry, &received(5));
+    let unread = Failure::new(Reason::Undecodable, "nothing anybody reads");
+    ledger.arrive_unreadable(Source::Retry, Arc::new(received(6)), unread, now());
+    assert_accounted_for(&ledger);
+    assert_eq!(ledger.tally.settled, [(Became::Outdone, 2), (Became::Passed, 1)].into());
+    assert_eq!((ledger.tally.consumed, ledger.owed()), (7, 4));
+    ledger.clear();
+    assert_accounted_for(&ledger);
+    assert_eq!((ledger.tally.settled[&Became::HandedOver], ledger.owed()), (4, 0));
+}

@@ -317,9 +317,13 @@ impl World {
         let partition = i32::try_from(at).unwrap();
         let mut line =
             Line::restored(place.store.clone(), partition, offset, NO_TIME, rules).unwrap();
+        let waited = line.standing().records();
         let taken = work(&mut line);
         let changes = line.changes(rules).unwrap();
-        line.committed(Batch { changes, checkpoint: 1 }).unwrap();
+        let tally = line.committed(Batch { changes, checkpoint: 1 }).unwrap();
+        let settled: u64 = tally.settled.values().sum();
+        let waits = line.standing().records();
+        assert_eq!(waited + tally.consumed, settled + waits, "a record vanished: {tally:?}");
         let next = usize::try_from(line.next_offset()).unwrap();
         let logged = (next > place.next).then(|| place.raw[place.next].clone());
         self.places[at].next = next;

@@ -148,6 +148,10 @@ impl Store for DiskStore {
         self.show_waiting(each).map_err(|error| failed(&self.lease, &error))
     }
 
+    fn bytes(&self) -> u64 {
+        self.tree.bytes()
+    }
+
     fn link(&self, key: &[u8]) -> Result<Option<Link>, StoreError> {
         self.find_link(key).map_err(|error| failed(&self.lease, &error))
     }

@@ -125,6 +125,11 @@ impl Tree {
         Ok(Some(unseal(key, &sealed)?.to_vec()))
     }
 
+    /// Bytes it takes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.engine.disk_space()
+    }
+
     /// Whether nothing is in it.
     pub(super) fn is_empty(&self) -> Result<bool, TreeError> {
         guarded(|| Ok(self.engine.is_empty(SeqNo::MAX, None)?))
