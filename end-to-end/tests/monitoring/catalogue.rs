@@ -31,7 +31,9 @@ impl Catalogue {
     pub(crate) fn with(rules: &[Rule]) -> Self {
         let mut catalogue = Self { metrics: BTreeMap::new() };
         for (_, declared) in declared() {
-            declared.iter().for_each(|metric| catalogue.declare(metric));
+            for metric in &declared {
+                catalogue.declare(metric);
+            }
         }
         for name in of_the_process().into_iter().chain(["up".to_owned()]) {
             catalogue.add(name, []);

@@ -54,7 +54,7 @@ impl Query {
                     .grouping
                     .extend(inside(&mut tokens, '(', ')').into_iter().filter_map(word_of));
             } else if !is_number && !KEYWORDS.contains(&word.as_str()) && !is_applied(&mut tokens) {
-                let matchers = matchers(inside(&mut tokens, '{', '}'));
+                let matchers = matchers(&inside(&mut tokens, '{', '}'));
                 query.selectors.push(Selector { metric: word, matchers });
             }
         }
@@ -80,7 +80,7 @@ fn inside(tokens: &mut Peekable<IntoIter<Token>>, open: char, close: char) -> Ve
     tokens.by_ref().take_while(|token| *token != Token::Sign(close)).collect()
 }
 
-fn matchers(tokens: Vec<Token>) -> Vec<Matcher> {
+fn matchers(tokens: &[Token]) -> Vec<Matcher> {
     let parts = tokens.split(|token| *token == Token::Sign(','));
     let matchers = parts.filter_map(|part| {
         let [Token::Word(label), signs @ .., Token::Text(value)] = part else { return None };
@@ -119,7 +119,8 @@ fn tokens(expression: &str) -> Vec<Token> {
         letters.next();
         match letter {
             '"' => {
-                tokens.push(Token::Text(letters.by_ref().take_while(|next| *next != '"').collect()))
+                let text = letters.by_ref().take_while(|next| *next != '"');
+                tokens.push(Token::Text(text.collect()));
             }
             '[' => letters.by_ref().take_while(|next| *next != ']').for_each(drop),
             space if space.is_whitespace() => {}

@@ -149,7 +149,11 @@ fn json(yaml: &Yaml) -> Value {
             Value::Object(entries.collect())
         }
         Yaml::Value(Scalar::String(text)) => Value::String(text.clone().into_owned()),
-        _ => Value::Null,
+        Yaml::Representation(..)
+        | Yaml::Value(_)
+        | Yaml::Tagged(..)
+        | Yaml::Alias(_)
+        | Yaml::BadValue => Value::Null,
     }
 }
 
