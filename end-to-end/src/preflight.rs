@@ -82,6 +82,14 @@ pub const PROMTOOL: Tool = Tool {
     brew_package: "prometheus",
 };
 
+/// Looks after the binaries in a test, with the rules and for the dashboards of the project.
+pub const PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    probe: &["prometheus", "--version"],
+    needed_for: "testing the dashboards",
+    ..PROMTOOL
+};
+
 /// Fetches tools that are published as Python packages.
 pub const PYTHON: Tool = Tool {
     name: "python3 with venv",

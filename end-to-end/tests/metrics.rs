@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
+mod declarations;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +15,9 @@ use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Shape};
 use end_to_end::{http, journeys, preflight, workspace};
 use service::clock::{Clock, SystemClock};
-use service::metrics::{Declared, Dimensions, Registry, Values, page};
+use service::metrics::{Declared, Values, page};
+
+use declarations::declared;
 
 const SEED: u64 = 71;
 const QUIET: Duration = Duration::from_secs(2);
@@ -30,17 +34,6 @@ const ABOVE: &str = "# Metrics
 Each binary shows these at `/metrics` on its admin port, beside those of the process (`process_…`). Counters and
 histograms whose labels can be listed stand at zero from the start.
 ";
-
-/// The declarations of each binary.
-fn declared() -> [(&'static str, Vec<Declared>); 3] {
-    let registry = || Registry::new(Dimensions::default()).unwrap();
-    let mut registries = [registry(), registry(), registry()];
-    ingest::metrics::Metrics::register(&mut registries[0]).unwrap();
-    transform::metrics::Metrics::register(&mut registries[1]).unwrap();
-    deliver::metrics::Metrics::register(&mut registries[2]).unwrap();
-    let [ingest, transform, deliver] = registries.map(|registry| registry.declared().to_vec());
-    [("ingest", ingest), ("transform", transform), ("deliver", deliver)]
-}
 
 #[test]
 fn the_page_shows_every_metric_as_it_is_declared() {

@@ -72,8 +72,11 @@ fn alerts() -> Result<()> {
     let rules = "deploy/prometheus/rules.yaml";
     let check = ["check", "rules", "--lint=all", "--lint-fatal", rules];
     step("rules of Prometheus", Command::new("promtool").args(check))?;
-    let test = ["test", "rules", "deploy/prometheus/rules.test.yaml"];
-    step("alerts", Command::new("promtool").args(test))
+    for cases in ["rules.test.yaml", "rules.long.test.yaml"] {
+        let cases = format!("deploy/prometheus/{cases}");
+        step("alerts", Command::new("promtool").args(["test", "rules", &cases]))?;
+    }
+    Ok(())
 }
 
 fn environment(broker: &Broker, arguments: &Arguments) -> Vec<(&'static str, String)> {
