@@ -2,8 +2,11 @@
 //!
 //! What is started ends with this process, however it ends; see `end_to_end::supervise`.
 
+mod compose;
 mod demo;
+mod deployment;
 mod display;
+mod image;
 mod plant;
 mod reference;
 mod report;
@@ -30,6 +33,8 @@ enum Command {
     Up,
     /// Runs every check that CI runs
     Test(test::Arguments),
+    /// Runs those of its checks that are about the images and docker-compose.yml
+    Deployment,
     /// Writes docs/configuration.md from the declarations in the code
     ConfigReference,
 }
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Up => up::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Deployment => deployment::run(),
         Command::ConfigReference => reference::write(),
     };
     outcome.unwrap_or_else(|error| {
