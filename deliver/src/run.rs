@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use registry::RegistryError;
-use service::admin::{Admin, Readiness, routes};
+use service::admin::{Admin, Condition, Readiness, routes};
 use service::clock::Clock;
 use service::config::{self, Account, Config};
 use service::exit::Failure;
@@ -51,7 +51,7 @@ pub async fn run(
     let served = routes(readiness.clone(), Arc::new(registry)).merge(resuming(resume.clone()));
     let ended = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(served, ended.clone()));
-    let result = match await_topics(config, &shutdown).await {
+    let result = match await_topics(config, &shutdown, &begun).await {
         Ok(()) => {
             let mut lines = Lines::new();
             for ((name, destination), resume) in config.destinations.iter().zip(resume) {
@@ -92,7 +92,11 @@ fn resuming(lines: Vec<Arc<Notify>>) -> Router {
 }
 
 /// Refuses topics that are wrong; waits for those that cannot be looked at.
-async fn await_topics(config: &Config, shutdown: &CancellationToken) -> Result<(), Failure> {
+async fn await_topics(
+    config: &Config,
+    shutdown: &CancellationToken,
+    begun: &Condition,
+) -> Result<(), Failure> {
     loop {
         match check_topics(config).await {
             Ok(warnings) => {
@@ -104,6 +108,7 @@ async fn await_topics(config: &Config, shutdown: &CancellationToken) -> Result<(
             Err(TopicsError::Wrong(findings)) => return Err(Failure::Refused(findings)),
             Err(TopicsError::OutOfReach(error)) => {
                 tracing::warn!(%error, "the cluster is out of reach; looking again");
+                begun.fails(error.to_string());
             }
         }
         tokio::select! {

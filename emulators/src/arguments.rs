@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use emulators::{CustomerIoSettings, IntercomSettings};
 use secrecy::SecretString;
 
@@ -10,6 +10,8 @@ use secrecy::SecretString;
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Where Customer.io listens.
     #[arg(long, default_value = "127.0.0.1:9201")]
     pub(crate) customerio: SocketAddr,
@@ -38,6 +40,13 @@ pub(crate) struct Arguments {
     /// Requests that Intercom takes in ten seconds.
     #[arg(long, default_value_t = 1667)]
     intercom_requests_per_ten_seconds: u64,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Ask the emulators that listen there whether they answer: exit 0 if so. For an image, which has no shell.
+    Healthcheck,
 }
 
 impl Arguments {

@@ -6,6 +6,7 @@
 //! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
 //! * [`broker`] obtains and starts a real Apache Kafka, [`registry`] a real schema registry; both are released
 //!   [`java`] programs.
+//! * [`compose`] reads docker-compose.yml as Docker Compose does.
 //! * [`python`] fetches what tests and checks need of Python packages; [`chart`] renders the Helm chart with them.
 //! * [`proxy`] stands between a client and the broker and makes outcomes ambiguous.
 //! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`; [`pipeline`] runs all three
@@ -23,6 +24,7 @@
 pub mod avro_tools;
 pub mod broker;
 pub mod chart;
+pub mod compose;
 pub mod configuration;
 pub mod exports;
 pub mod http;

@@ -90,6 +90,27 @@ pub const PROMETHEUS: Tool = Tool {
     ..PROMTOOL
 };
 
+const PODMAN: Tool = Tool {
+    name: "podman",
+    probe: &["podman", "--version"],
+    needed_for: "running the images",
+    debian_package: "podman",
+    brew_package: "podman",
+};
+
+/// Builds images and runs them without a daemon. Meant for Linux: Homebrew has not all of them.
+pub const CONTAINERS: &[Tool] = &[
+    PODMAN,
+    Tool {
+        name: "buildah",
+        probe: &["buildah", "--version"],
+        needed_for: "building the images",
+        debian_package: "buildah",
+        brew_package: "buildah",
+    },
+    Tool { name: "runc", probe: &["runc", "--version"], debian_package: "runc", ..PODMAN },
+];
+
 /// Fetches tools that are published as Python packages.
 pub const PYTHON: Tool = Tool {
     name: "python3 with venv",

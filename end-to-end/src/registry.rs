@@ -10,18 +10,20 @@ use crate::java::{self, Artefact, Content, JavaError, Release};
 use crate::supervise::{Program, Signal, Supervised};
 use crate::{Narrate, http, ports};
 
+/// The release that is started.
+pub const APICURIO_VERSION: &str = "2.6.13.Final";
 const RUNNER: &str = "apicurio-registry-app-2.6.13.Final-runner.jar";
 const APICURIO: Release = Release {
     product: "Apicurio Registry",
     folder: "apicurio-registry-2.6.13.Final",
     content: Content::Archive(
-        Artefact { group: "io.apicurio", name: "apicurio-registry-app", version: "2.6.13.Final" },
+        Artefact { group: "io.apicurio", name: "apicurio-registry-app", version: APICURIO_VERSION },
         "all",
     ),
 };
 
 /// Where Apicurio serves Confluent's API.
-const API: &str = "/apis/ccompat/v7";
+pub const API: &str = "/apis/ccompat/v7";
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);

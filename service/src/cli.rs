@@ -1,8 +1,8 @@
 //! The command line that all binaries share, and the way from there into work.
 //!
-//! `<binary> [run|check|setup] --config tributary.yaml`; `run` when nothing is said. A binary with
-//! commands of its own gives an enum of them as `Own`. Whatever is
-//! asked for, the configuration is read first, and everything wrong with it is printed at once.
+//! `<binary> [run|check|setup|healthcheck] --config tributary.yaml`; `run` when nothing is said. A
+//! binary with commands of its own gives an enum of them as `Own`. Whatever is asked for, the
+//! configuration is read first, and everything wrong with it is printed at once.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loader, LogFormat, Telemetry, Variables, Vocabulary};
 use crate::exit::{self, Failure};
 use crate::traces::{self, Tracer};
-use crate::{shutdown, telemetry};
+use crate::{healthcheck, shutdown, telemetry};
 
 /// What was asked for on the command line.
 #[derive(Debug, Parser)]
@@ -28,10 +28,21 @@ use crate::{shutdown, telemetry};
 pub struct CommandLine<Own: Subcommand> {
     /// What to do; `run` when nothing is said.
     #[command(subcommand)]
-    command: Option<Command<Own>>,
+    command: Option<Wanted<Own>>,
     /// The configuration.
     #[arg(long, global = true, value_name = "FILE", default_value = "tributary.yaml")]
     config: PathBuf,
+}
+
+/// Work, or a question about an instance that already works.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+enum Wanted<Own: Subcommand> {
+    /// Whatever the binary does.
+    #[command(flatten)]
+    Work(Command<Own>),
+    /// Ask the instance that runs beside this with the same configuration whether it is ready: exit 0
+    /// if so, else say why not. For images, which have no shell and no curl.
+    Healthcheck,
 }
 
 /// What a binary can be asked to do.
@@ -126,7 +137,10 @@ where
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let loader = Loader { binary, variables: &variables, vocabulary, clock: Arc::clone(&clock) };
     let config = loader.load(&line.config)?;
-    let command = line.command.unwrap_or(Command::Run);
+    let command = match line.command.unwrap_or(Wanted::Work(Command::Run)) {
+        Wanted::Work(command) => command,
+        Wanted::Healthcheck => return healthcheck::ready(binary, &config).map_err(Failure::failed),
+    };
     telemetry::init(&logs_of(&command, &config.telemetry)).map_err(Failure::failed)?;
     let (tracer, farewell) = match command {
         Command::Run => {
@@ -198,7 +212,7 @@ mod tests {
     fn the_file_may_stand_before_or_after_the_command() {
         for arguments in [["check", "--config", "a.yaml"], ["--config", "a.yaml", "check"]] {
             let line = line::<NoOwn>(&arguments).expect("valid");
-            assert_eq!(line.command, Some(Command::Check));
+            assert_eq!(line.command, Some(Wanted::Work(Command::Check)));
             assert_eq!(line.config, PathBuf::from("a.yaml"));
         }
     }
@@ -207,9 +221,18 @@ mod tests {
     fn a_binary_can_have_commands_of_its_own() {
         let parsed = line::<Extra>(&["preview", "payload.json"]).expect("valid");
         let payload = PathBuf::from("payload.json");
-        assert_eq!(parsed.command, Some(Command::Own(Extra::Preview { payload })));
-        assert_eq!(line::<Extra>(&["setup"]).expect("valid").command, Some(Command::Setup));
+        assert_eq!(parsed.command, Some(Wanted::Work(Command::Own(Extra::Preview { payload }))));
+        let setup = line::<Extra>(&["setup"]).expect("valid");
+        assert_eq!(setup.command, Some(Wanted::Work(Command::Setup)));
         assert!(line::<NoOwn>(&["preview", "payload.json"]).is_err());
+    }
+
+    #[test]
+    fn every_binary_can_be_asked_whether_it_is_ready() {
+        let asked = line::<NoOwn>(&["healthcheck", "--config", "a.yaml"]).expect("valid");
+        assert_eq!(asked.command, Some(Wanted::Healthcheck));
+        let asked = line::<Extra>(&["healthcheck"]).expect("valid");
+        assert_eq!(asked.command, Some(Wanted::Healthcheck));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod healthcheck;
 pub mod metrics;
 pub mod secrets;
 pub mod shutdown;

@@ -1,6 +1,7 @@
 //! The process: from its start to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
@@ -13,7 +14,7 @@ use service::config::Config;
 use service::exit::Failure;
 use service::metrics::{Dimensions, Registry};
 use service::traces::Tracer;
-use stream::{Cluster, Transactions};
+use stream::Transactions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,9 @@ use crate::state::DiskStores;
 use crate::worker::failure::{Cure, WorkerError};
 use crate::worker::outgoing::{Names, Outgoing};
 use crate::worker::{Shared, Worker};
+
+/// How often a cluster out of reach is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What only this binary can be asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -74,10 +78,6 @@ async fn run(
     shutdown: CancellationToken,
     tracer: Tracer,
 ) -> Result<(), Failure> {
-    let cluster = configure::cluster(&config);
-    for finding in check_topics(&config).await? {
-        tracing::warn!(topic = finding.topic, "{}", finding.message);
-    }
     let mut registry = Registry::new(Dimensions::of(&config)).map_err(Failure::failed)?;
     let metrics = Metrics::register(&mut registry).map_err(Failure::failed)?;
     let limit = ParkLimit::new(config.transform.park_limit.per_second());
@@ -86,29 +86,72 @@ async fn run(
     // First of all the lock on state_dir: nobody else may have these stores and this name.
     let identity = identity(&config)?;
     let schemas = framing::open(&config)?;
-    let shared = Shared {
-        teacher: Teacher::new(schemas.clone()),
-        names: Names::with_prefix(&config.kafka.topic_prefix),
-        bounds: configure::bounds(&config),
-        stores: stores(&config, &cluster).await?,
-        tombstones_kept: tombstones_kept(&config, &cluster).await?,
-        cluster,
-        clock,
-        metrics,
-        switch: Arc::clone(&switch),
-        shutdown,
-        tracer,
-    };
-    let begun = readiness.register("start", "the workers have not begun");
+    let begun = readiness.register("start", "the topics were not looked at yet");
     let admin = Admin::bind(&config.transform.admin).await.map_err(Failure::failed)?;
-    let pages = routes(readiness.clone(), Arc::new(registry)).merge(resume(switch));
+    let pages = routes(readiness.clone(), Arc::new(registry)).merge(resume(Arc::clone(&switch)));
     let admin_until = CancellationToken::new();
     let serving = tokio::spawn(admin.serve(pages, admin_until.clone()));
-    let asked = schemas.as_deref();
-    let ended = serve(&config, &identity, &shared, asked, &readiness, begun).await;
+    let ended = async {
+        let Some(found) = await_kafka(&config, &shutdown, &begun).await? else { return Ok(()) };
+        let shared = Shared {
+            teacher: Teacher::new(schemas.clone()),
+            names: Names::with_prefix(&config.kafka.topic_prefix),
+            bounds: configure::bounds(&config),
+            stores: stores(&config, found.partitions)?,
+            tombstones_kept: found.tombstones_kept,
+            cluster: configure::cluster(&config),
+            clock,
+            metrics,
+            switch,
+            shutdown,
+            tracer,
+        };
+        serve(&config, &identity, &shared, schemas.as_deref(), &readiness, begun).await
+    };
+    let ended = ended.await;
     admin_until.cancel();
     serving.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
     ended
+}
+
+/// What the workers have to know of the cluster.
+struct Found {
+    partitions: usize,
+    tombstones_kept: Duration,
+}
+
+/// Waits until the topics could be looked at; none when asked to end before that. A cluster that is away is no reason
+/// to give up, because a restart does not bring it back; topics that are wrong are.
+async fn await_kafka(
+    config: &Config,
+    shutdown: &CancellationToken,
+    begun: &Condition,
+) -> Result<Option<Found>, Failure> {
+    loop {
+        match shutdown.run_until_cancelled(look(config)).await {
+            None => return Ok(None),
+            Some(Ok(found)) => return Ok(Some(found)),
+            Some(Err(Failure::Failed(error))) => {
+                tracing::warn!(%error, "waiting for Kafka");
+                begun.fails(error.to_string());
+            }
+            Some(Err(failure)) => return Err(failure),
+        }
+        if shutdown.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await.is_none() {
+            return Ok(None);
+        }
+    }
+}
+
+async fn look(config: &Config) -> Result<Found, Failure> {
+    for finding in check_topics(config).await? {
+        tracing::warn!(topic = finding.topic, "{}", finding.message);
+    }
+    let cluster = configure::cluster(config);
+    Ok(Found {
+        partitions: preflight::partitions(config, &cluster).await?,
+        tombstones_kept: tombstones_kept(config, &cluster).await?,
+    })
 }
 
 /// Settles how events are written, and only then lets the workers begin.
@@ -147,9 +190,8 @@ fn identity(config: &Config) -> Result<Identity, Failure> {
         .map_err(|error| Failure::Refused(Failure::failed(error).report()))
 }
 
-async fn stores(config: &Config, cluster: &Cluster) -> Result<Arc<DiskStores>, Failure> {
+fn stores(config: &Config, partitions: usize) -> Result<Arc<DiskStores>, Failure> {
     let folder = config.transform.state_dir.join("store");
-    let partitions = preflight::partitions(config, cluster).await?;
     DiskStores::open(&folder, config.transform.store_memory, partitions)
         .map(Arc::new)
         .map_err(|error| Failure::Refused(Failure::failed(error).report()))

@@ -3,8 +3,11 @@
 //! What is started ends with this process, however it ends; see `end_to_end::supervise`.
 
 mod chart;
+mod compose;
 mod demo;
+mod deployment;
 mod display;
+mod image;
 mod plant;
 mod reference;
 mod report;
@@ -33,6 +36,8 @@ enum Command {
     Test(test::Arguments),
     /// Judges the Helm chart, without a cluster
     Chart(chart::Arguments),
+    /// Runs those of its checks that are about the images and docker-compose.yml
+    Deployment,
     /// Writes docs/configuration.md from the declarations in the code
     ConfigReference,
 }
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         Command::Up => up::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),
+        Command::Deployment => deployment::run(),
         Command::ConfigReference => reference::write(),
     };
     outcome.unwrap_or_else(|error| {

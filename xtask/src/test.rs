@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use end_to_end::broker::Broker;
 use end_to_end::{preflight, python, workspace};
 
+use crate::compose;
 use crate::display::{Steps, say};
-use crate::{chart, reference};
+use crate::{chart, image, reference};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -39,10 +40,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     reference::check()?;
     alerts()?;
     chart::check()?;
+    compose::check()?;
     // The end-to-end tests start the binaries, which `cargo test` alone does not build.
     cargo("build", &["build", "--workspace", "--bins", "--release", "--locked"], &[])?;
     let folder = workspace::fresh_run_folder("test").context("making a folder for the run")?;
     let broker = Broker::start(&folder, &|news| say(&format!("  {news}")))?;
+    let images = image::check(&broker, &folder)?;
     let environment = environment(&broker, arguments);
     // Always the whole workspace, so that features are unified alike and nothing is built twice.
     let test = ["test", "--workspace", "--release", "--locked"];
@@ -63,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     ensure!(failures.is_empty(), "{}", failures.join("; "));
     demo("the demo", &[], Some(0), &environment)?;
     demo("the demo fails when it must", &["--plant", "send-twice"], Some(1), &environment)?;
-    say("all checks passed");
+    say(&images.conclusion());
     Ok(ExitCode::SUCCESS)
 }
 
