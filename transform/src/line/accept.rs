@@ -135,7 +135,7 @@ impl<S: Store> Line<S> {
         // With a window of zero what was just accepted is due already.
         released.extend(take_due(&mut state.held, rules.window, at));
         due.set(&key, earliest_deadline(&state.held, rules.window));
-        *held = *held + 1 - released.len();
+        *held = (*held + 1).saturating_sub(released.len());
         tally.let_go(&released, at);
         let scene = Scene { key: &key, source: envelope.source, partition: *partition, rules };
         emit(state, released, scene, tally, taken)?;

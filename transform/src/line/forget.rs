@@ -72,7 +72,7 @@ impl<S: Store> Line<S> {
         // What is held is not told any more; what of it goes on to somebody else does.
         state.forgotten_at = Some(at);
         let held = std::mem::take(&mut state.held);
-        self.held -= held.len();
+        self.held = self.held.saturating_sub(held.len());
         self.tally.let_go(&held, at);
         let scene = Scene { key, source: envelope.source, partition: self.partition, rules };
         emit(state, held, scene, &mut self.tally, taken)?;
