@@ -65,10 +65,10 @@ const LINKS: usize = 127;
 
 /// Names of HTTP by OpenTelemetry's conventions; no path, which may name a person.
 fn describe(span: &mut Span, request: &Request, answer: &Answer) {
-    span.set("http.request.method", request.method.name());
+    span.say("http.request.method", request.method.name());
     match answer {
         Answer::Replied(reply) => {
-            span.set("http.response.status_code", i64::from(reply.status));
+            span.count("http.response.status_code", reply.status);
             if reply.status >= 400 {
                 span.fail(code(answer));
             }

@@ -6,6 +6,8 @@ use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use service::healthcheck::parse;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The status and the body of `path` on a port of this machine.
@@ -36,22 +38,4 @@ fn ask(port: u16, request: &str) -> std::io::Result<(u16, String)> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     parse(&answer).ok_or_else(|| Error::new(ErrorKind::InvalidData, "the answer is not HTTP"))
-}
-
-fn parse(answer: &str) -> Option<(u16, String)> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/")?.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_status_and_body() {
-        let answer = "HTTP/1.0 503 Service Unavailable\r\ncontent-length: 2\r\n\r\nno";
-        assert_eq!(parse(answer), Some((503, "no".to_owned())));
-        assert_eq!(parse("SSH-2.0-OpenSSH"), None);
-    }
 }

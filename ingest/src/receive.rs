@@ -209,10 +209,10 @@ impl<Log: RawLog> Receiver<Log> {
 /// What is told of a request: names of HTTP by OpenTelemetry's conventions, and the source.
 fn describe(span: &mut Span, source: &str, answer: Answer) {
     let status = answer.status();
-    span.set("http.request.method", "POST");
-    span.set("http.route", "/webhooks/{source}");
-    span.set("http.response.status_code", i64::from(status.as_u16()));
-    span.set("tributary.source", source.to_owned());
+    span.say("http.request.method", "POST");
+    span.say("http.route", "/webhooks/{source}");
+    span.count("http.response.status_code", status.as_u16());
+    span.say("tributary.source", source);
     if status.is_server_error() {
         span.fail(answer.outcome());
     }

@@ -19,7 +19,7 @@ use crate::Binary;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loader, LogFormat, Telemetry, Variables, Vocabulary};
 use crate::exit::{self, Failure};
-use crate::traces::{self, Tracer};
+use crate::traces::{self, Farewell, Tracer};
 use crate::{healthcheck, shutdown, telemetry};
 
 /// What was asked for on the command line.
@@ -143,12 +143,9 @@ where
     };
     telemetry::init(&logs_of(&command, &config.telemetry)).map_err(Failure::failed)?;
     let (tracer, farewell) = match command {
-        Command::Run => {
-            let (tracer, farewell) =
-                traces::begin(binary).map_err(|error| Failure::Usage(error.to_string()))?;
-            (tracer, Some(farewell))
-        }
-        Command::Check | Command::Setup | Command::Own(_) => (Tracer::off(), None),
+        Command::Run => traces::begin(binary)
+            .map_err(|error| Failure::Usage(Failure::failed(error).report()))?,
+        Command::Check | Command::Setup | Command::Own(_) => (Tracer::off(), Farewell::default()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -85,7 +85,8 @@ fn get(address: &str, path: &str) -> io::Result<(u16, String)> {
     parse(&answer).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the answer is not HTTP"))
 }
 
-fn parse(answer: &str) -> Option<(u16, String)> {
+/// Status and body of an answer in HTTP/1.0; `None` where it is none.
+pub fn parse(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/")?.split(' ').nth(1)?.parse().ok()?;
     Some((status, body.to_owned()))
@@ -153,6 +154,13 @@ mod tests {
             parse("HTTP/1.0 503 Service Unavailable\r\n\r\nno"),
             Some((503, "no".to_owned()))
         );
+        assert_eq!(parse("SSH-2.0-OpenSSH"), None);
+    }
+
+    #[test]
+    fn an_answer_has_a_status_and_a_body_or_is_none() {
+        let answer = "HTTP/1.0 503 Service Unavailable\r\ncontent-length: 2\r\n\r\nno";
+        assert_eq!(parse(answer), Some((503, "no".to_owned())));
         assert_eq!(parse("SSH-2.0-OpenSSH"), None);
     }
 }

@@ -111,6 +111,12 @@ pub type GaugeSeries = prometheus::Gauge;
 /// One label combination of a [`Histogram`].
 pub type HistogramSeries = prometheus::Histogram;
 
+/// A number of things, as a gauge shows it.
+#[expect(clippy::cast_precision_loss, reason = "nobody counts beyond what a float holds exactly")]
+pub fn amount(number: u64) -> f64 {
+    number as f64
+}
+
 /// Upper bounds in seconds, from a local call to a slow remote one.
 pub const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -49,7 +49,7 @@ pub enum TracesError {
 }
 
 /// Tells the last spans when it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Farewell(Option<SdkTracerProvider>);
 
 impl Drop for Farewell {
@@ -76,7 +76,7 @@ impl fmt::Debug for Tracer {
 /// any runtime.
 pub fn begin(binary: Binary) -> Result<(Tracer, Farewell), TracesError> {
     if !is_asked_for(|variable| env::var(variable).ok()) {
-        return Ok((Tracer::off(), Farewell(None)));
+        return Ok((Tracer::off(), Farewell::default()));
     }
     for variable in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
         match env::var(variable) {
@@ -116,6 +116,26 @@ impl Tracer {
         Self(None)
     }
 
+    /// What is done with a record of a topic, by OpenTelemetry's conventions for messaging: from `began` on, or from
+    /// now.
+    pub fn process(
+        &self,
+        (topic, partition): (&str, i32),
+        parent: Option<TraceContext>,
+        began: Option<SystemTime>,
+    ) -> Span {
+        if self.0.is_none() {
+            return Span { told: None, parent };
+        }
+        let mut span = self.begin(format!("process {topic}"), SpanKind::Consumer, parent, began);
+        span.say("messaging.system", "kafka");
+        span.say("messaging.operation.name", "process");
+        span.say("messaging.operation.type", "process");
+        span.say("messaging.destination.name", topic);
+        span.say("messaging.destination.partition.id", &partition.to_string());
+        span
+    }
+
     /// A span that begins now, below `parent`; without one it is the first of its trace.
     pub fn start(
         &self,
@@ -124,17 +144,6 @@ impl Tracer {
         parent: Option<TraceContext>,
     ) -> Span {
         self.begin(name, kind, parent, None)
-    }
-
-    /// The same, for what began before.
-    pub fn start_at(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        kind: SpanKind,
-        parent: Option<TraceContext>,
-        began: SystemTime,
-    ) -> Span {
-        self.begin(name, kind, parent, Some(began))
     }
 
     fn begin(
@@ -175,9 +184,19 @@ impl Span {
     }
 
     /// Says something about it. Never what names a person.
-    pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
+    pub fn say(&mut self, key: &'static str, text: &str) {
+        self.set(key, || text.to_owned());
+    }
+
+    /// Says a number about it.
+    pub fn count(&mut self, key: &'static str, number: impl Into<i64>) {
+        self.set(key, || number.into());
+    }
+
+    /// Nothing is made of what is not told.
+    fn set<Said: Into<Value>>(&mut self, key: &'static str, value: impl FnOnce() -> Said) {
         if let Some(span) = &mut self.told {
-            span.set_attribute(KeyValue::new(key, value));
+            span.set_attribute(KeyValue::new(key, value()));
         }
     }
 
@@ -243,7 +262,7 @@ mod tests {
     fn where_no_spans_are_told_the_context_goes_on_as_it_came() {
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok();
         let mut span = Tracer::off().start("send", SpanKind::Producer, parent);
-        span.set("tributary.source", "shop");
+        span.say("tributary.source", "shop");
         span.fail("refused");
         assert_eq!(span.context(), parent);
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::metrics::{
-    CounterFamily, DeclarationError, GaugeFamily, HistogramFamily, Latest, Registry,
+    CounterFamily, DeclarationError, GaugeFamily, HistogramFamily, Latest, Registry, amount,
 };
 use stream::{Lag, Watcher};
 
@@ -217,9 +217,9 @@ impl Metrics {
             (&self.waiting_for_links, waiting_for_links),
         ];
         for (gauge, count) in counts {
-            gauge.with([&partition]).set(shown(count as u64));
+            gauge.with([&partition]).set(amount(count as u64));
         }
-        self.state_bytes.with([&partition]).set(shown(bytes));
+        self.state_bytes.with([&partition]).set(amount(bytes));
     }
 
     /// A partition is let go of as it last stood.
@@ -279,14 +279,8 @@ struct Behind(Latest<1>);
 
 impl Watcher for Behind {
     fn lags(&self, lags: Vec<Lag>) {
-        self.0.show(lags.into_iter().map(|lag| ([lag.partition.to_string()], shown(lag.records))));
+        self.0.show(lags.into_iter().map(|lag| ([lag.partition.to_string()], amount(lag.records))));
     }
-}
-
-/// Exact up to 2⁵³, beyond which nobody counts.
-#[expect(clippy::cast_precision_loss, reason = "nobody counts beyond what a float holds exactly")]
-fn shown(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

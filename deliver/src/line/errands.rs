@@ -2,7 +2,7 @@
 
 use schemas::LifecycleEvent;
 use schemas::headers::Correlation;
-use service::traces::{Span, SpanKind};
+use service::traces::Span;
 use stream::Received;
 
 use super::Line;
@@ -28,18 +28,13 @@ impl<D: Destination> Line<D> {
     pub(super) fn attempt(&self, received: &Received, event: &LifecycleEvent) -> Span {
         let parent = Correlation::of(&received.headers).traceparent;
         let parent = parent.and_then(|traceparent| traceparent.parse().ok());
-        let name = format!("process {}", received.topic);
-        let mut span = self.around.tracer.start(name, SpanKind::Consumer, parent);
-        span.set("messaging.system", "kafka");
-        span.set("messaging.operation.name", "process");
-        span.set("messaging.operation.type", "process");
-        span.set("messaging.destination.name", received.topic.to_string());
-        span.set("messaging.destination.partition.id", received.partition.to_string());
-        span.set("messaging.kafka.offset", received.offset);
-        span.set("tributary.destination", self.settings.name.clone());
-        span.set("tributary.source", event.source.clone());
-        span.set("tributary.event_id", event.event_id.clone());
-        span.set("tributary.event_type", event.event_type.name());
+        let at = (&*received.topic, received.partition);
+        let mut span = self.around.tracer.process(at, parent, None);
+        span.count("messaging.kafka.offset", received.offset);
+        span.say("tributary.destination", &self.settings.name);
+        span.say("tributary.source", &event.source);
+        span.say("tributary.event_id", &event.event_id);
+        span.say("tributary.event_type", event.event_type.name());
         span
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use schemas::Timestamp;
+use service::metrics::amount;
 
 use super::{LONGEST_TURN, Line};
 use crate::breaker::State;
@@ -57,13 +58,13 @@ impl<D: Destination> Line<D> {
         for (fate, number) in settled {
             metrics.records.with([name, fate.word()]).inc_by(number);
         }
-        metrics.waiting.with([name]).set(shown(self.ledger.owed()));
+        metrics.waiting.with([name]).set(amount(self.ledger.owed() as u64));
     }
 
     /// Looks at everything that waits, which may be much.
     fn show_what_waits(&self) {
         let (name, metrics, now) = (self.settings.name.as_str(), &self.around.metrics, self.now());
-        let mut by_attempts = [0_usize; ATTEMPTS_MADE.len()];
+        let mut by_attempts = [0; ATTEMPTS_MADE.len()];
         let (mut first_failure, mut oldest_event) = (None, None);
         for partition in self.ledger.partitions() {
             oldest_event = earlier(oldest_event, partition.oldest_event());
@@ -74,7 +75,7 @@ impl<D: Destination> Line<D> {
             }
         }
         for (attempts, number) in ATTEMPTS_MADE.into_iter().zip(by_attempts) {
-            metrics.backlog.with([name, attempts]).set(shown(number));
+            metrics.backlog.with([name, attempts]).set(amount(number));
         }
         for (topic, oldest) in [(EVENTS, oldest_event), (RETRY, first_failure)] {
             let age = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
@@ -85,8 +86,4 @@ impl<D: Destination> Line<D> {
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
-}
-
-fn shown(records: usize) -> f64 {
-    f64::from(u32::try_from(records).unwrap_or(u32::MAX))
 }

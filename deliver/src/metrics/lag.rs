@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use service::metrics::Latest;
+use service::metrics::{Latest, amount};
 use stream::{Lag, Watcher};
 
 use super::{EVENTS, Metrics, RETRY};
@@ -19,14 +19,9 @@ impl Watcher for Behind {
         self.shown.show(lags.into_iter().map(|Lag { topic, partition, records }| {
             let topic = if topic == self.retry_topic { RETRY } else { EVENTS };
             let labels = [self.destination.clone(), topic.to_owned(), partition.to_string()];
-            (labels, shown(records))
+            (labels, amount(records))
         }));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "nobody counts beyond what a float holds exactly")]
-fn shown(records: u64) -> f64 {
-    records as f64
 }
 
 impl Metrics {

@@ -120,6 +120,6 @@ impl Worker {
 fn tell_parked((partition, offset): (i32, i64), headers: &[Header], parking: &Parking) {
     let found = Correlation::of(headers);
     let (event_id, trace_id) = (found.event_id, found.trace_id());
-    let (reason, message) = (parking.reason.name(), &parking.message);
-    tracing::warn!(partition, offset, reason, message, event_id, trace_id, "record parked");
+    let (reason, why) = (parking.reason.name(), &parking.message);
+    tracing::warn!(partition, offset, reason, why, event_id, trace_id, "record parked");
 }

@@ -128,7 +128,7 @@ fn no_record_vanishes_whatever_becomes_of_it() {
         footprint: Footprint::default(),
         content: Arc::new(received(offset)),
     };
-    // Of three refreshes two make way for the latest, whichever came first; and one is read twice.
+    // Of three refreshes two make way for the latest, whichever came first.
     for offset in [3, 4, 2] {
         let _ = ledger.arrive(Source::Retry, refresh(offset), now());
         assert_accounted_for(&ledger);

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use schemas::Timestamp;
 use schemas::headers::{Correlation, Header};
-use service::traces::{Span, SpanKind, Tracer};
+use service::traces::{Span, Tracer};
 
 use crate::line::Emission;
 use crate::parking::ParkReason;
@@ -15,23 +15,21 @@ use crate::parking::ParkReason;
 pub(super) struct Spans {
     tracer: Tracer,
     topic: String,
-    name: String,
     open: Vec<Span>,
 }
 
 impl Spans {
     /// Of records of this topic.
     pub(super) fn of(tracer: Tracer, topic: &str) -> Self {
-        let (name, topic) = (format!("process {topic}"), topic.to_owned());
-        Self { tracer, topic, name, open: Vec::new() }
+        Self { tracer, topic: topic.to_owned(), open: Vec::new() }
     }
 
     pub(super) fn event(&mut self, partition: i32, emission: &Emission) {
         let Emission { event, traceparent } = emission;
         let mut span = self.span(partition, traceparent.as_deref(), event.received_at);
-        span.set("tributary.source", event.source.clone());
-        span.set("tributary.event_id", event.event_id.clone());
-        span.set("tributary.event_type", event.event_type.name());
+        span.say("tributary.source", &event.source);
+        span.say("tributary.event_id", &event.event_id);
+        span.say("tributary.event_type", event.event_type.name());
         self.open.push(span);
     }
 
@@ -51,13 +49,7 @@ impl Spans {
         let parent = traceparent.and_then(|traceparent| traceparent.parse().ok());
         let since_epoch = u64::try_from(appended_at.millis()).unwrap_or_default();
         let began = UNIX_EPOCH + Duration::from_millis(since_epoch);
-        let mut span = self.tracer.start_at(self.name.clone(), SpanKind::Consumer, parent, began);
-        span.set("messaging.system", "kafka");
-        span.set("messaging.operation.name", "process");
-        span.set("messaging.operation.type", "process");
-        span.set("messaging.destination.name", self.topic.clone());
-        span.set("messaging.destination.partition.id", partition.to_string());
-        span
+        self.tracer.process((&self.topic, partition), parent, Some(began))
     }
 
     /// The transaction is committed.
