@@ -101,7 +101,7 @@ async fn await_topics(
         match check_topics(config).await {
             Ok(warnings) => {
                 for warning in warnings {
-                    tracing::warn!(%warning, "a topic could not be judged");
+                    tracing::warn!(topic = warning.topic, "{}", warning.message);
                 }
                 return Ok(());
             }

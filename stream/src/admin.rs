@@ -11,6 +11,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::topics::TopicSpec;
 
+mod judge;
+
+use self::judge::{Found, judge, unequal_partitions};
 use crate::Cluster;
 
 /// One call to the cluster.
@@ -41,7 +44,7 @@ impl std::fmt::Display for Finding {
 pub enum Severity {
     /// It would lose or disorder records.
     Refuses,
-    /// It could not be looked at.
+    /// It keeps less safe than the cluster could, or could not be looked at.
     Warns,
 }
 
@@ -78,19 +81,12 @@ pub enum TopicsError {
     OutOfReach(#[from] AdminError),
 }
 
-/// What a topic is like on the cluster.
-struct Found {
-    partitions: i32,
-    /// Absent when its configuration may not be read.
-    configs: Option<BTreeMap<String, String>>,
-}
-
 /// Compares the topics with the catalogue. Empty when all is well.
 pub async fn check(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding>, AdminError> {
-    let found = look(cluster, specs).await?;
+    let Looked { topics, brokers } = look(cluster, specs).await?;
     let mut findings: Vec<_> =
-        specs.iter().flat_map(|spec| judge(spec, found.get(&spec.name))).collect();
-    findings.extend(unequal_partitions(specs, &found));
+        specs.iter().flat_map(|spec| judge(spec, topics.get(&spec.name), brokers)).collect();
+    findings.extend(unequal_partitions(specs, &topics));
     Ok(findings)
 }
 
@@ -114,7 +110,7 @@ pub async fn create_missing(
     specs: &[TopicSpec],
     replication_factor: i32,
 ) -> Result<Vec<String>, AdminError> {
-    let found = look(cluster, specs).await?;
+    let found = look(cluster, specs).await?.topics;
     // Of co-partitioned topics a new one must agree with the others, not with the configuration.
     let neighbour = specs
         .iter()
@@ -125,7 +121,14 @@ pub async fn create_missing(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let configs: Vec<_> = missing.iter().map(|spec| spec.configs()).collect();
+    let configs: Vec<_> = missing
+        .iter()
+        .map(|spec| {
+            let mut configs = spec.configs();
+            configs.extend(judge::durability(replication_factor));
+            configs
+        })
+        .collect();
     let topics: Vec<_> = missing
         .iter()
         .zip(&configs)
@@ -212,7 +215,7 @@ async fn configured(
 async fn wait_until_shown(cluster: &Cluster, specs: &[TopicSpec]) -> Result<(), AdminError> {
     let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;
     loop {
-        let found = look(cluster, specs).await?;
+        let found = look(cluster, specs).await?.topics;
         let Some(hidden) = specs.iter().find(|spec| !found.contains_key(&spec.name)) else {
             return Ok(());
         };
@@ -232,26 +235,32 @@ fn unreachable(cluster: &Cluster, cause: KafkaError) -> AdminError {
     AdminError::Unreachable { brokers: cluster.brokers.clone(), cause }
 }
 
-async fn look(
-    cluster: &Cluster,
-    specs: &[TopicSpec],
-) -> Result<BTreeMap<String, Found>, AdminError> {
+/// What the cluster tells.
+struct Looked {
+    topics: BTreeMap<String, Found>,
+    brokers: usize,
+}
+
+async fn look(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Looked, AdminError> {
     let admin = admin(cluster)?;
     let metadata = admin
         .inner()
         .fetch_metadata(None, CALL_TIMEOUT)
         .map_err(|cause| unreachable(cluster, cause))?;
-    let mut found = BTreeMap::new();
+    let brokers = metadata.brokers().len();
+    let mut topics = BTreeMap::new();
     for topic in metadata.topics() {
         if specs.iter().any(|spec| spec.name == topic.name()) && topic.error().is_none() {
             let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
-            found.insert(topic.name().to_owned(), Found { partitions, configs: None });
+            let replicas = topic.partitions().iter().map(|partition| partition.replicas().len());
+            let replicas = replicas.min().unwrap_or_default();
+            topics.insert(topic.name().to_owned(), Found { partitions, replicas, configs: None });
         }
     }
-    if found.is_empty() {
-        return Ok(found);
+    if topics.is_empty() {
+        return Ok(Looked { topics, brokers });
     }
-    let names: Vec<_> = found.keys().cloned().collect();
+    let names: Vec<_> = topics.keys().cloned().collect();
     let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let described = admin
         .describe_configs(&resources, &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)))
@@ -259,12 +268,12 @@ async fn look(
         .map_err(|cause| unreachable(cluster, cause))?;
     for resource in described.into_iter().flatten() {
         if let Some((name, configs)) = read(resource)
-            && let Some(topic) = found.get_mut(&name)
+            && let Some(topic) = topics.get_mut(&name)
         {
             topic.configs = Some(configs);
         }
     }
-    Ok(found)
+    Ok(Looked { topics, brokers })
 }
 
 fn read(resource: ConfigResource) -> Option<(String, BTreeMap<String, String>)> {
@@ -272,74 +281,4 @@ fn read(resource: ConfigResource) -> Option<(String, BTreeMap<String, String>)> 
     let configs =
         resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
     Some((name, configs))
-}
-
-fn judge(spec: &TopicSpec, found: Option<&Found>) -> Vec<Finding> {
-    let finding = |severity, message| Finding { topic: spec.name.clone(), message, severity };
-    let Some(found) = found else {
-        let message = "is missing; `setup` creates it".to_owned();
-        return vec![finding(Severity::Refuses, message)];
-    };
-    let Some(configs) = &found.configs else {
-        let message = "its configuration may not be read, so it was not checked".to_owned();
-        return vec![finding(Severity::Warns, message)];
-    };
-    let mut findings = Vec::new();
-    for key in ["cleanup.policy", "message.timestamp.type"] {
-        let wanted = spec.configs().remove(key).unwrap_or_default();
-        let actual = configs.get(key).cloned().unwrap_or_default();
-        if !same_words(&wanted, &actual) {
-            findings.push(finding(
-                Severity::Refuses,
-                format!(
-                    "has {key}={actual}, which must be {wanted}; change it with kafka-configs.sh"
-                ),
-            ));
-        }
-    }
-    let limit = configs.get("max.message.bytes").and_then(|value| value.parse::<usize>().ok());
-    if limit.is_some_and(|limit| limit < spec.max_message_bytes) {
-        findings.push(finding(
-            Severity::Refuses,
-            format!(
-                "has max.message.bytes={}, but messages may have {} bytes; raise it with \
-                 kafka-configs.sh",
-                limit.unwrap_or_default(),
-                spec.max_message_bytes
-            ),
-        ));
-    }
-    findings
-}
-
-/// The broker may list the words of a policy in another order.
-fn same_words(wanted: &str, actual: &str) -> bool {
-    let sorted = |text: &str| {
-        let mut words: Vec<_> = text.split(',').map(str::trim).map(str::to_owned).collect();
-        words.sort();
-        words
-    };
-    sorted(wanted) == sorted(actual)
-}
-
-/// Partition p must hold the same subscribers in every keyed topic.
-fn unequal_partitions(specs: &[TopicSpec], found: &BTreeMap<String, Found>) -> Vec<Finding> {
-    let mut keyed = specs
-        .iter()
-        .filter(|spec| spec.co_partitioned)
-        .filter_map(|spec| Some((spec, found.get(&spec.name)?)));
-    let Some((first, reference)) = keyed.next() else { return Vec::new() };
-    keyed
-        .filter(|(_, topic)| topic.partitions != reference.partitions)
-        .map(|(spec, topic)| Finding {
-            topic: spec.name.clone(),
-            message: format!(
-                "has {} partitions and {} has {}; they must be equal, or a subscriber's records lie \
-                 in different partitions. Partitions of live topics cannot be changed in place: create \
-                 new topics under another kafka.topic_prefix",
-                topic.partitions, first.name, reference.partitions
-            ),
-            severity: Severity::Refuses,
-        })
-        .collect()
 }

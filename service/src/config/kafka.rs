@@ -94,7 +94,8 @@ impl Kafka {
             "replication_factor",
             &count(),
             "1",
-            "Replicas of the topics that `setup` creates; 3 in production.",
+            "Replicas of the topics that `setup` creates; 3 in production, of which two have to \
+             acknowledge.",
         );
         let session_timeout = fields.optional(
             "session_timeout",
