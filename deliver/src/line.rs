@@ -370,7 +370,8 @@ impl<D: Destination> Line<D> {
             Err((received, unread)) => {
                 let failure = match unread {
                     Unread::Foreign(failure) => failure,
-                    Unread::Schema(id) => match self.wait_for_schema(id, source, &received) {
+                    Unread::Schema(schema) => match self.wait_for_schema(schema, source, &received)
+                    {
                         Ok(()) => return,
                         Err(failure) => failure,
                     },

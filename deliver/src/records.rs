@@ -26,10 +26,19 @@ const ENTRY: usize = 512;
 /// Why a record says nothing yet.
 #[derive(Debug)]
 pub enum Unread {
-    /// It is written with a schema of the registry, under this id, that has yet to be learned.
-    Schema(u32),
+    /// It is written with a schema that is not known here.
+    Schema(UnknownSchema),
     /// It is no event of ours.
     Foreign(Failure),
+}
+
+/// What a record names as the schema that it is written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnknownSchema {
+    /// One of the registry, under this id; it can be learned.
+    Registered(u32),
+    /// The fingerprint of one that only a later version knows.
+    Fingerprint(u64),
 }
 
 /// What is to be done for a record.
@@ -107,11 +116,13 @@ impl Records {
         source: Source,
     ) -> Result<(Identity, History, Timestamp), Unread> {
         let event = self.decode(received).map_err(|error| match error {
-            CodecError::UnknownSchemaId(id) => Unread::Schema(id),
+            CodecError::UnknownSchemaId(id) => Unread::Schema(UnknownSchema::Registered(id)),
+            CodecError::UnknownFingerprint(fingerprint) => {
+                Unread::Schema(UnknownSchema::Fingerprint(fingerprint))
+            }
             CodecError::Schema(..)
             | CodecError::Encode(_)
             | CodecError::Framing
-            | CodecError::UnknownFingerprint(_)
             | CodecError::Decode(_) => Unread::Foreign(undecodable(&error)),
         })?;
         let (lane, sequence) = (event.subscriber.key.as_str().into(), Sequence::of(&event));
@@ -270,7 +281,8 @@ mod tests {
         let mut records = Records::new("", "crm", "group").unwrap();
         let framed = received(Framing::Registry(5));
         let (returned, unread) = records.arriving(framed.clone(), Source::Events).unwrap_err();
-        assert!(matches!(unread, Unread::Schema(5)) && Arc::ptr_eq(&returned, &framed));
+        let asked = matches!(unread, Unread::Schema(UnknownSchema::Registered(5)));
+        assert!(asked && Arc::ptr_eq(&returned, &framed));
         records.learn(5, LifecycleEvent::VERSIONS.last().unwrap()).unwrap();
         assert!(records.arriving(framed.clone(), Source::Events).is_ok());
         assert_eq!(records.event(&framed), Ok(renewal()));
@@ -367,13 +379,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_later_version_wrote_is_not_foreign() {
+        let records = Records::new("", "crm", "group").unwrap();
+        let mut later = (*received(Framing::SingleObject)).clone();
+        later.value.as_mut().unwrap()[2..10].copy_from_slice(&7_u64.to_le_bytes());
+        let (_, unread) = records.arriving(Arc::new(later), Source::Events).unwrap_err();
+        assert!(matches!(unread, Unread::Schema(UnknownSchema::Fingerprint(7))), "{unread:?}");
+    }
+
+    #[test]
     fn what_is_no_event_is_foreign_and_not_asked_for() {
         let records = Records::new("", "crm", "group").unwrap();
         let framed = received(Framing::SingleObject);
         let foreign = Arc::new(Received { value: Some(b"{}".to_vec()), ..(*framed).clone() });
         let (_, unread) = records.arriving(foreign, Source::Events).unwrap_err();
-        assert!(
-            matches!(unread, Unread::Foreign(failure) if failure.reason == Reason::Undecodable)
-        );
+        let Unread::Foreign(failure) = unread else { panic!("{unread:?}") };
+        assert_eq!(failure.reason, Reason::Undecodable);
     }
 }

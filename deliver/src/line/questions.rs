@@ -5,6 +5,10 @@
 //! record that raises the question and everything read after it wait, in their order, so that no lane is
 //! disordered and nothing is committed past it; what was read before goes on. A registry that is away is
 //! asked until it is back: that is nobody's fault but its own, and parks nothing.
+//!
+//! Without a registry an event names its schema by a fingerprint, and one that is not known here was written by a later
+//! version: while both are upgraded, or after `deliver` alone went back. That is waited for as well, for as long as it
+//! takes somebody to notice, because parking would tell these events after those that come later.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,9 +23,13 @@ use crate::broker::BrokerError;
 use crate::destinations::Destination;
 use crate::failure::{Failure, Reason};
 use crate::lanes::Source;
+use crate::records::UnknownSchema;
 
 /// Pause before a registry that is away is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long an event of a later version waits for this one to be replaced.
+const LATER_VERSION_PATIENCE: Duration = Duration::from_hours(1);
 
 /// How long it is believed that there is no such schema: the registry is not asked for every record of
 /// a foreign producer, and one whose replicas lag is not misunderstood for ever.
@@ -43,11 +51,11 @@ pub(super) enum InOrder {
     },
 }
 
-/// What the registry says of an id.
+/// What is found out about a schema.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// The schema.
-    Schema(Arc<str>),
+    /// The schema of this id.
+    Schema(u32, Arc<str>),
     /// There is none that could be an event's, and why.
     Foreign(String),
     /// It cannot be worked with like this.
@@ -63,10 +71,10 @@ enum Next {
 #[derive(Debug)]
 pub(super) struct Questions {
     registry: Option<Arc<Registry>>,
-    asking: Option<AbortOnDropHandle<(u32, Told)>>,
+    asking: Option<AbortOnDropHandle<(UnknownSchema, Told)>>,
     waiting: VecDeque<InOrder>,
-    /// Until when, and why, an id is believed to be no schema of an event.
-    foreign: HashMap<u32, (Duration, String)>,
+    /// Until when, and why, one is believed to be no schema of an event.
+    foreign: HashMap<UnknownSchema, (Duration, String)>,
 }
 
 impl Questions {
@@ -88,33 +96,45 @@ impl Questions {
         self.waiting.push_back(message);
     }
 
-    /// Asks for the schema; the error says why that is in vain.
-    fn ask(&mut self, id: u32, elapsed: Duration) -> Result<(), Failure> {
+    /// Asks for the schema, or waits for a version that knows it; the error says why that is in vain.
+    fn ask(&mut self, schema: UnknownSchema, elapsed: Duration) -> Result<(), Failure> {
         self.foreign.retain(|_, (until, _)| elapsed < *until);
-        if let Some((_, reason)) = self.foreign.get(&id) {
+        if let Some((_, reason)) = self.foreign.get(&schema) {
             return Err(Failure::new(Reason::Undecodable, reason.clone()));
         }
-        let Some(registry) = self.registry.clone() else {
-            let message = format!(
-                "the value was written with schema {id} of a registry, and schema_registry.url is \
-                 not set"
-            );
-            return Err(Failure::new(Reason::Undecodable, message));
-        };
-        self.asking = Some(AbortOnDropHandle::new(tokio::spawn(ask(registry, id))));
+        self.asking = Some(AbortOnDropHandle::new(match schema {
+            UnknownSchema::Fingerprint(fingerprint) => {
+                tokio::spawn(async move { (schema, await_replacement(fingerprint).await) })
+            }
+            UnknownSchema::Registered(id) => {
+                let Some(registry) = self.registry.clone() else {
+                    let message = format!(
+                        "the value was written with schema {id} of a registry, and \
+                         schema_registry.url is not set"
+                    );
+                    return Err(Failure::new(Reason::Undecodable, message));
+                };
+                tokio::spawn(async move { (schema, ask(registry, id).await) })
+            }
+        }));
         Ok(())
     }
 
     /// The answer to the question under way. May be dropped and called again.
-    pub(super) async fn answered(&mut self) -> Result<(u32, Told), BrokerError> {
+    pub(super) async fn answered(&mut self) -> Result<(UnknownSchema, Told), BrokerError> {
         let Some(asking) = self.asking.as_mut() else { return std::future::pending().await };
         let answer = asking.await;
         self.asking = None;
         answer.map_err(|_| BrokerError::QuestionLost)
     }
 
-    fn believe_foreign(&mut self, id: u32, reason: String, elapsed: Duration) {
-        self.foreign.insert(id, (elapsed + BELIEVED_FOR, reason));
+    fn believe_foreign(&mut self, schema: UnknownSchema, reason: String, elapsed: Duration) {
+        let until = match schema {
+            UnknownSchema::Registered(_) => elapsed + BELIEVED_FOR,
+            // Nothing that this process can learn changes it.
+            UnknownSchema::Fingerprint(_) => Duration::MAX,
+        };
+        self.foreign.insert(schema, (until, reason));
     }
 
     /// What waited, in its order.
@@ -145,11 +165,11 @@ impl<D: Destination> Line<D> {
     /// A record has to wait for its schema, unless that is in vain.
     pub(super) fn wait_for_schema(
         &mut self,
-        id: u32,
+        schema: UnknownSchema,
         source: Source,
         received: &Arc<Received>,
     ) -> Result<(), Failure> {
-        self.questions.ask(id, self.around.clock.elapsed())?;
+        self.questions.ask(schema, self.around.clock.elapsed())?;
         self.questions.wait(InOrder::Record(source, received.clone()));
         Ok(())
     }
@@ -157,19 +177,19 @@ impl<D: Destination> Line<D> {
     /// Goes on with what waited for this answer.
     pub(super) fn learn(
         &mut self,
-        answer: Result<(u32, Told), BrokerError>,
+        answer: Result<(UnknownSchema, Told), BrokerError>,
     ) -> Result<(), BrokerError> {
         let elapsed = self.around.clock.elapsed();
         let foreign = match answer? {
             (_, Told::Unusable(error)) => return Err(BrokerError::Registry(error)),
-            (id, Told::Foreign(reason)) => Some((id, reason)),
-            (id, Told::Schema(schema)) => {
+            (asked, Told::Foreign(reason)) => Some((asked, reason)),
+            (asked, Told::Schema(id, schema)) => {
                 let learned = self.records.learn(id, &schema);
-                learned.err().map(|error| (id, error.to_string()))
+                learned.err().map(|error| (asked, error.to_string()))
             }
         };
-        if let Some((id, reason)) = foreign {
-            self.questions.believe_foreign(id, reason, elapsed);
+        if let Some((asked, reason)) = foreign {
+            self.questions.believe_foreign(asked, reason, elapsed);
         }
         // One that needs yet another schema makes those behind it wait again.
         for message in self.questions.end_of_wait() {
@@ -179,11 +199,22 @@ impl<D: Destination> Line<D> {
     }
 }
 
+/// Waits to be replaced by a version that knows the schema.
+async fn await_replacement(fingerprint: u64) -> Told {
+    let reason = format!(
+        "it was written by a later version, with a schema that this one does not know \
+         (fingerprint {fingerprint:016x})"
+    );
+    tracing::warn!(reason, patience = ?LATER_VERSION_PATIENCE, "events wait for their schema");
+    tokio::time::sleep(LATER_VERSION_PATIENCE).await;
+    Told::Foreign(reason)
+}
+
 /// Asks until there is an answer.
-async fn ask(registry: Arc<Registry>, id: u32) -> (u32, Told) {
+async fn ask(registry: Arc<Registry>, id: u32) -> Told {
     loop {
-        match next(registry.schema(id).await) {
-            Next::End(told) => return (id, told),
+        match next(id, registry.schema(id).await) {
+            Next::End(told) => return told,
             Next::Ask(reason) => {
                 tracing::warn!(id, reason, "events wait for their schema; asking again");
             }
@@ -192,9 +223,9 @@ async fn ask(registry: Arc<Registry>, id: u32) -> (u32, Told) {
     }
 }
 
-fn next(answer: Result<Arc<str>, RegistryError>) -> Next {
+fn next(id: u32, answer: Result<Arc<str>, RegistryError>) -> Next {
     match answer {
-        Ok(schema) => Next::End(Told::Schema(schema)),
+        Ok(schema) => Next::End(Told::Schema(id, schema)),
         Err(away @ RegistryError::Away { .. }) => {
             Next::Ask(service::exit::Failure::failed(away).report())
         }

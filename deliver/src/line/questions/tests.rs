@@ -1,6 +1,8 @@
 use super::*;
 use registry::{Absence, Settings};
 
+const ID: UnknownSchema = UnknownSchema::Registered(5);
+
 fn name() -> String {
     "http://registry".to_owned()
 }
@@ -23,7 +25,7 @@ fn started(share: f64) -> InOrder {
 fn a_registry_that_is_away_is_asked_again() {
     let (registry, doing) = (name(), "asking".to_owned());
     let away = RegistryError::Away { registry, doing, absence: Absence::Unwell(503) };
-    let Next::Ask(reason) = next(Err(away)) else { panic!("asked again") };
+    let Next::Ask(reason) = next(5, Err(away)) else { panic!("asked again") };
     assert!(reason.ends_with("away: it answered HTTP 503"), "{reason}");
 }
 
@@ -34,7 +36,7 @@ fn an_id_without_a_schema_of_ours_is_foreign_and_parks() {
         RegistryError::NotAvro { registry: name(), id: 5 },
     ] {
         let says = none.to_string();
-        assert!(matches!(next(Err(none)), Next::End(Told::Foreign(reason)) if reason == says));
+        assert!(matches!(next(5, Err(none)), Next::End(Told::Foreign(reason)) if reason == says));
     }
 }
 
@@ -44,7 +46,7 @@ fn a_registry_that_was_reset_or_refuses_stops_the_line() {
         RegistryError::Contradiction { registry: name(), id: 5 },
         RegistryError::Denied { registry: name(), doing: String::new(), status: 401 },
     ] {
-        let Next::End(Told::Unusable(error)) = next(Err(wrong)) else { panic!("stops") };
+        let Next::End(Told::Unusable(error)) = next(5, Err(wrong)) else { panic!("stops") };
         assert!(BrokerError::Registry(error).is_final());
     }
 }
@@ -52,7 +54,7 @@ fn a_registry_that_was_reset_or_refuses_stops_the_line() {
 #[test]
 fn without_a_registry_an_id_is_asked_of_nobody() {
     let mut questions = Questions::of(None);
-    let failure = questions.ask(5, Duration::ZERO).unwrap_err();
+    let failure = questions.ask(ID, Duration::ZERO).unwrap_err();
     assert_eq!(failure.reason, Reason::Undecodable);
     assert!(failure.message.contains("schema_registry.url"), "{}", failure.message);
     assert!(!questions.is_asking());
@@ -62,10 +64,10 @@ fn without_a_registry_an_id_is_asked_of_nobody() {
 async fn a_foreign_id_is_believed_for_a_while_and_then_asked_for_again() {
     let mut questions = away();
     let now = Duration::from_secs(100);
-    questions.believe_foreign(5, "none".to_owned(), now);
-    assert_eq!(questions.ask(5, now + BELIEVED_FOR / 2).unwrap_err().message, "none");
+    questions.believe_foreign(ID, "none".to_owned(), now);
+    assert_eq!(questions.ask(ID, now + BELIEVED_FOR / 2).unwrap_err().message, "none");
     assert!(!questions.is_asking());
-    questions.ask(5, now + BELIEVED_FOR).unwrap();
+    questions.ask(ID, now + BELIEVED_FOR).unwrap();
     assert!(questions.is_asking());
     assert!(questions.foreign.is_empty(), "what is no longer believed takes no room");
 }
@@ -73,7 +75,7 @@ async fn a_foreign_id_is_believed_for_a_while_and_then_asked_for_again() {
 #[tokio::test]
 async fn what_waits_comes_out_in_its_order_and_goes_with_its_partitions() {
     let mut questions = away();
-    questions.ask(5, Duration::ZERO).unwrap();
+    questions.ask(ID, Duration::ZERO).unwrap();
     questions.wait(started(0.25));
     questions.wait(started(0.5));
     let shares = questions.end_of_wait().into_iter().map(|message| match message {
@@ -84,6 +86,23 @@ async fn what_waits_comes_out_in_its_order_and_goes_with_its_partitions() {
     questions.wait(started(1.0));
     questions.clear();
     assert!(!questions.is_asking() && questions.end_of_wait().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_later_version_waits_for_this_one_to_be_replaced_and_is_parked_in_the_end() {
+    let later = UnknownSchema::Fingerprint(7);
+    let mut questions = Questions::of(None);
+    questions.ask(later, Duration::ZERO).unwrap();
+    questions.wait(started(1.0));
+    let soon = LATER_VERSION_PATIENCE * 9 / 10;
+    assert!(tokio::time::timeout(soon, questions.answered()).await.is_err(), "it waits");
+    assert!(questions.is_asking());
+    let (asked, told) = questions.answered().await.unwrap();
+    let Told::Foreign(reason) = told else { panic!("parked") };
+    assert!(asked == later && reason.contains("a later version"), "{reason}");
+    questions.believe_foreign(asked, reason, LATER_VERSION_PATIENCE);
+    let failure = questions.ask(later, LATER_VERSION_PATIENCE * 2).unwrap_err();
+    assert_eq!(failure.reason, Reason::Undecodable, "nobody waits for it again");
 }
 
 #[tokio::test]
