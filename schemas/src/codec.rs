@@ -39,7 +39,9 @@ pub enum CodecError {
     #[error("the value is framed neither as an Avro single object nor by a schema registry")]
     Framing,
     /// The single-object fingerprint belongs to no version of the schema.
-    #[error("the value was written with an unknown schema (fingerprint {0:016x})")]
+    #[error(
+        "the value was written with a schema that only a later version knows (fingerprint {0:016x})"
+    )]
     UnknownFingerprint(u64),
     /// The registry id is not (yet) known.
     #[error("the value was written with schema {0} of the registry, which is not known here")]

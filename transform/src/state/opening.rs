@@ -249,7 +249,8 @@ impl Opening {
             Step::Refuse(disagreement.into())
         } else if now.saturating_sub(since) < PATIENCE {
             Step::Wait(disagreement)
-        } else if self.rebuilt {
+        } else if self.rebuilt || matches!(disagreement, Disagreement::OffsetGone { .. }) {
+            // Where there is no offset, no other store fits it better than this one.
             Step::Refuse(disagreement.into())
         } else {
             Step::Clear(Cause::DoesNotFit)

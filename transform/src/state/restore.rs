@@ -26,7 +26,7 @@ pub enum Disagreement {
     /// The state is older than the offset: records were lost from the changelog, or are not visible yet.
     #[error(
         "the committed offset is ahead: the group stands at {committed} of the raw topic, the state \
-         at {recorded}"
+         at {recorded} (docs/operations.md, \"A topic is lost\")"
     )]
     OffsetAhead {
         /// The group's offset.
@@ -37,7 +37,7 @@ pub enum Disagreement {
     /// The offset is older than the state: it was reset, or is not visible yet.
     #[error(
         "the state is ahead: it stands at {recorded} of the raw topic, the committed offset at \
-         {committed}"
+         {committed} (docs/operations.md, \"A topic is lost\")"
     )]
     StateAhead {
         /// The group's offset.
@@ -46,13 +46,19 @@ pub enum Disagreement {
         recorded: i64,
     },
     /// The group's offset expired, was deleted, or its coordinator is being replaced.
-    #[error("the committed offset is gone, but the state stands at {recorded} of the raw topic")]
+    #[error(
+        "the committed offset is gone, but the state stands at {recorded} of the raw topic: that topic was made \
+         anew, or the group's offsets were deleted or have expired (docs/operations.md, \"A topic is lost\")"
+    )]
     OffsetGone {
         /// The state's offset.
         recorded: i64,
     },
     /// The changelog was deleted or made anew.
-    #[error("the state is gone, but the group stands at {committed} of the raw topic")]
+    #[error(
+        "the state is gone, but the group stands at {committed} of the raw topic: the topic of states was \
+         emptied or made anew (docs/operations.md, \"A topic is lost\")"
+    )]
     StateGone {
         /// The group's offset.
         committed: i64,

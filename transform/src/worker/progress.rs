@@ -24,6 +24,10 @@ pub(super) struct Progress {
     offered: i64,
     over: i64,
     span: (i64, i64),
+    /// Up to here the present partition has been read.
+    known: i64,
+    /// Whether the present span holds what has not been read yet.
+    is_news: bool,
     began: Duration,
     next_news: Duration,
 }
@@ -51,6 +55,8 @@ impl Progress {
             offered: 0,
             over: 0,
             span: (0, 0),
+            known: 0,
+            is_news: false,
             began: now,
             next_news: now + FIRST,
         }
@@ -59,18 +65,23 @@ impl Progress {
     /// The next partition's turn.
     pub(super) fn next_partition(&mut self) {
         self.begun += 1;
+        self.known = 0;
     }
 
-    /// This much of the present partition is read next; what was begun before is over.
+    /// This much of the present partition is read next; what was begun before is over. Where offset and state do
+    /// not agree yet, the end is looked at again and again, which is no progress.
     pub(super) fn reads(&mut self, (from, until): (i64, i64)) {
+        let from = from.max(self.known);
         self.over = self.offered;
         self.offered += (until - from).max(0);
         self.span = (from, until);
+        self.is_news = until > from;
+        self.known = self.known.max(until);
     }
 
     /// News, when it is time for some.
     pub(super) fn at(&mut self, offset: i64, now: Duration) -> Option<News> {
-        if now < self.next_news {
+        if now < self.next_news || !self.is_news {
             return None;
         }
         self.next_news = now + INTERVAL;
@@ -122,6 +133,23 @@ mod tests {
         assert_eq!(progress.at(4_000, ms(105_900)), None);
         let news = progress.at(11_000, ms(106_000)).unwrap();
         assert_eq!((news.done, news.here, news.left), (10_000, 0, ms(0)));
+    }
+
+    #[test]
+    fn looking_at_the_end_again_is_no_progress() {
+        let mut progress = Progress::of(2, ms(0));
+        progress.next_partition();
+        progress.reads((0, 100));
+        assert_eq!(progress.at(100, ms(1_000)).unwrap().all, 200);
+        for look in 1..100 {
+            progress.reads((99, 100));
+            assert_eq!(progress.at(100, ms(look * 1_000)), None);
+        }
+        progress.reads((99, 150));
+        assert_eq!(progress.at(125, ms(100_000)).unwrap().all, 300);
+        progress.next_partition();
+        progress.reads((0, 50));
+        assert_eq!(progress.at(50, ms(105_000)).unwrap().done, 200);
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl Restorer {
     ) -> Result<(PartitionRecord, Tenure), WorkerError> {
         let names = &self.shared.names;
         let mut opening = Opening::new(self.stored(store)?, self.partitions);
+        let mut waits_for = None;
         loop {
             if self.is_abandoned() {
                 return Err(WorkerError::Abandoned);
@@ -152,7 +153,10 @@ impl Restorer {
                     opening.followed(followed, store.checkpoint(), self.now());
                 }
                 Step::Wait(disagreement) => {
-                    tracing::debug!(partition, %disagreement, "waiting for offset and state");
+                    if waits_for.as_ref() != Some(&disagreement) {
+                        tracing::info!(partition, why = %disagreement, "waiting for offset and state");
+                        waits_for = Some(disagreement);
+                    }
                     std::thread::sleep(PAUSE);
                     opening.waited();
                 }

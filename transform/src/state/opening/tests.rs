@@ -133,6 +133,18 @@ fn a_missing_offset_is_waited_for_with_the_store_as_it_is() {
 }
 
 #[test]
+fn an_offset_that_stays_missing_is_refused_and_costs_no_store() {
+    let mut opening = asked(stored(60, 7), None, 10);
+    opening.followed(followed(9), 100, seconds(0));
+    opening.waited();
+    opening.committed(None);
+    opening.changelog(CHANGELOG, 10);
+    opening.followed(followed(9), 100, seconds(30));
+    let gone = Disagreement::OffsetGone { recorded: 9 };
+    assert_eq!(opening.step(), Step::Refuse(Refusal::Disagree(gone)));
+}
+
+#[test]
 fn what_was_just_filled_is_not_cleared_again_while_it_waits_behind_an_aborted_tail() {
     // The last record is at 97: behind it lies a transaction that was aborted, and all of it is old.
     let mut opening = asked(Stored::default(), Some(9), 500);
