@@ -9,6 +9,7 @@ mod container;
 mod maven;
 mod readiness;
 mod settings;
+mod tools;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use crate::java::JavaError;
 use crate::supervise::{Program, Signal, Supervised};
 use crate::{Narrate, ports};
+
+pub use tools::Tool;
 
 /// The release that is started.
 pub const KAFKA_VERSION: &str = "4.3.1";
@@ -77,6 +80,14 @@ impl Broker {
             }
             _ => Self::start_own(folder, None, narrate),
         }
+    }
+
+    /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: one that may be stopped.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_alone(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
+        Self::start_own(folder, None, narrate)
     }
 
     /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: whoever connects to
@@ -141,6 +152,14 @@ impl Broker {
     /// `host:port`, as clients want it.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Runs one of Kafka's own tools against it; what that prints. The tools are those of the release, fetched once.
+    ///
+    /// # Errors
+    /// [`BrokerError::Command`] with what it said when it does not succeed.
+    pub fn tool(&self, tool: Tool, arguments: &[&str]) -> Result<String, BrokerError> {
+        tools::run(tool, &self.address, arguments)
     }
 
     /// Where a proxy finds it, if it was started behind one.

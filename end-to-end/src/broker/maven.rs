@@ -1,11 +1,11 @@
 //! Kafka from its released artefacts on Maven Central, run by Java.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BrokerError, KAFKA_VERSION, io, settings};
 use crate::Narrate;
-use crate::java::{self, Artefact, Content, Release};
+use crate::java::{self, Artefact, Content, JavaError, Release};
 use crate::supervise::Program;
 
 const KAFKA: Release = Release {
@@ -25,6 +25,11 @@ const LOGGING: &str = r#"<Configuration status="ERROR">
 </Configuration>
 "#;
 
+/// Where the jars are; fetches them once.
+pub(super) fn classes(narrate: Narrate<'_>) -> Result<PathBuf, JavaError> {
+    java::ready(&KAFKA, narrate)
+}
+
 /// Fetches (once), configures and formats; what is returned starts the broker.
 pub(super) fn prepare(
     node: settings::Node,
@@ -32,7 +37,7 @@ pub(super) fn prepare(
     log: &Path,
     narrate: Narrate<'_>,
 ) -> Result<Program, BrokerError> {
-    let classes = java::ready(&KAFKA, narrate)?;
+    let classes = classes(narrate)?;
     let configuration = data.join("server.properties");
     std::fs::write(&configuration, settings::properties(node, &data.join("log")))
         .map_err(io("writing server.properties"))?;
