@@ -7,7 +7,8 @@
 //! * [`broker`] obtains and starts a real Apache Kafka, [`registry`] a real schema registry; both are released
 //!   [`java`] programs.
 //! * [`compose`] reads docker-compose.yml as Docker Compose does.
-//! * [`python`] fetches what tests and checks need of Python packages; [`chart`] renders the Helm chart with them.
+//! * [`python`] fetches what tests and checks need of Python packages; [`chart`] renders the Helm chart with them,
+//!   and [`api_server`] is whom that is for.
 //! * [`proxy`] stands between a client and the broker and makes outcomes ambiguous.
 //! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`; [`pipeline`] runs all three
 //!   with the emulators behind them, [`configuration`] is what they read.
@@ -21,6 +22,7 @@
 //! the verdict. The crate deliberately does not use the pipeline's own Kafka code: a fault there must not hide
 //! itself.
 
+pub mod api_server;
 pub mod avro_tools;
 pub mod broker;
 pub mod chart;

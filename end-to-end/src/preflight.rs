@@ -111,6 +111,15 @@ pub const CONTAINERS: &[Tool] = &[
     Tool { name: "runc", probe: &["runc", "--version"], debian_package: "runc", ..PODMAN },
 ];
 
+/// What a kube-apiserver keeps everything in.
+pub const ETCD: Tool = Tool {
+    name: "etcd",
+    probe: &["etcd", "--version"],
+    needed_for: "running a kube-apiserver",
+    debian_package: "etcd-server",
+    brew_package: "etcd",
+};
+
 /// Fetches tools that are published as Python packages.
 pub const PYTHON: Tool = Tool {
     name: "python3 with venv",

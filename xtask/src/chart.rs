@@ -2,7 +2,9 @@
 //!
 //! The work is done by `deploy/helm/check`, in Python, because that is how Helm and the schemas of Kubernetes can be had
 //! without a cluster and without building them. `end-to-end/tests/chart.rs` starts the real binaries with what the chart
-//! gives them.
+//! gives them. [`deep`] asks a real API server.
+
+pub(crate) mod deep;
 
 use std::process::{Command, ExitCode};
 

@@ -36,7 +36,8 @@ def load():
 
 @contextmanager
 def quiet():
-    """Helm writes to the terminal that it follows symbolic links, which is how the chart reads what is not its own."""
+    """Helm writes to the terminal that it follows symbolic links, which is how the chart reads what is not its own, and
+    that a rollback brings back what was removed."""
     before = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -17,6 +17,7 @@ import network
 import objects
 import pages
 import pods
+import stored
 import values_schema
 
 # What has more keys than values.yaml sets.
@@ -32,7 +33,7 @@ def check():
     for case in cases:
         found += [f"{case.name}: {problem}" for problem in [*judge(case), *chart.lint(case)]]
     everything = next(case for case in cases if case.name == "everything")
-    found += chain(faults.accepted(loaded), faults.unnoticed(loaded, everything))
+    found += chain(faults.accepted(loaded), faults.unnoticed(loaded, everything), stored.unnoticed())
     for problem in found:
         print(problem, file=sys.stderr)
     planted = sum(map(len, (faults.REFUSED, faults.POD_FAULTS, faults.OBJECT_FAULTS, faults.RELEASE_FAULTS)))

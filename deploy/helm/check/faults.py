@@ -107,6 +107,9 @@ POD_FAULTS = {
     "asks Kafka whether it lives": on_container(
         lambda own: own["livenessProbe"]["httpGet"].update(path="/readyz")
     ),
+    "has a variable twice": on_container(
+        lambda own: own["env"].extend([{"name": "TWICE", "value": "1"}, {"name": "TWICE", "value": "2"}])
+    ),
     "has no limit": on_container(lambda own: own["resources"]["limits"].pop("memory")),
 }
 
@@ -131,12 +134,22 @@ def policy_of_deliver(rendered):
 
 
 def forget_an_exception(rendered):
-    blocks = [peer["ipBlock"] for rule in policy_of_deliver(rendered)["egress"] for peer in rule.get("to", [])
-              if "ipBlock" in peer]
+    blocks = network.blocks(policy_of_deliver(rendered))
     next(block for block in blocks if "10.0.0.0/8" in block.get("except", []))["except"].remove("169.254.0.0/16")
 
 
+def except_of_deliver(rendered, address):
+    """Puts one more exception where there are some."""
+    blocks = network.blocks(policy_of_deliver(rendered))
+    next(block for block in blocks if "10.0.0.0/8" in block.get("except", []))["except"].append(address)
+
+
 RELEASE_FAULTS = {
+    "a policy lets nobody in and means everybody": lambda rendered: policy_of_deliver(rendered)["ingress"][0].update(
+        {"from": []}
+    ),
+    "a policy excepts what it does not allow": lambda rendered: except_of_deliver(rendered, "fd00:ec2::/32"),
+    "a policy names IPv4-mapped addresses": lambda rendered: except_of_deliver(rendered, "::ffff:0:0/96"),
     "deliver reaches the metadata of the cloud": forget_an_exception,
     "nothing is denied": lambda rendered: rendered.objects.remove(
         next(found for found in rendered.of_kind("NetworkPolicy") if "egress" not in found["spec"])

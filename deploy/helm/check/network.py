@@ -14,6 +14,8 @@ FORBIDDEN = [
 # Where clouds give out credentials, over HTTP.
 METADATA = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "::ffff:a9fe:a9fe"]
 
+SIDES = (("ingress", "from"), ("egress", "to"))
+
 
 def allowed(rules, address, port):
     """Whether rules let a TCP connection out to an address outside of the cluster."""
@@ -37,11 +39,33 @@ def within(block, address):
     return holds(block["cidr"]) and not any(map(holds, block.get("except", [])))
 
 
+def blocks(spec):
+    """Every range of addresses that a policy names."""
+    for direction, side in SIDES:
+        for rule in spec.get(direction) or []:
+            yield from (peer["ipBlock"] for peer in rule.get(side, []) if "ipBlock" in peer)
+
+
+def refused(block):
+    """Why no API server takes such a range."""
+    whole = ip_network(block["cidr"])
+    for each in [whole, *map(ip_network, block.get("except", []))]:
+        if each.version == 6 and each.network_address.ipv4_mapped is not None:
+            yield f"{each} is IPv4-mapped, which no API server takes"
+        elif each is not whole and (each.version != whole.version or each == whole or not each.subnet_of(whole)):
+            yield f"{each} is no part of {whole}"
+
+
 def problems(rendered):
     """Where the policies let out or keep in what they should not."""
     policies = {found["metadata"]["name"]: found["spec"] for found in rendered.of_kind("NetworkPolicy")}
     if not policies:
         return
+    for name, spec in policies.items():
+        yield from (f"{name}: {what}" for block in blocks(spec) for what in refused(block))
+        sides = [rule.get(side) for direction, side in SIDES for rule in spec.get(direction) or []]
+        if [] in sides:
+            yield f"{name}: a list of nobody, which Kubernetes takes for everybody"
     for component in ("ingest", "transform", "deliver", "setup", "test"):
         name = next((name for name in policies if name.endswith(f"-{component}")), None)
         if name is None:

@@ -97,6 +97,8 @@ def ours(spec):
         who = f"container {container['name']}"
         if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
             yield f"{who} may write to its image"
+        names = [each["name"] for each in container.get("env", [])]
+        yield from (f"{who} has the variable {name} twice" for name in sorted({*names}) if names.count(name) > 1)
         if container["image"].endswith(":latest") or not (":" in container["image"]):
             yield f"{who} has no version"
         if {"cpu", "memory"} - set(container.get("resources", {}).get("requests", {})):

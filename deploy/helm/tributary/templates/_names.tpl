@@ -22,16 +22,15 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* All labels of an object. Takes root and component. */}}
+{{/* All labels of an object, each once: what selects wins, then what is said of this object alone, then what is said of
+     all. Takes root, component, and labels. */}}
 {{- define "tributary.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "tributary.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: tributary
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $chart := dict
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/part-of" "tributary"
+  "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- toYaml (merge (include "tributary.selectorLabels" . | fromYaml) (.labels | default dict) .root.Values.commonLabels $chart) -}}
 {{- end -}}
 
 {{/* Name, namespace, labels and annotations of an object. Takes root, component, name, and what is added: labels,
@@ -41,9 +40,6 @@ name: {{ .name }}
 namespace: {{ .namespace | default .root.Release.Namespace }}
 labels:
   {{- include "tributary.labels" . | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -24,9 +24,15 @@
     - ipBlock:
         cidr: 0.0.0.0/0
         except: [100.100.100.200/32, 169.254.0.0/16, 192.0.0.0/24]
+    # Of IPv6 what is routed: the internet, private networks, and what translators make of IPv4.
     - ipBlock:
-        cidr: ::/0
-        except: ["::ffff:0:0/96", "64:ff9b::a9fe:0/112", "fd00:ec2::/32", "fe80::/10"]
+        cidr: 2000::/3
+    - ipBlock:
+        cidr: fc00::/7
+        except: ["fd00:ec2::/32"]
+    - ipBlock:
+        cidr: 64:ff9b::/32
+        except: ["64:ff9b::a9fe:0/112"]
     {{- end }}
 {{- end -}}
 {{- end -}}
@@ -75,12 +81,13 @@
           - 198.18.0.0/15    # benchmarks
           - 224.0.0.0/4      # multicast
           - 240.0.0.0/4      # reserved
+    # The public part of IPv6, and what a translator makes of the public part of IPv4. An API server takes no policy
+    # that names IPv4-mapped addresses; they are outside of both.
     - ipBlock:
-        cidr: ::/0
+        cidr: 2000::/3
+    - ipBlock:
+        cidr: 64:ff9b::/96
         except:
-          - ::/96                # unspecified, loopback, IPv4-compatible
-          - ::ffff:0:0/96        # IPv4-mapped
-          # What a translator makes of the private IPv4 addresses; public ones stay reachable through it.
           - 64:ff9b::/104
           - 64:ff9b::a00:0/104
           - 64:ff9b::6440:0/106
@@ -89,11 +96,6 @@
           - 64:ff9b::ac10:0/108
           - 64:ff9b::c000:0/120
           - 64:ff9b::c0a8:0/112
-          - 64:ff9b:1::/48       # translation within a network
-          - fc00::/7             # private, metadata
-          - fe80::/10            # link-local
-          - fec0::/10            # private of old
-          - ff00::/8             # multicast
 {{- end -}}
 
 {{/* Everything that whoever works with topics, registry and destinations may reach. */}}

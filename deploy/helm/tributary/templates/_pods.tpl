@@ -9,7 +9,16 @@
     fieldRef:
       fieldPath: metadata.name
 {{- end }}
-{{- range concat .root.Values.env (index .root.Values .component).env }}
+{{- /* Server-side apply takes no variable twice. */ -}}
+{{- $own := (index .root.Values .component).env -}}
+{{- $names := list -}}
+{{- range $own }}{{ $names = append $names .name }}{{ end -}}
+{{- range .root.Values.env }}
+{{- if not (has .name $names) }}
+- {{ toYaml . | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+{{- range $own }}
 - {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end -}}
@@ -176,10 +185,7 @@ securityContext:
 {{- $fullname := include "tributary.fullname" .root -}}
 metadata:
   labels:
-    {{- include "tributary.labels" . | nindent 4 }}
-    {{- with $values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "tributary.labels" (merge (dict "labels" $values.podLabels) .) | nindent 4 }}
   annotations:
     # Another configuration is another pod.
     checksum/config: {{ include "tributary.configuration" .root | sha256sum }}
