@@ -121,6 +121,11 @@ impl<V: Vendor> Emulator<V> {
         self.server.shared().requests()
     }
 
+    /// How many there are.
+    pub fn request_count(&self) -> usize {
+        self.server.shared().request_count()
+    }
+
     /// Adds a fault behind those injected before.
     pub fn inject(&self, fault: Fault) {
         self.server.shared().plan_faults(|plan, now| plan.inject(fault, now));

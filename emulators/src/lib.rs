@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `base_url()`, `address()` | where it listens; port 0 picks a free one |
 //! | `people()`, `person(who)`, `events_of(who)` | [`Person`]s with attributes, *effective* [`Event`]s in order, counts of ignored duplicates and ignored older updates |
-//! | `violations()`, `requests()` | what was wrong; one [`RequestRecord`] a request |
+//! | `violations()`, `requests()`, `request_count()` | what was wrong; one [`RequestRecord`] a request |
 //! | `inject(fault)`, `clear_faults()`, `set_outage(..)`, `set_credentials(..)` | fault injection, see [`Fault`] |
 //! | `close_port()`, `open_port()` | real connection refusals |
 //! | `reset()` | forget everything but the settings (faults too) |

@@ -125,7 +125,9 @@ impl Broker {
         proxied: Option<settings::Proxied>,
         narrate: Narrate<'_>,
     ) -> Result<Self, BrokerError> {
-        let port = ports::free_or(USUAL_PORT).map_err(io("choosing a port"))?;
+        // Whoever ends it means to start it again: nobody else must come to have its port meanwhile.
+        let port = if proxied.is_some() { ports::free() } else { ports::free_or(USUAL_PORT) };
+        let port = port.map_err(io("choosing a port"))?;
         let controller_port = ports::free().map_err(io("choosing a port"))?;
         let data = tempfile::Builder::new()
             .prefix("tributary-kafka-")

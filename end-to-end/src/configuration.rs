@@ -61,6 +61,8 @@ pub struct Configuration {
     pub schema_registry: Option<String>,
     /// Keeps the runs that share a broker apart.
     pub topic_prefix: String,
+    /// Where the secrets of the sources are files, as [`crate::keyring::write`] writes them.
+    pub secrets: Option<PathBuf>,
     pub listeners: Listeners,
     pub state_dir: PathBuf,
     pub reorder_window: Duration,
@@ -88,6 +90,7 @@ impl Configuration {
             brokers: brokers.to_owned(),
             schema_registry: None,
             topic_prefix: topic_prefix.to_owned(),
+            secrets: None,
             listeners: Listeners::free()?,
             state_dir: folder.join("state"),
             reorder_window: Duration::from_secs(1),
@@ -131,7 +134,7 @@ telemetry:
             brokers = self.brokers,
             prefix = self.topic_prefix,
             registry = self.registry(),
-            sources = sources(),
+            sources = self.sources(),
             state_dir = quoted(&self.state_dir),
             window = self.reorder_window.as_millis(),
             customerio =
@@ -143,6 +146,26 @@ telemetry:
     fn registry(&self) -> String {
         let section = |url| format!("schema_registry:\n  url: {url}\n\n");
         self.schema_registry.as_ref().map(section).unwrap_or_default()
+    }
+
+    fn sources(&self) -> String {
+        let said = |option: &str, file: &str, secret: &str| match &self.secrets {
+            None => format!("    {option}: [\"{secret}\"]\n"),
+            Some(folder) => format!("    {option}_file: {}\n", quoted(&folder.join(file))),
+        };
+        format!(
+            "sources:\n\
+             \x20 stripe:\n    provider: stripe\n{}\
+             \x20   user_id: [/data/object/metadata/user_id]\n\
+             \x20 dodo:\n    provider: dodo\n{}\
+             \x20 revenuecat:\n    provider: revenuecat\n{}{}\
+             \x20 purchasely:\n    provider: purchasely\n{}",
+            said("secrets", "stripe", sign::STRIPE_SECRET),
+            said("secrets", "dodo", sign::DODO_SECRET),
+            said("authorization", "revenuecat-authorization", sign::REVENUECAT_AUTHORIZATION),
+            said("secrets", "revenuecat", sign::REVENUECAT_SECRET),
+            said("secrets", "purchasely", sign::PURCHASELY_SECRET),
+        )
     }
 
     fn destination(&self, name: &str, receiver: &Receiver, account: &str) -> String {
@@ -184,22 +207,6 @@ telemetry:
     }
 }
 
-fn sources() -> String {
-    format!(
-        "sources:\n\
-         \x20 stripe:\n    provider: stripe\n    secrets: [\"{}\"]\n\
-         \x20   user_id: [/data/object/metadata/user_id]\n\
-         \x20 dodo:\n    provider: dodo\n    secrets: [\"{}\"]\n\
-         \x20 revenuecat:\n    provider: revenuecat\n    authorization: [\"{}\"]\n    secrets: [\"{}\"]\n\
-         \x20 purchasely:\n    provider: purchasely\n    secrets: [\"{}\"]\n",
-        sign::STRIPE_SECRET,
-        sign::DODO_SECRET,
-        sign::REVENUECAT_AUTHORIZATION,
-        sign::REVENUECAT_SECRET,
-        sign::PURCHASELY_SECRET,
-    )
-}
-
 /// As a double-quoted YAML scalar.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
@@ -214,12 +221,15 @@ mod tests {
     use service::config::{Loader, Variables, Vocabulary};
 
     use super::*;
+    use crate::keyring;
+    use crate::sign::Secrets;
 
     fn configuration(customerio: Receiver) -> Configuration {
         Configuration {
             brokers: "127.0.0.1:9092".to_owned(),
             schema_registry: Some("http://127.0.0.1:8081/apis".to_owned()),
             topic_prefix: "run-1.".to_owned(),
+            secrets: None,
             listeners: Listeners { webhooks: 8080, ingest: 9101, transform: 9102, deliver: 9103 },
             state_dir: PathBuf::from("state"),
             reorder_window: Duration::from_secs(2),
@@ -233,7 +243,16 @@ mod tests {
     #[test]
     fn the_binaries_accept_what_is_written() {
         let base_url = "http://127.0.0.1:9201".to_owned();
-        let text = configuration(Receiver::Emulator { base_url }).render();
+        let configuration = configuration(Receiver::Emulator { base_url });
+        let folder = tempfile::tempdir().expect("a folder");
+        keyring::write(folder.path(), &[&Secrets::default()]).expect("written");
+        let in_files = Some(folder.path().to_path_buf());
+        accepted(&Configuration { secrets: in_files, ..configuration.clone() });
+        accepted(&configuration);
+    }
+
+    fn accepted(configuration: &Configuration) {
+        let text = configuration.render();
         let loader = Loader {
             binary: service::Binary::Deliver,
             variables: &Variables::default(),

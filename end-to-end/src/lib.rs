@@ -11,11 +11,12 @@
 //!   and [`api_server`] is whom that is for.
 //! * [`proxy`] stands between a client and the broker and makes outcomes ambiguous.
 //! * [`processes`] builds, starts, kills and watches `ingest`, `transform` and `deliver`; [`pipeline`] runs all three
-//!   with the emulators behind them, [`configuration`] is what they read.
+//!   with the emulators behind them as [`destinations`], [`configuration`] is what they read.
 //! * [`journeys`] invents subscribers and what their providers would say about them, [`schedule`] duplicates and
-//!   shuffles it, [`sign`] signs it, [`sender`] sends it.
+//!   shuffles it, [`sign`] and [`keyring`] sign it, [`sender`] sends it.
 //! * [`exports`] are what providers list of subscribers who were there before.
-//! * [`judge`] compares what the destinations hold with what was sent and gives the verdict.
+//! * [`judge`] compares what the destinations hold with what was sent and gives the verdict; [`latency`] says how long
+//!   it took.
 //!
 //! Two promises hold everywhere: nothing that is started here outlives the process that started it, however that
 //! ends ([`supervise`]), and nothing but the provider's interface and the destinations' own record is trusted for
@@ -28,11 +29,14 @@ pub mod broker;
 pub mod chart;
 pub mod compose;
 pub mod configuration;
+pub mod destinations;
 pub mod exports;
 pub mod http;
 pub mod java;
 pub mod journeys;
 pub mod judge;
+pub mod keyring;
+pub mod latency;
 pub mod metrics;
 pub mod pipeline;
 pub mod ports;

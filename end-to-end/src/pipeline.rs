@@ -1,17 +1,14 @@
 //! The whole pipeline on one machine: topics created, three binaries running, two emulators behind them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use emulators::{CustomerIo, CustomerIoSettings, Intercom, IntercomSettings, Person, Standing};
+use std::time::Duration;
 
 use service::clock::{Clock, SystemClock};
 
 use crate::broker::Broker;
 use crate::configuration::{Configuration, Listeners, Receiver};
-use crate::journeys::Journey;
-use crate::judge::{Finding, Seen, judge};
+use crate::destinations::Destinations;
 use crate::processes::{Binary, Process, ProcessError, Setting};
 use crate::schedule::Sending;
 use crate::sender::{self, Manners, Tally};
@@ -19,11 +16,7 @@ use crate::{Narrate, workspace};
 
 const SETUP_WITHIN: Duration = Duration::from_mins(1);
 const READY_WITHIN: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(200);
 
-/// Calls in ten seconds that the Intercom emulator takes: so many that the run is as fast as the machine. What
-/// happens at the vendor's real limit is a test of its own.
-const INTERCOM_CALLS: u64 = 8_000;
 /// Below the fair use that the Customer.io emulator watches.
 const CALLS_PER_SECOND: u32 = 700;
 
@@ -42,6 +35,8 @@ pub struct Plan {
     pub brokers: String,
     pub schema_registry: Option<String>,
     pub topic_prefix: String,
+    /// Where the secrets of the sources are files; in the configuration itself if nowhere.
+    pub secrets: Option<PathBuf>,
     /// For configuration, logs and state.
     pub folder: PathBuf,
     pub listeners: Listeners,
@@ -57,13 +52,6 @@ pub struct Plan {
 pub enum Receivers {
     Emulated,
     RealWhereConfigured,
-}
-
-/// Both emulators.
-#[derive(Debug, Clone)]
-pub struct Destinations {
-    pub customerio: CustomerIo,
-    pub intercom: Intercom,
 }
 
 /// Everything that runs. Dropping it ends it.
@@ -86,6 +74,18 @@ impl Pipeline {
     pub async fn start(plan: Plan, narrate: Narrate<'_>) -> Result<Self, PipelineError> {
         narrate("starting the emulators of Customer.io and Intercom");
         let destinations = Destinations::start().await.map_err(io("starting the emulators"))?;
+        Self::start_before(destinations, plan, narrate)
+    }
+
+    /// The same with emulators that are there already.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`].
+    pub fn start_before(
+        destinations: Destinations,
+        plan: Plan,
+        narrate: Narrate<'_>,
+    ) -> Result<Self, PipelineError> {
         let configuration = plan.configuration(&destinations);
         let file = plan.folder.join("tributary.yaml");
         std::fs::write(&file, configuration.render()).map_err(io("writing the configuration"))?;
@@ -111,8 +111,8 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Sends everything to its `ingest`. `progress` hears how many have their answer.
-    pub fn send<P: Fn(usize) + Send + Sync + 'static>(
+    /// Sends everything to its `ingest`. `progress` hears of each final answer.
+    pub fn send<P: Fn(&Tally) + Send + Sync + 'static>(
         &self,
         sendings: Vec<Sending>,
         progress: P,
@@ -125,21 +125,71 @@ impl Pipeline {
         [&mut self.ingest, &mut self.transform, &mut self.deliver]
     }
 
-    /// Starts one more `deliver`, configured alike but for its admin port. Not awaited.
+    /// Starts one more `deliver`, as [`Beside::start`] does.
     ///
     /// # Errors
-    /// When there is no port or no folder to be had, or the process does not start.
+    /// As [`Beside::start`].
     pub fn another_deliver(&self) -> Result<Process, PipelineError> {
-        let folder = self.setting.folder.join("another");
+        Ok(self.beside().prepare(Binary::Deliver, "another")?.start(&[])?)
+    }
+
+    /// What it takes to run more of the same beside it.
+    pub fn beside(&self) -> Beside {
+        Beside { configuration: self.configuration.clone(), setting: self.setting.clone() }
+    }
+}
+
+/// What further instances have in common with the pipeline they join.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    configuration: Configuration,
+    setting: Setting,
+}
+
+/// A further instance, not yet started.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub binary: Binary,
+    /// Its own.
+    pub state_dir: PathBuf,
+    setting: Setting,
+    admin_port: u16,
+}
+
+impl Beside {
+    /// One more, configured alike but for its admin port and its folder, which is found under `name`.
+    ///
+    /// # Errors
+    /// When there is no port or no folder to be had.
+    pub fn prepare(&self, binary: Binary, name: &str) -> Result<Prepared, PipelineError> {
+        let folder = self.setting.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(io("making the folder of another instance"))?;
         let mut configuration = self.configuration.clone();
-        configuration.listeners.deliver = crate::ports::free().map_err(io("finding a port"))?;
+        let admin_port = crate::ports::free().map_err(io("finding a port"))?;
+        let Listeners { ingest, transform, deliver, .. } = &mut configuration.listeners;
+        let own = match binary {
+            Binary::Ingest => ingest,
+            Binary::Transform => transform,
+            Binary::Deliver => deliver,
+        };
+        *own = admin_port;
+        configuration.state_dir = folder.join("state");
         let file = folder.join("tributary.yaml");
         std::fs::write(&file, configuration.render())
             .map_err(io("writing the configuration of another instance"))?;
         let environment = self.setting.environment.clone();
         let setting = Setting { configuration: file, folder, environment };
-        Ok(Process::start(Binary::Deliver, &setting, configuration.listeners.deliver)?)
+        Ok(Prepared { binary, state_dir: configuration.state_dir, setting, admin_port })
+    }
+}
+
+impl Prepared {
+    /// Starts it, under a command that ends in running what follows it, if there is one. Not awaited.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(&self, under: &[OsString]) -> Result<Process, ProcessError> {
+        Process::start_under(under, self.binary, &self.setting, self.admin_port)
     }
 }
 
@@ -154,6 +204,7 @@ impl Plan {
             brokers: broker.address().to_owned(),
             schema_registry: None,
             topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
+            secrets: None,
             folder: workspace::fresh_run_folder(name)?,
             listeners: Listeners::free()?,
             reorder_window: Duration::from_secs(1),
@@ -175,6 +226,7 @@ impl Plan {
             brokers: self.brokers.clone(),
             schema_registry: self.schema_registry.clone(),
             topic_prefix: self.topic_prefix.clone(),
+            secrets: self.secrets.clone(),
             listeners: self.listeners,
             state_dir: self.folder.join("state"),
             reorder_window: self.reorder_window,
@@ -187,77 +239,6 @@ impl Plan {
             intercom: receiver(real(&["INTERCOM_ACCESS_TOKEN"]), destinations.intercom.base_url()),
         }
     }
-}
-
-impl Destinations {
-    /// Both emulators on free ports of this machine.
-    ///
-    /// # Errors
-    /// When there is no free port.
-    pub async fn start() -> std::io::Result<Self> {
-        let local = || -> std::io::Result<SocketAddr> {
-            Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, crate::ports::free()?)))
-        };
-        let intercom = IntercomSettings {
-            requests_per_ten_seconds: INTERCOM_CALLS,
-            ..IntercomSettings::default()
-        };
-        Ok(Self {
-            customerio: CustomerIo::start(local()?, CustomerIoSettings::default()).await?,
-            intercom: Intercom::start(local()?, intercom).await?,
-        })
-    }
-
-    /// What both show now, compared with what the journeys must lead to.
-    pub fn findings(&self, journeys: &[Journey]) -> [Finding; 2] {
-        let customerio = seen(&self.customerio.people());
-        let intercom = seen(&self.intercom.people());
-        [
-            judge("customerio", journeys, &customerio, self.customerio.violations().len()),
-            judge("intercom", journeys, &intercom, self.intercom.violations().len()),
-        ]
-    }
-
-    /// Waits until nothing is missing any more and nothing has come for `quiet`, or until nothing has come for
-    /// `patience` although something is missing. `progress` hears how many events each shows.
-    pub async fn settle(
-        &self,
-        journeys: &[Journey],
-        quiet: Duration,
-        patience: Duration,
-        progress: &(dyn Fn([usize; 2]) + Sync),
-    ) -> [Finding; 2] {
-        let mut last = 0;
-        let mut since = Instant::now();
-        loop {
-            let requests = self.customerio.requests().len() + self.intercom.requests().len();
-            if requests != last {
-                last = requests;
-                since = Instant::now();
-            }
-            let findings = self.findings(journeys);
-            progress([findings[0].shown, findings[1].shown]);
-            let complete = !findings.iter().any(Finding::is_incomplete);
-            let still_for = since.elapsed();
-            if still_for >= patience || (complete && still_for >= quiet) {
-                return findings;
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-}
-
-/// Each person's event names, under what identifies the person. An alias shows nothing of its own.
-pub fn seen(people: &[Person]) -> Seen {
-    people
-        .iter()
-        .filter(|person| person.standing != Standing::Merged)
-        .map(|person| {
-            let who = person.id.as_ref().or(person.email.as_ref()).unwrap_or(&person.vendor_id);
-            let events = person.events.iter().map(|event| event.name.clone()).collect();
-            (who.clone(), events)
-        })
-        .collect()
 }
 
 /// The logs of a run, for whoever wants to know more.

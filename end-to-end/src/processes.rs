@@ -1,5 +1,6 @@
 //! The three release binaries: built, started, watched, killed.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -7,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::metrics::Metrics;
 use crate::supervise::{Program, Signal, Supervised};
 use crate::{Narrate, http, preflight, workspace};
+
+/// The option by which librdkafka tells the broker who it is.
+const CLIENT_ID: &str = "TRIBUTARY__KAFKA__PROPERTIES__CLIENT_ID";
 
 const POLL: Duration = Duration::from_millis(50);
 const BUILD_POLL: Duration = Duration::from_millis(250);
@@ -94,10 +98,16 @@ pub struct Setting {
 }
 
 impl Setting {
-    fn program(&self, binary: Binary, command: &'static str) -> Program {
-        Program::new(path(binary), self.folder.join(format!("{}.log", binary.name())))
+    fn program(&self, under: &[OsString], binary: Binary, command: &'static str) -> Program {
+        let executable = path(binary).into_os_string();
+        let mut words = under.iter().cloned().chain([executable]);
+        let first = words.next().unwrap_or_default();
+        Program::new(first, self.folder.join(format!("{}.log", binary.name())))
+            .arguments(words)
             .arguments([command, "--config"])
             .arguments([&self.configuration])
+            // Whoever stands between it and the broker tells it by this.
+            .environment([(CLIENT_ID.to_owned(), binary.name().to_owned())])
             .environment(self.environment.iter().cloned())
     }
 
@@ -113,7 +123,7 @@ impl Setting {
     ) -> Result<(), ProcessError> {
         let name = binary.name();
         let io = |doing| move |source| ProcessError::Io { doing, name, source };
-        let mut running = self.program(binary, command).start().map_err(io("starting"))?;
+        let mut running = self.program(&[], binary, command).start().map_err(io("starting"))?;
         match running.wait(limit).map_err(io("waiting for"))? {
             Some(status) if status.success() => Ok(()),
             ended => {
@@ -168,7 +178,20 @@ impl Process {
     /// # Errors
     /// When no process can be started.
     pub fn start(binary: Binary, setting: &Setting, admin_port: u16) -> Result<Self, ProcessError> {
-        let program = setting.program(binary, "run");
+        Self::start_under(&[], binary, setting, admin_port)
+    }
+
+    /// The same under a command that ends in running what follows it, such as `unshare`.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start_under(
+        under: &[OsString],
+        binary: Binary,
+        setting: &Setting,
+        admin_port: u16,
+    ) -> Result<Self, ProcessError> {
+        let program = setting.program(under, binary, "run");
         let mut process = Self { binary, admin_port, program, running: None };
         process.start_again()?;
         Ok(process)

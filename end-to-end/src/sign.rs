@@ -5,6 +5,8 @@
 //! configured `Authorization` verbatim and, opted in, hex over `t.body`. Purchasely: hex over `t` and body without
 //! a separator (docs.purchasely.com, webhook security).
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,44 +22,87 @@ pub const REVENUECAT_AUTHORIZATION: &str = "Bearer demo-revenuecat";
 pub const REVENUECAT_SECRET: &str = "demo-revenuecat-signing";
 pub const PURCHASELY_SECRET: &str = "demo-purchasely";
 
-/// The headers that authenticate `body` at second `now`.
-pub fn headers(
-    provider: Provider,
-    event_id: &str,
-    body: &[u8],
-    now: i64,
-) -> Vec<(&'static str, String)> {
-    let time = now.to_string();
-    match provider {
-        Provider::Stripe => {
-            let signature = hex::encode(mac(STRIPE_SECRET.as_bytes(), &[&time, "."], body));
-            vec![("stripe-signature", format!("t={time},v1={signature}"))]
-        }
-        Provider::Dodo => {
-            let signature = STANDARD.encode(mac(&dodo_key(), &[event_id, ".", &time, "."], body));
-            vec![
-                ("webhook-id", event_id.to_owned()),
-                ("webhook-timestamp", time),
-                ("webhook-signature", format!("v1,{signature}")),
-            ]
-        }
-        Provider::RevenueCat => {
-            let signature = hex::encode(mac(REVENUECAT_SECRET.as_bytes(), &[&time, "."], body));
-            vec![
-                ("authorization", REVENUECAT_AUTHORIZATION.to_owned()),
-                ("x-revenuecat-webhook-signature", format!("t={time},v1={signature}")),
-            ]
-        }
-        Provider::Purchasely => {
-            let signature = hex::encode(mac(PURCHASELY_SECRET.as_bytes(), &[&time], body));
-            vec![("x-purchasely-request-signature", signature), ("x-purchasely-timestamp", time)]
+/// What authenticates a webhook.
+pub type Headers = Vec<(&'static str, String)>;
+
+/// What all four providers sign with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets {
+    pub stripe: String,
+    pub dodo: String,
+    pub revenuecat_authorization: String,
+    pub revenuecat: String,
+    pub purchasely: String,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
+
+impl Default for Secrets {
+    /// Those that demo and tests use.
+    fn default() -> Self {
+        Self {
+            stripe: STRIPE_SECRET.to_owned(),
+            dodo: DODO_SECRET.to_owned(),
+            revenuecat_authorization: REVENUECAT_AUTHORIZATION.to_owned(),
+            revenuecat: REVENUECAT_SECRET.to_owned(),
+            purchasely: PURCHASELY_SECRET.to_owned(),
         }
     }
 }
 
-fn dodo_key() -> Vec<u8> {
-    let encoded = DODO_SECRET.strip_prefix("whsec_").unwrap_or(DODO_SECRET);
-    STANDARD.decode(encoded).unwrap_or_default()
+impl Secrets {
+    /// Others, which differ from those of another name.
+    pub fn named(name: &str) -> Self {
+        let Self { stripe, revenuecat_authorization, revenuecat, purchasely, .. } = Self::default();
+        Self {
+            stripe: format!("{stripe}-{name}"),
+            dodo: format!("whsec_{}", STANDARD.encode(format!("demo-dodo-secret-{name}"))),
+            revenuecat_authorization: format!("{revenuecat_authorization}-{name}"),
+            revenuecat: format!("{revenuecat}-{name}"),
+            purchasely: format!("{purchasely}-{name}"),
+        }
+    }
+
+    /// The headers that authenticate `body` at second `now`.
+    pub fn headers(&self, provider: Provider, event_id: &str, body: &[u8], now: i64) -> Headers {
+        let time = now.to_string();
+        match provider {
+            Provider::Stripe => {
+                let signature = hex::encode(mac(self.stripe.as_bytes(), &[&time, "."], body));
+                vec![("stripe-signature", format!("t={time},v1={signature}"))]
+            }
+            Provider::Dodo => {
+                let parts = [event_id, ".", &time, "."];
+                let signature = STANDARD.encode(mac(&self.dodo_key(), &parts, body));
+                vec![
+                    ("webhook-id", event_id.to_owned()),
+                    ("webhook-timestamp", time),
+                    ("webhook-signature", format!("v1,{signature}")),
+                ]
+            }
+            Provider::RevenueCat => {
+                let signature = hex::encode(mac(self.revenuecat.as_bytes(), &[&time, "."], body));
+                vec![
+                    ("authorization", self.revenuecat_authorization.clone()),
+                    ("x-revenuecat-webhook-signature", format!("t={time},v1={signature}")),
+                ]
+            }
+            Provider::Purchasely => {
+                let signature = hex::encode(mac(self.purchasely.as_bytes(), &[&time], body));
+                let signature = ("x-purchasely-request-signature", signature);
+                vec![signature, ("x-purchasely-timestamp", time)]
+            }
+        }
+    }
+
+    fn dodo_key(&self) -> Vec<u8> {
+        let encoded = self.dodo.strip_prefix("whsec_").unwrap_or(&self.dodo);
+        STANDARD.decode(encoded).unwrap_or_default()
+    }
 }
 
 fn mac(key: &[u8], before: &[&str], body: &[u8]) -> Vec<u8> {
@@ -98,14 +143,22 @@ mod tests {
     #[test]
     fn the_time_is_part_of_what_is_signed() {
         for provider in Provider::ALL {
-            let (early, late) =
-                (headers(provider, "id", b"{}", 1), headers(provider, "id", b"{}", 2));
-            assert_ne!(early, late);
+            let at = |now| Secrets::default().headers(provider, "id", b"{}", now);
+            assert_ne!(at(1), at(2));
+        }
+    }
+
+    #[test]
+    fn secrets_of_another_name_sign_otherwise() {
+        for provider in Provider::ALL {
+            let by = |secrets: Secrets| secrets.headers(provider, "id", b"{}", 1);
+            assert_ne!(by(Secrets::default()), by(Secrets::named("a")));
+            assert_ne!(by(Secrets::named("b")), by(Secrets::named("a")));
         }
     }
 
     #[test]
     fn the_secret_of_dodo_is_decoded() {
-        assert_eq!(dodo_key(), b"demo-dodo-secret-0123456789");
+        assert_eq!(Secrets::default().dodo_key(), b"demo-dodo-secret-0123456789");
     }
 }

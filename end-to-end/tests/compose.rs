@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use end_to_end::broker::{Broker, KAFKA_VERSION};
 use end_to_end::compose::{self, Project, Service};
-use end_to_end::pipeline::Destinations;
+use end_to_end::destinations::Destinations;
 use end_to_end::processes::{Binary, Setting};
 use end_to_end::{registry, workspace};
 use service::clock::{Clock, SystemClock};

@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use emulators::{Effect, Fault, Outage};
 use end_to_end::broker::Broker;
+use end_to_end::destinations::Destinations;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
-use end_to_end::pipeline::{Destinations, Pipeline, Plan};
+use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::processes::Process;
 use end_to_end::schedule::{self, Copy, Sending, Shape};
 use end_to_end::sender::Tally;

@@ -126,7 +126,7 @@ fn is_signed(headers: &HeaderMap, body: &Bytes) -> bool {
     let (Some(id), Some(timestamp), Some(signature)) = told else { return false };
     let Ok(timestamp) = timestamp.parse::<i64>() else { return false };
     let now = SystemClock::new().now().as_second();
-    let expected = sign::headers(Provider::Dodo, id, body, timestamp);
+    let expected = sign::Secrets::default().headers(Provider::Dodo, id, body, timestamp);
     now.abs_diff(timestamp) <= TOLERANCE_SECONDS
         && expected.iter().any(|(name, value)| *name == "webhook-signature" && value == signature)
 }

@@ -78,6 +78,7 @@ pub(crate) async fn start(
         brokers: broker.address().to_owned(),
         schema_registry: None,
         topic_prefix: format!("{name}-{:x}.", SystemClock::new().now_millis()),
+        secrets: None,
         folder,
         listeners: Listeners::usual().context("choosing ports")?,
         reorder_window: REORDER_WINDOW,
@@ -97,7 +98,7 @@ async fn send_and_settle(arguments: &Arguments, pipeline: &Pipeline) -> Result<R
     let unique = journeys.iter().map(|journey| journey.webhooks.len()).sum();
     let (sent, disordered) = (sendings.len(), schedule::disordered(&sendings));
     let bar = Bar::new("sending webhooks", sent);
-    let tally = pipeline.send(sendings, move |done| bar.at(done)).await;
+    let tally = pipeline.send(sendings, move |tally| bar.at(tally.answered())).await;
     let expected: usize = journeys.iter().map(|journey| journey.shown().len()).sum();
     let bar = Bar::new("events at both destinations", 2 * expected);
     let show = |shown: [usize; 2]| bar.at(shown[0] + shown[1]);

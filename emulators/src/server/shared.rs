@@ -151,6 +151,10 @@ impl<V: Vendor> Shared<V> {
         self.lock().requests.clone()
     }
 
+    pub(crate) fn request_count(&self) -> usize {
+        self.lock().requests.len()
+    }
+
     pub(crate) fn plan_faults<T>(&self, change: impl FnOnce(&mut FaultPlan, Duration) -> T) -> T {
         let now = self.now().elapsed;
         change(&mut self.lock().faults, now)

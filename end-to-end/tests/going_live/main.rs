@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use deliver::shadow::Planned;
 use end_to_end::broker::Broker;
+use end_to_end::destinations::Destinations;
 use end_to_end::journeys::{Journey, Provider};
 use end_to_end::judge::Finding;
-use end_to_end::pipeline::{Destinations, Pipeline, Plan};
+use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::ports;
 use end_to_end::processes::{self, Binary, Process};
 use end_to_end::schedule::{Copy, Sending};

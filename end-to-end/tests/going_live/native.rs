@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use end_to_end::destinations::Destinations;
 use end_to_end::journeys::{Provider, Webhook};
-use end_to_end::pipeline::Destinations;
 use end_to_end::schedule::Sending;
 use http_body_util::Full;
 use hyper::Request;

@@ -6,16 +6,16 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use deliver::marks::Marks;
+use end_to_end::destinations::Where;
 use end_to_end::journeys::Journey;
 use end_to_end::judge::Seen;
-use end_to_end::pipeline::{Pipeline, seen};
+use end_to_end::pipeline::Pipeline;
 use schemas::LifecycleEvent;
 use schemas::codec::{Codec, Framing};
 use schemas::topics::Topic;
 use stream::{Cluster, Reader, Received};
 
 use crate::cell::PATIENCE;
-use crate::trouble::Where;
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,15 +222,8 @@ pub(crate) fn closed(books: &Books, held: Place) -> Account {
 /// In the middle of everything: what is marked done is done.
 pub(crate) fn nothing_is_done_unseen(pipeline: &Pipeline, journeys: &[Journey], at: Where) {
     let account = tokio::task::block_in_place(|| Books::of(pipeline, at.name()).glance());
-    let unseen = account.done_but_not_shown(journeys, &shown(pipeline, at));
+    let unseen = account.done_but_not_shown(journeys, &pipeline.destinations.seen(at));
     assert_eq!(unseen, [""; 0], "at {at:?}; {}", pipeline.setting.folder.display());
-}
-
-pub(crate) fn shown(pipeline: &Pipeline, at: Where) -> Seen {
-    match at {
-        Where::Customerio => seen(&pipeline.destinations.customerio.people()),
-        Where::Intercom => seen(&pipeline.destinations.intercom.people()),
-    }
 }
 
 /// Events that came to an end at a destination, as the process counts them. It forgets them with its life.

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use emulators::{Credentials, Effect, Fault, Outage};
 use end_to_end::broker::Broker;
+use end_to_end::destinations::Where;
 use end_to_end::journeys::{self, Journey};
 use end_to_end::judge::Finding;
+use end_to_end::latency::{Clocks, Latencies};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Sending, Shape};
 use end_to_end::sender::Tally;
 use service::clock::{Clock, SystemClock};
 
-use crate::account::{Books, Place, closed, counted, nothing_is_done_unseen, shown};
-use crate::latency::{Clocks, Latencies};
-use crate::trouble::{MANNERS, Manner, PLACES, TROUBLES, Trouble, Where};
+use crate::account::{Books, Place, closed, counted, nothing_is_done_unseen};
+use crate::trouble::{MANNERS, Manner, TROUBLES, Trouble};
 
 const KILLS: usize = 3;
 const WEBHOOKS: usize = 120;
@@ -60,7 +61,7 @@ pub(crate) fn cells(seed: u64, is_long: bool) -> Vec<Cell> {
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     pub(crate) cell: Cell,
-    /// In the order of [`PLACES`].
+    /// In the order of [`Where::BOTH`].
     destinations: [Observed; 2],
 }
 
@@ -86,7 +87,7 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Cell { trouble, manner, at, .. } = self.cell;
         write!(formatter, "{trouble:?} at {at:?}, {manner:?}")?;
-        for at in PLACES {
+        for at in Where::BOTH {
             let Observed { latencies, begun_anew } = self.at(at);
             write!(formatter, "; {} {latencies}, begun anew {begun_anew}", at.name())?;
         }
@@ -109,21 +110,22 @@ impl Cell {
         begun(&pipeline, opening, first).await;
         self.begin(&pipeline, &unlucky.who, seed);
         let clocks = Clocks::read(&pipeline.destinations);
-        let at_first = PLACES.map(|at| beginnings(&pipeline, at));
+        let at_first = Where::BOTH.map(|at| beginnings(&pipeline, at));
         let sending = tokio::spawn(send(&pipeline, sendings));
         let mut pipeline = self.disturb(pipeline).await;
-        for place in PLACES {
+        for place in Where::BOTH {
             nothing_is_done_unseen(&pipeline, &journeys, place);
         }
         let tally = sending.await.unwrap();
         self.end(&pipeline).await;
         self.judge(&mut pipeline, &journeys, unlucky).await;
-        let latencies = clocks.latencies(&pipeline.destinations, &journeys, &tally);
-        let now = PLACES.map(|at| beginnings(&pipeline, at));
-        let [customerio, intercom] = latencies;
+        let [customerio, intercom] = Where::BOTH.map(|at| {
+            let arrivals = clocks.arrivals(&pipeline.destinations, at, &journeys);
+            (Latencies::between(&tally, &arrivals), beginnings(&pipeline, at))
+        });
         let destinations = [
-            Observed { latencies: customerio, begun_anew: now[0] - at_first[0] },
-            Observed { latencies: intercom, begun_anew: now[1] - at_first[1] },
+            Observed { latencies: customerio.0, begun_anew: customerio.1 - at_first[0] },
+            Observed { latencies: intercom.0, begun_anew: intercom.1 - at_first[1] },
         ];
         Report { cell: self, destinations }
     }
@@ -143,27 +145,8 @@ impl Cell {
         Pipeline::start(plan, &|_| ()).await.unwrap()
     }
 
-    fn inject(self, pipeline: &Pipeline, fault: Fault) {
-        match self.at {
-            Where::Customerio => pipeline.destinations.customerio.inject(fault),
-            Where::Intercom => pipeline.destinations.intercom.inject(fault),
-        }
-    }
-
-    fn switch(self, pipeline: &Pipeline, outage: Outage, credentials: Credentials) {
-        match self.at {
-            Where::Customerio => {
-                pipeline.destinations.customerio.set_outage(outage);
-                pipeline.destinations.customerio.set_credentials(credentials);
-            }
-            Where::Intercom => {
-                pipeline.destinations.intercom.set_outage(outage);
-                pipeline.destinations.intercom.set_credentials(credentials);
-            }
-        }
-    }
-
     fn begin(self, pipeline: &Pipeline, unlucky: &str, seed: u64) {
+        let destinations = &pipeline.destinations;
         let fault = match self.trouble {
             Trouble::Nothing => return,
             Trouble::OnePercentFails => Fault::always(Effect::respond(500)).chance(0.01, seed),
@@ -173,12 +156,13 @@ impl Cell {
                 if self.at == Where::Intercom { refused.path("/events") } else { refused }
             }
             Trouble::IsDown => {
-                return self.switch(pipeline, Outage::Unavailable, Credentials::Accepted);
+                return destinations.switch(self.at, Outage::Unavailable, Credentials::Accepted);
             }
             Trouble::SaysWait => {
                 for after in [1, 5] {
                     let (after, length) = (Duration::from_secs(after), Duration::from_secs(2));
-                    self.inject(pipeline, Fault::always(Effect::Throttle).window(after, length));
+                    destinations
+                        .inject(self.at, Fault::always(Effect::Throttle).window(after, length));
                 }
                 return;
             }
@@ -186,8 +170,8 @@ impl Cell {
                 Fault::always(Effect::HangAfterApplying).chance(0.1, seed).times(6)
             }
             Trouble::Resets => {
-                self.inject(
-                    pipeline,
+                destinations.inject(
+                    self.at,
                     Fault::always(Effect::ResetBeforeApplying).chance(0.05, seed).times(10),
                 );
                 Fault::always(Effect::ResetAfterApplying).chance(0.05, seed + 1).times(10)
@@ -196,10 +180,10 @@ impl Cell {
                 Fault::always(Effect::DelayReply { millis: 1_200 }).chance(0.3, seed).times(60)
             }
             Trouble::RefusesCredentials => {
-                return self.switch(pipeline, Outage::Off, Credentials::Refused);
+                return destinations.switch(self.at, Outage::Off, Credentials::Refused);
             }
         };
-        self.inject(pipeline, fault);
+        destinations.inject(self.at, fault);
     }
 
     /// What happens to `deliver` while webhooks are on their way.
@@ -244,7 +228,7 @@ impl Cell {
             | Trouble::IsSlow => return,
         };
         tokio::time::sleep(if self.is_long { real } else { short }).await;
-        self.switch(pipeline, Outage::Off, Credentials::Accepted);
+        pipeline.destinations.switch(self.at, Outage::Off, Credentials::Accepted);
     }
 
     async fn judge(self, pipeline: &mut Pipeline, journeys: &[Journey], unlucky: &Journey) {
@@ -264,10 +248,7 @@ impl Cell {
         }
         if self.trouble == Trouble::OnePersonFails {
             self.accounted(pipeline, journeys, (unlucky, Place::Waiting), self.at);
-            match self.at {
-                Where::Customerio => pipeline.destinations.customerio.clear_faults(),
-                Where::Intercom => pipeline.destinations.intercom.clear_faults(),
-            }
+            pipeline.destinations.clear_faults(self.at);
         }
         let parked = if self.trouble == Trouble::OnePersonIsRefused { of_one } else { 0 };
         let held = if parked == 0 { Place::Done } else { Place::Parked };
@@ -306,7 +287,7 @@ impl Cell {
             if held == Place::Done { (told, 0) } else { (account.all_of(unlucky, held), away) };
         assert_eq!((away, undone), expected, "{context}");
         assert_eq!(
-            account.done_but_not_shown(journeys, &shown(pipeline, at)),
+            account.done_but_not_shown(journeys, &pipeline.destinations.seen(at)),
             [""; 0],
             "{context}"
         );

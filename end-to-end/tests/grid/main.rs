@@ -15,7 +15,6 @@
 
 mod account;
 mod cell;
-mod latency;
 mod trouble;
 
 use std::sync::{Mutex, PoisonError};
