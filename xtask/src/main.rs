@@ -2,6 +2,7 @@
 //!
 //! What is started ends with this process, however it ends; see `end_to_end::supervise`.
 
+mod chaos;
 mod chart;
 mod compose;
 mod demo;
@@ -28,6 +29,8 @@ enum Command {
     Up,
     /// Runs every check that CI runs
     Test(test::Arguments),
+    /// Runs the whole pipeline while everything goes wrong, and says whether every event arrived once and in order
+    Chaos(chaos::Arguments),
     /// Judges the Helm chart, without a cluster
     Chart(chart::Arguments),
     /// Judges it before a real API server, which takes minutes to build the first time
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Up => up::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),
         Command::ChartDeep => chart::deep::run(),
         Command::Deployment => deployment::run(),
