@@ -159,13 +159,13 @@ pub async fn run(chaos: Chaos, narrate: Narrate<'_>) -> Result<Verdict, ChaosErr
         manners(Honesty::Genuine),
         Glimpse::watch(&glimpse, &load.journeys),
     ));
-    let forger = match chaos.plant {
+    let signed = match chaos.plant {
         Some(Plant::ForgedAccepted) => Honesty::Genuine,
         Some(Plant::OffsetEarly | Plant::DoubledOnRetry | Plant::ReorderedOnRestart) | None => {
             Honesty::Forged
         }
     };
-    let forged = tokio::spawn(sender::send(load.forged.clone(), manners(forger), |_| ()));
+    let forged = tokio::spawn(sender::send(load.forged.clone(), manners(signed), |_| ()));
     let refused = tokio::task::block_in_place(|| {
         everything_goes_wrong(&mut ground, chaos, &load, (&keyring, &diary, &glimpse))
     })?;
