@@ -78,16 +78,21 @@ impl Broker {
                 broker.wait_until_ready(&mut None)?;
                 Ok(broker)
             }
-            _ => Self::start_own(folder, None, narrate),
+            _ => {
+                let port = ports::free_or(USUAL_PORT).map_err(io("choosing a port"))?;
+                Self::start_own(port, None, folder, narrate)
+            }
         }
     }
 
-    /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: one that may be stopped.
+    /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: one that may be
+    /// stopped. It takes a port that nobody else looks for while it is away.
     ///
     /// # Errors
     /// As [`Broker::start`].
     pub fn start_alone(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
-        Self::start_own(folder, None, narrate)
+        let port = ports::free().map_err(io("choosing a port"))?;
+        Self::start_own(port, None, folder, narrate)
     }
 
     /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: whoever connects to
@@ -100,9 +105,9 @@ impl Broker {
         folder: &Path,
         narrate: Narrate<'_>,
     ) -> Result<Self, BrokerError> {
-        let port = ports::free().map_err(io("choosing a port"))?;
-        let proxied = settings::Proxied { port, advertised: proxy_port };
-        Self::start_own(folder, Some(proxied), narrate)
+        let free = || ports::free().map_err(io("choosing a port"));
+        let proxied = settings::Proxied { port: free()?, advertised: proxy_port };
+        Self::start_own(free()?, Some(proxied), folder, narrate)
     }
 
     /// The one broker that all tests of this process share, started by the first that asks.
@@ -121,13 +126,11 @@ impl Broker {
     }
 
     fn start_own(
-        folder: &Path,
+        port: u16,
         proxied: Option<settings::Proxied>,
+        folder: &Path,
         narrate: Narrate<'_>,
     ) -> Result<Self, BrokerError> {
-        // Whoever ends it means to start it again: nobody else must come to have its port meanwhile.
-        let port = if proxied.is_some() { ports::free() } else { ports::free_or(USUAL_PORT) };
-        let port = port.map_err(io("choosing a port"))?;
         let controller_port = ports::free().map_err(io("choosing a port"))?;
         let data = tempfile::Builder::new()
             .prefix("tributary-kafka-")

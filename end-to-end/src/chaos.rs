@@ -65,7 +65,6 @@ const DRAINS_WITHIN: Duration = Duration::from_mins(4);
 const QUIET: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two lines that say how far it is.
-const TELLS_EVERY_SECONDS: usize = 10;
 const TELLS_EVERY: Duration = Duration::from_secs(10);
 
 /// Why there is no verdict.
@@ -150,7 +149,6 @@ pub async fn run(chaos: Chaos, narrate: Narrate<'_>) -> Result<Verdict, ChaosErr
         signing: Signing { keyring: Arc::clone(&keyring), honesty },
         order: Order::OneAfterTheOther,
         concurrency: WAITING,
-        give_up_after: chaos.length + GIVE_UP_AFTER,
         give_up_at: Some((began + chaos.length + GIVE_UP_AFTER).into()),
         ..Manners::to(port)
     };
@@ -277,7 +275,7 @@ fn tell(diary: &Diary<'_>, destinations: &Destinations, glimpse: &Mutex<Glimpse>
             let shown: usize = destinations.seen(at).values().map(Vec::len).sum();
             expected.saturating_sub(shown)
         });
-        let rate = (accepted - before) / TELLS_EVERY_SECONDS;
+        let rate = u64::try_from(accepted - before).unwrap_or(0) / TELLS_EVERY.as_secs();
         before = accepted;
         diary.say(&format!(
             "{accepted} webhooks taken ({rate}/s), events to come at customerio {customerio}, \

@@ -36,7 +36,7 @@ pub struct Manners {
     pub retry_after: Duration,
     /// After which it is given up.
     pub give_up_after: Duration,
-    /// From when on nothing is repeated any more, whatever was to be waited for.
+    /// Instead: from when on nothing is repeated any more, whenever it was sent first.
     pub give_up_at: Option<Instant>,
 }
 
@@ -170,8 +170,7 @@ type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 async fn deliver(client: &HttpClient, webhook: &Webhook, manners: &Manners) -> Outcome {
     let begun = Instant::now();
-    let own = begun + manners.give_up_after;
-    let deadline = manners.give_up_at.map_or(own, |common| common.min(own));
+    let deadline = manners.give_up_at.unwrap_or(begun + manners.give_up_after);
     let body = Bytes::from(webhook.body.to_string());
     let mut repeated = 0;
     loop {

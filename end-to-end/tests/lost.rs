@@ -1,5 +1,6 @@
-//! What `docs/operations.md` says to do when a broker or a topic is lost, done. Of a topic: half of everybody's story has been told, the topic
-//! goes, the page is followed, the other half is told, and both destinations show each event once and in order.
+//! What `docs/operations.md` says to do when a broker or a topic is lost, done. Of a topic: half of everybody's story
+//! has been told, the topic goes, the page is followed, the other half is told, and both destinations show each event
+//! once and in order.
 
 #![expect(
     clippy::unwrap_used,

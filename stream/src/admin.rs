@@ -1,5 +1,7 @@
 //! The topics: are they there, are they what the catalogue says, and creating those that are missing.
 
+mod judge;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,8 +12,6 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::topics::TopicSpec;
-
-mod judge;
 
 use self::judge::{Found, judge, unequal_partitions};
 use crate::Cluster;

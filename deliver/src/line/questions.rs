@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use registry::{Registry, RegistryError};
+use schemas::codec::CodecError;
 use stream::Received;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -201,10 +202,7 @@ impl<D: Destination> Line<D> {
 
 /// Waits to be replaced by a version that knows the schema.
 async fn await_replacement(fingerprint: u64) -> Told {
-    let reason = format!(
-        "it was written by a later version, with a schema that this one does not know \
-         (fingerprint {fingerprint:016x})"
-    );
+    let reason = CodecError::UnknownFingerprint(fingerprint).to_string();
     tracing::warn!(reason, patience = ?LATER_VERSION_PATIENCE, "events wait for their schema");
     tokio::time::sleep(LATER_VERSION_PATIENCE).await;
     Told::Foreign(reason)
