@@ -1,17 +1,19 @@
-//! A real Apache Kafka (KRaft, one node) for demos and tests, in whichever way this machine allows.
+//! A real Apache Kafka (KRaft, one node or a cluster) for demos and tests, in whichever way this machine allows.
 //!
 //! `KAFKA_BROKERS`, when set, names a cluster that is already there; nothing is started then, and it cannot be
 //! stopped either. Else a container is used if a Docker daemon answers, else the released artefacts from Maven
 //! Central under Java 17+. The second and third run in the foreground of a [`Supervised`] process and are gone with
-//! the process that started them; their data with them.
+//! the process that started them; their data with them. The nodes of a cluster are always processes of this machine:
+//! containers would not find each other.
 
+mod cluster;
 mod container;
 mod maven;
 mod readiness;
 mod settings;
 mod tools;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -53,6 +55,8 @@ pub struct Broker {
     address: String,
     behind_proxy: Option<SocketAddr>,
     started: Option<Started>,
+    /// So many it has to know of before it counts as ready.
+    brokers: i32,
 }
 
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Broker {
         match std::env::var("KAFKA_BROKERS") {
             Ok(address) if !address.is_empty() => {
                 narrate(&format!("using the Kafka at {address} (KAFKA_BROKERS)"));
-                let broker = Self { address, behind_proxy: None, started: None };
+                let broker = Self { address, behind_proxy: None, started: None, brokers: 1 };
                 broker.wait_until_ready(&mut None)?;
                 Ok(broker)
             }
@@ -132,23 +136,21 @@ impl Broker {
         narrate: Narrate<'_>,
     ) -> Result<Self, BrokerError> {
         let controller_port = ports::free().map_err(io("choosing a port"))?;
-        let data = tempfile::Builder::new()
-            .prefix("tributary-kafka-")
-            .tempdir()
-            .map_err(io("creating the broker's data folder"))?;
-        let node = settings::Node { port, controller_port, proxied };
+        let data = data_folder()?;
+        let node = settings::Node { place: 0, controllers: vec![controller_port], port, proxied };
         let log = folder.join("kafka.log");
         let (program, container) = if container::daemon_answers() {
-            let (program, container) = container::prepare(node, &log, narrate)?;
+            let (program, container) = container::prepare(&node, &log, narrate)?;
             (program, Some(container))
         } else {
-            (maven::prepare(node, data.path(), &log, narrate)?, None)
+            (maven::prepare(&node, data.path(), &log, narrate)?, None)
         };
         narrate(&format!("starting Apache Kafka {KAFKA_VERSION} on port {port}"));
         let mut broker = Self {
             address: format!("127.0.0.1:{port}"),
-            behind_proxy: proxied.map(|it| SocketAddr::from((Ipv4Addr::LOCALHOST, it.port))),
+            behind_proxy: node.behind_proxy(),
             started: Some(Started { program, container, running: None, _data: data }),
+            brokers: 1,
         };
         broker.start_again()?;
         Ok(broker)
@@ -177,8 +179,18 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::NotOurs`] when it was not started here; else as at the first start.
     pub fn start_again(&mut self) -> Result<(), BrokerError> {
+        self.begin()?;
+        self.wait_until_started()
+    }
+
+    fn begin(&mut self) -> Result<(), BrokerError> {
         let started = self.started.as_mut().ok_or(BrokerError::NotOurs)?;
-        let mut running = Some(started.program.start().map_err(io("starting the broker"))?);
+        started.running = Some(started.program.start().map_err(io("starting the broker"))?);
+        Ok(())
+    }
+
+    fn wait_until_started(&mut self) -> Result<(), BrokerError> {
+        let mut running = self.started.as_mut().and_then(|started| started.running.take());
         let ready = self.wait_until_ready(&mut running);
         if let Some(started) = &mut self.started {
             started.running = running;
@@ -215,7 +227,7 @@ impl Broker {
     }
 
     fn wait_until_ready(&self, running: &mut Option<Supervised>) -> Result<(), BrokerError> {
-        readiness::wait(&self.address, READY_WITHIN, || match running {
+        readiness::wait(&self.address, self.brokers, READY_WITHIN, || match running {
             None => Ok(()),
             Some(process) => match process.ended().map_err(io("watching the broker"))? {
                 None => Ok(()),
@@ -229,6 +241,11 @@ impl Broker {
             (error, _) => error,
         })
     }
+}
+
+fn data_folder() -> Result<tempfile::TempDir, BrokerError> {
+    let folder = tempfile::Builder::new().prefix("tributary-kafka-").tempdir();
+    folder.map_err(io("creating the broker's data folder"))
 }
 
 fn io(doing: &'static str) -> impl Fn(std::io::Error) -> BrokerError {

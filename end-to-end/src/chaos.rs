@@ -102,6 +102,8 @@ pub struct Chaos {
     pub seed: u64,
     /// The bug to be found, if one is planted.
     pub plant: Option<Plant>,
+    /// How many there are, of which one at a time goes away.
+    pub brokers: usize,
 }
 
 /// What is sent.
@@ -137,7 +139,7 @@ impl Load {
 /// # Errors
 /// When something cannot be started, at the beginning or again: then there is nothing to judge.
 pub async fn run(chaos: Chaos, narrate: Narrate<'_>) -> Result<Verdict, ChaosError> {
-    let mut ground = Ground::prepare(chaos.plant, narrate).await?;
+    let mut ground = Ground::prepare(chaos, narrate).await?;
     let load = Load::new(chaos);
     let clocks = Clocks::read(&ground.pipeline.destinations);
     let keyring = Arc::new(Keyring::default());
@@ -196,8 +198,9 @@ fn everything_goes_wrong(
     };
     let sudden = Sudden {
         diary,
-        broker: &mut ground.broker,
-        proxy: &ground.proxy,
+        brokers: &mut ground.brokers,
+        ended: 0,
+        proxies: &ground.proxies,
         processes: [&mut pipeline.ingest, &mut pipeline.transform, &mut pipeline.deliver],
         destinations: &destinations,
         runtime: Handle::current(),

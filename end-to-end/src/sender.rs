@@ -71,8 +71,8 @@ pub struct Tally {
     pub accepted: BTreeMap<Provider, usize>,
     /// Answered finally with something else, or given up (0), by status.
     pub refused: BTreeMap<u16, usize>,
-    /// Attempts that had to be repeated.
-    pub repeated: usize,
+    /// Attempts that had to be repeated, by status; 0 where there was no answer.
+    pub repeated: BTreeMap<u16, usize>,
     /// When the first attempt was made with each webhook that was answered 200, by the webhook's place.
     pub sent_at: BTreeMap<(usize, usize), Instant>,
     /// When the first copy of each webhook was answered 200, by the webhook's place.
@@ -84,8 +84,28 @@ impl Tally {
         self.accepted.values().sum()
     }
 
+    pub fn all_repeated(&self) -> usize {
+        self.repeated.values().sum()
+    }
+
     pub fn all_refused(&self) -> usize {
         self.refused.values().sum()
+    }
+
+    /// Adds what became of other sendings, of other places.
+    pub fn absorb(&mut self, other: Self) {
+        let Self { accepted, refused, repeated, sent_at, accepted_at } = other;
+        for (provider, count) in accepted {
+            *self.accepted.entry(provider).or_default() += count;
+        }
+        for (status, count) in refused {
+            *self.refused.entry(status).or_default() += count;
+        }
+        for (status, count) in repeated {
+            *self.repeated.entry(status).or_default() += count;
+        }
+        self.sent_at.extend(sent_at);
+        self.accepted_at.extend(accepted_at);
     }
 
     /// How many have their final answer.
@@ -162,7 +182,7 @@ impl Turn {
 /// The final status (0: none), how many attempts came before it, and when the first was made.
 struct Outcome {
     status: u16,
-    repeated: usize,
+    repeated: BTreeMap<u16, usize>,
     begun: Instant,
 }
 
@@ -172,15 +192,16 @@ async fn deliver(client: &HttpClient, webhook: &Webhook, manners: &Manners) -> O
     let begun = Instant::now();
     let deadline = manners.give_up_at.unwrap_or(begun + manners.give_up_after);
     let body = Bytes::from(webhook.body.to_string());
-    let mut repeated = 0;
+    let mut repeated = BTreeMap::new();
     loop {
         let status = attempt(client, webhook, &body, manners).await;
         let passing =
             [None, Some(StatusCode::SERVICE_UNAVAILABLE), Some(StatusCode::TOO_MANY_REQUESTS)];
+        let number = status.map_or(0, |status| status.as_u16());
         if !passing.contains(&status) || Instant::now() >= deadline {
-            return Outcome { status: status.map_or(0, |status| status.as_u16()), repeated, begun };
+            return Outcome { status: number, repeated, begun };
         }
-        repeated += 1;
+        *repeated.entry(number).or_default() += 1;
         tokio::time::sleep(manners.retry_after).await;
     }
 }
@@ -212,7 +233,9 @@ fn note(
     progress: &(impl Fn(&Tally) + ?Sized),
 ) {
     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-    tally.repeated += outcome.repeated;
+    for (status, count) in &outcome.repeated {
+        *tally.repeated.entry(*status).or_default() += count;
+    }
     if outcome.status == StatusCode::OK.as_u16() {
         *tally.accepted.entry(sending.webhook.provider).or_default() += 1;
         tally.accepted_at.entry(sending.place).or_insert_with(Instant::now);
@@ -283,14 +306,14 @@ mod tests {
     async fn repeats_what_was_not_taken_for_now() {
         let port = server(&["503 Busy", "429 Slow down", "200 OK"]).await;
         let tally = send_first(port, Duration::from_mins(1)).await;
-        assert_eq!((tally.all_accepted(), tally.repeated), (1, 2));
+        assert_eq!((tally.all_accepted(), tally.all_repeated()), (1, 2));
     }
 
     #[tokio::test]
     async fn counts_a_final_refusal_and_does_not_repeat_it() {
         let port = server(&["401 Unauthorized"]).await;
         let tally = send_first(port, Duration::from_mins(1)).await;
-        assert_eq!((tally.refused.get(&401), tally.repeated), (Some(&1), 0));
+        assert_eq!((tally.refused.get(&401), tally.all_repeated()), (Some(&1), 0));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use end_to_end::chaos::{self, Chaos, Plant};
 use end_to_end::{pipeline, workspace};
 use service::clock::{Clock, SystemClock};
@@ -19,6 +20,9 @@ pub(crate) struct Arguments {
     /// The same seed and minutes: the same stories and the same faults at the same times. Drawn, and told, if not given
     #[arg(long)]
     seed: Option<u64>,
+    /// 1 or 3. Of three one at a time goes away, everything is kept three times, and two have what is acknowledged
+    #[arg(long, default_value = "1", value_parser = PossibleValuesParser::new(["1", "3"]).try_map(|n| n.parse::<usize>()))]
+    brokers: usize,
     /// Plants a bug; the run must then fail. `list` says which there are, and what finds those that no run can
     #[arg(long)]
     plant: Option<Planted>,
@@ -72,12 +76,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let planted = arguments.plant.as_ref().and_then(ValueEnum::to_possible_value);
     let planted = planted.map(|value| format!(" --plant {}", value.get_name()));
     let again = format!(
-        "cargo xtask chaos --minutes {} --seed {seed}{}",
+        "cargo xtask chaos --minutes {} --seed {seed} --brokers {}{}",
         arguments.minutes,
+        arguments.brokers,
         planted.unwrap_or_default()
     );
     say(&format!("{} webhooks a second; again with: {again}", chaos::RATE));
-    let verdict = chaos::run(Chaos { length, seed, plant }, &say).await?;
+    let verdict =
+        chaos::run(Chaos { length, seed, plant, brokers: arguments.brokers }, &say).await?;
     say("");
     say(&verdict.to_string());
     let logs = pipeline::logs(&workspace::cache().join("runs").join("chaos"));

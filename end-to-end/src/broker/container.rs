@@ -49,7 +49,7 @@ impl Drop for Container {
 
 /// Creates the container; the program that is returned starts it.
 pub(super) fn prepare(
-    node: settings::Node,
+    node: &settings::Node,
     log: &Path,
     narrate: Narrate<'_>,
 ) -> Result<(Program, Container), BrokerError> {
@@ -75,9 +75,11 @@ fn docker(arguments: impl IntoIterator<Item = String>) -> Result<(), BrokerError
     Err(BrokerError::Command { doing: "a docker command", output })
 }
 
-fn create(node: settings::Node, name: &str) -> Vec<String> {
+fn create(node: &settings::Node, name: &str) -> Vec<String> {
     let mut arguments: Vec<String> = ["create", "--name", name].map(str::to_owned).to_vec();
-    for port in [Some(node.port), node.proxied.map(|proxied| proxied.port)].into_iter().flatten() {
+    for port in
+        [Some(node.port), node.proxied.as_ref().map(|proxied| proxied.port)].into_iter().flatten()
+    {
         arguments.extend(["-p".to_owned(), format!("127.0.0.1:{port}:{port}")]);
     }
     for (variable, value) in settings::environment(node) {
@@ -94,8 +96,9 @@ mod tests {
 
     #[test]
     fn the_container_is_reached_from_this_machine_only() {
-        let arguments =
-            create(settings::Node { port: 9092, controller_port: 20_001, proxied: None }, "k");
+        let node =
+            settings::Node { place: 0, controllers: vec![20_001], port: 9092, proxied: None };
+        let arguments = create(&node, "k");
         let publish = arguments.iter().position(|argument| argument == "-p").expect("published");
         assert_eq!(arguments[publish + 1], "127.0.0.1:9092:9092");
         assert_eq!(arguments.last().map(String::as_str), Some("apache/kafka:4.3.1"));

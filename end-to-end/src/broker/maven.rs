@@ -32,7 +32,7 @@ pub(super) fn classes(narrate: Narrate<'_>) -> Result<PathBuf, JavaError> {
 
 /// Fetches (once), configures and formats; what is returned starts the broker.
 pub(super) fn prepare(
-    node: settings::Node,
+    node: &settings::Node,
     data: &Path,
     log: &Path,
     narrate: Narrate<'_>,

@@ -16,16 +16,17 @@ const CORRELATION: i32 = 7;
 /// An answer of one broker and its topics is far below; a larger length is not a Kafka broker talking.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
-/// Asks again and again until `addresses` (comma separated, the first that answers counts) serves, `limit` passes or
-/// `check` says that there is no use.
+/// Asks again and again until `addresses` (comma separated, the first that answers counts) serves and knows of so many
+/// brokers, `limit` passes or `check` says that there is no use.
 pub(super) fn wait(
     addresses: &str,
+    brokers: i32,
     limit: Duration,
     mut check: impl FnMut() -> Result<(), BrokerError>,
 ) -> Result<(), BrokerError> {
     let deadline = Instant::now() + limit;
     loop {
-        if addresses.split(',').any(|address| knows_a_broker(address.trim()).unwrap_or(false)) {
+        if addresses.split(',').any(|address| knows(brokers, address.trim()).unwrap_or(false)) {
             return Ok(());
         }
         check()?;
@@ -37,7 +38,7 @@ pub(super) fn wait(
     }
 }
 
-fn knows_a_broker(address: &str) -> std::io::Result<bool> {
+fn knows(brokers: i32, address: &str) -> std::io::Result<bool> {
     let Some(address) = address.to_socket_addrs()?.next() else { return Ok(false) };
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -51,7 +52,7 @@ fn knows_a_broker(address: &str) -> std::io::Result<bool> {
     }
     let mut answer = vec![0; length];
     stream.read_exact(&mut answer)?;
-    Ok(names_a_broker(&answer))
+    Ok(brokers_in(&answer).is_some_and(|named| named >= brokers))
 }
 
 /// Length, key 3, version 1, correlation id, no client id, an empty array of topics.
@@ -67,12 +68,12 @@ fn request() -> Vec<u8> {
 }
 
 /// The answer begins with the correlation id and the number of brokers.
-fn names_a_broker(answer: &[u8]) -> bool {
+fn brokers_in(answer: &[u8]) -> Option<i32> {
     let number = |at: usize| {
         let bytes: [u8; 4] = answer.get(at..at + 4)?.try_into().ok()?;
         Some(i32::from_be_bytes(bytes))
     };
-    number(0) == Some(CORRELATION) && number(4).is_some_and(|brokers| brokers > 0)
+    number(4).filter(|_| number(0) == Some(CORRELATION))
 }
 
 #[cfg(test)]
@@ -80,17 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_knows_no_broker_yet_is_not_ready() {
+    fn an_answer_says_how_many_brokers_there_are() {
         let answer = |brokers: i32| [CORRELATION.to_be_bytes(), brokers.to_be_bytes()].concat();
-        assert!(names_a_broker(&answer(1)));
-        assert!(!names_a_broker(&answer(0)));
-        assert!(!names_a_broker(b"HTTP/1.1"));
-        assert!(!names_a_broker(b""));
+        assert_eq!(brokers_in(&answer(1)), Some(1));
+        assert_eq!(brokers_in(&answer(0)), Some(0));
+        assert_eq!(brokers_in(b"HTTP/1.1"), None);
+        assert_eq!(brokers_in(b""), None);
     }
 
     #[test]
     fn gives_up_when_the_process_has_ended() {
-        let given_up = wait("127.0.0.1:1", Duration::from_mins(1), || {
+        let given_up = wait("127.0.0.1:1", 1, Duration::from_mins(1), || {
             Err(BrokerError::EndedAtStart { log: "out of memory".to_owned() })
         });
         assert!(matches!(given_up, Err(BrokerError::EndedAtStart { .. })));
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn gives_up_at_the_deadline() {
-        let given_up = wait("127.0.0.1:1", Duration::ZERO, || Ok(()));
+        let given_up = wait("127.0.0.1:1", 1, Duration::ZERO, || Ok(()));
         assert!(matches!(given_up, Err(BrokerError::NotReady { .. })));
     }
 }

@@ -1,13 +1,44 @@
-//! The one broker configuration, as a properties file and as a container's environment.
+//! How a node is configured, as a properties file and as a container's environment.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// What differs from start to start.
-#[derive(Debug, Clone, Copy)]
+/// What differs from node to node and from start to start.
+#[derive(Debug, Clone)]
 pub(super) struct Node {
+    /// Among the nodes of its cluster, from 0.
+    pub(super) place: usize,
+    /// Where the nodes find each other as controllers, in the order of their places.
+    pub(super) controllers: Vec<u16>,
     pub(super) port: u16,
-    pub(super) controller_port: u16,
     pub(super) proxied: Option<Proxied>,
+}
+
+/// More replicas than that nobody asks for.
+const MOST_REPLICAS: usize = 3;
+
+impl Node {
+    /// Which one it is, for Kafka.
+    pub(super) fn id(&self) -> usize {
+        self.place + 1
+    }
+
+    /// Where a proxy finds it, if there is one.
+    pub(super) fn behind_proxy(&self) -> Option<SocketAddr> {
+        self.proxied.map(|it| SocketAddr::from((Ipv4Addr::LOCALHOST, it.port)))
+    }
+
+    fn voters(&self) -> String {
+        let voters = self.controllers.iter().enumerate();
+        let voters = voters.map(|(place, port)| format!("{}@127.0.0.1:{port}", place + 1));
+        voters.collect::<Vec<_>>().join(",")
+    }
+
+    /// Of each internal topic, and how many of them have to have what is acknowledged.
+    fn replicas(&self) -> (String, String) {
+        let replicas = self.controllers.len().min(MOST_REPLICAS);
+        (replicas.to_string(), (replicas / 2 + 1).to_string())
+    }
 }
 
 /// A second listener for clients that come through a proxy: they are told the proxy's port, or they would leave it.
@@ -19,17 +50,19 @@ pub(super) struct Proxied {
     pub(super) advertised: u16,
 }
 
-/// Settings of a single node for tests: every internal topic with one replica and few partitions, groups that form
-/// at once, and nothing created by accident (a missing topic must be noticed).
-pub(super) fn of(node: Node, log_dir: &str) -> Vec<(&'static str, String)> {
-    let Node { port, controller_port, proxied } = node;
-    let listener = proxied.map(|proxied| format!(",PROXIED://:{}", proxied.port));
-    let advertised = proxied.map(|it| format!(",PROXIED://127.0.0.1:{}", it.advertised));
+/// Settings of a node for tests: internal topics with as many replicas as there are nodes and few partitions, groups
+/// that form at once, and nothing created by accident (a missing topic must be noticed).
+pub(super) fn of(node: &Node, log_dir: &str) -> Vec<(&'static str, String)> {
+    let Node { place, port, proxied, .. } = node;
+    let controller_port = node.controllers.get(*place).copied().unwrap_or_default();
+    let (replicas, in_sync) = node.replicas();
+    let listener = proxied.as_ref().map(|proxied| format!(",PROXIED://:{}", proxied.port));
+    let advertised = proxied.as_ref().map(|it| format!(",PROXIED://127.0.0.1:{}", it.advertised));
     let (listener, advertised) = (listener.unwrap_or_default(), advertised.unwrap_or_default());
     let mut settings = vec![
         ("process.roles", "broker,controller".to_owned()),
-        ("node.id", "1".to_owned()),
-        ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
+        ("node.id", node.id().to_string()),
+        ("controller.quorum.voters", node.voters()),
         (
             "listeners",
             format!("PLAINTEXT://:{port},CONTROLLER://127.0.0.1:{controller_port}{listener}"),
@@ -42,18 +75,18 @@ pub(super) fn of(node: Node, log_dir: &str) -> Vec<(&'static str, String)> {
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
         ("log.dirs", log_dir.to_owned()),
+        ("default.replication.factor", replicas.clone()),
+        ("offsets.topic.replication.factor", replicas.clone()),
+        ("transaction.state.log.replication.factor", replicas.clone()),
+        ("transaction.state.log.min.isr", in_sync.clone()),
+        ("share.coordinator.state.topic.replication.factor", replicas),
+        ("share.coordinator.state.topic.min.isr", in_sync),
     ];
     settings.extend(
         [
             ("auto.create.topics.enable", "false"),
-            ("default.replication.factor", "1"),
-            ("offsets.topic.replication.factor", "1"),
             ("offsets.topic.num.partitions", "4"),
-            ("transaction.state.log.replication.factor", "1"),
-            ("transaction.state.log.min.isr", "1"),
             ("transaction.state.log.num.partitions", "4"),
-            ("share.coordinator.state.topic.replication.factor", "1"),
-            ("share.coordinator.state.topic.min.isr", "1"),
             ("share.coordinator.state.topic.num.partitions", "1"),
             // A broker that was killed counts as alive until its session ends, and its successor waits for that.
             ("broker.session.timeout.ms", "2000"),
@@ -72,7 +105,7 @@ pub(super) fn of(node: Node, log_dir: &str) -> Vec<(&'static str, String)> {
 }
 
 /// As `server.properties`.
-pub(super) fn properties(node: Node, log_dir: &Path) -> String {
+pub(super) fn properties(node: &Node, log_dir: &Path) -> String {
     let log_dir = log_dir.display().to_string();
     let lines: Vec<String> =
         of(node, &log_dir).iter().map(|(name, value)| format!("{name}={value}\n")).collect();
@@ -81,7 +114,7 @@ pub(super) fn properties(node: Node, log_dir: &Path) -> String {
 
 /// As the `apache/kafka` image reads it: `KAFKA_`, capitals, dots as underscores
 /// (kafka.apache.org/documentation, section Docker, read 2026-11).
-pub(super) fn environment(node: Node) -> Vec<(String, String)> {
+pub(super) fn environment(node: &Node) -> Vec<(String, String)> {
     of(node, "/tmp/kafka-data")
         .into_iter()
         .map(|(name, value)| (format!("KAFKA_{}", name.to_uppercase().replace('.', "_")), value))
@@ -92,11 +125,13 @@ pub(super) fn environment(node: Node) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
-    const NODE: Node = Node { port: 9092, controller_port: 20_001, proxied: None };
+    fn node() -> Node {
+        Node { place: 0, controllers: vec![20_001], port: 9092, proxied: None }
+    }
 
     #[test]
     fn only_clients_on_this_machine_are_told_where_the_broker_is() {
-        let properties = properties(NODE, Path::new("data"));
+        let properties = properties(&node(), Path::new("data"));
         assert!(properties.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092\n"));
         assert!(properties.contains("\nlog.dirs=data\n"));
     }
@@ -104,7 +139,7 @@ mod tests {
     #[test]
     fn clients_that_come_through_a_proxy_are_told_to_come_back_through_it() {
         let proxied = Some(Proxied { port: 20_002, advertised: 20_003 });
-        let properties = properties(Node { proxied, ..NODE }, Path::new("data"));
+        let properties = properties(&Node { proxied, ..node() }, Path::new("data"));
         assert!(properties.contains(",PROXIED://:20002\n"));
         assert!(properties.contains(
             "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092,PROXIED://127.0.0.1:20003\n"
@@ -112,10 +147,25 @@ mod tests {
     }
 
     #[test]
+    fn of_three_nodes_two_have_what_is_acknowledged() {
+        let node = Node { place: 1, controllers: vec![20_001, 20_002, 20_003], ..node() };
+        let properties = properties(&node, Path::new("data"));
+        for line in [
+            "node.id=2",
+            "controller.quorum.voters=1@127.0.0.1:20001,2@127.0.0.1:20002,3@127.0.0.1:20003",
+            "listeners=PLAINTEXT://:9092,CONTROLLER://127.0.0.1:20002",
+            "offsets.topic.replication.factor=3",
+            "transaction.state.log.min.isr=2",
+        ] {
+            assert!(properties.contains(&format!("{line}\n")), "{line}");
+        }
+    }
+
+    #[test]
     fn a_container_gets_the_same_settings_by_its_environment() {
-        let environment = environment(NODE);
+        let environment = environment(&node());
         let brought = ("KAFKA_AUTO_CREATE_TOPICS_ENABLE".to_owned(), "false".to_owned());
         assert!(environment.contains(&brought));
-        assert_eq!(environment.len(), of(NODE, "").len());
+        assert_eq!(environment.len(), of(&node(), "").len());
     }
 }

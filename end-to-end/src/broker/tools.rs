@@ -11,6 +11,8 @@ pub enum Tool {
     Topics,
     /// `kafka-consumer-groups.sh`
     ConsumerGroups,
+    /// `kafka-configs.sh`
+    Configs,
 }
 
 impl Tool {
@@ -18,6 +20,7 @@ impl Tool {
         match self {
             Self::Topics => "org.apache.kafka.tools.TopicCommand",
             Self::ConsumerGroups => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+            Self::Configs => "kafka.admin.ConfigCommand",
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What a run stands on: a broker that can be ended, a proxy before it, the whole pipeline behind the proxy, and what
+//! What a run stands on: brokers that can be ended, a proxy before each, the whole pipeline behind them, and what
 //! this machine can do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use service::clock::{Clock, SystemClock};
 
-use super::ChaosError;
 use super::plant::Plant;
 use super::programme::Kind;
 use super::relay::Relay;
+use super::{Chaos, ChaosError};
 use crate::broker::Broker;
 use crate::configuration::Listeners;
 use crate::destinations::Destinations;
@@ -34,8 +34,9 @@ pub(super) struct Ground {
     pub(super) pipeline: Pipeline,
     /// Where a bug is planted in calls to Customer.io.
     pub(super) relay: Option<Relay>,
-    pub(super) proxy: Proxy,
-    pub(super) broker: Broker,
+    /// One before each broker.
+    pub(super) proxies: Vec<Proxy>,
+    pub(super) brokers: Vec<Broker>,
     pub(super) secrets: PathBuf,
     /// What this machine cannot do, and why.
     pub(super) impossible: Vec<(Kind, &'static str)>,
@@ -46,23 +47,17 @@ impl Ground {
     ///
     /// # Errors
     /// With the end of the log of whatever did not start.
-    pub(super) async fn prepare(
-        plant: Option<Plant>,
-        narrate: Narrate<'_>,
-    ) -> Result<Self, ChaosError> {
+    pub(super) async fn prepare(chaos: Chaos, narrate: Narrate<'_>) -> Result<Self, ChaosError> {
         let io = |doing| move |source| ChaosError::Io { doing, source };
         let folder = workspace::fresh_run_folder("chaos").map_err(io("making a folder"))?;
         processes::build(&folder, narrate)?;
         let impossible = impossible();
-        let port = ports::free().map_err(io("choosing a port"))?;
-        let broker = Broker::start_behind(port, &folder, narrate)?;
-        let behind = broker.behind_proxy().ok_or(ChaosError::NoProxy)?;
-        let proxy = Proxy::start(port, behind).map_err(io("starting the proxy"))?;
+        let (brokers, proxies) = cluster(chaos.brokers, &folder, narrate)?;
         let secrets = folder.join("secrets");
         keyring::write(&secrets, &[&Secrets::default()]).map_err(io("writing the secrets"))?;
         let variable = |name: &str, value: &str| (format!("TRIBUTARY__{name}"), value.to_owned());
         let destinations = Destinations::start().await.map_err(io("starting the emulators"))?;
-        let relay = match plant.and_then(Plant::meddling) {
+        let relay = match chaos.plant.and_then(Plant::meddling) {
             None => None,
             Some(meddling) => {
                 let relay = Relay::start(meddling, destinations.customerio.address()).await;
@@ -73,12 +68,13 @@ impl Ground {
             variable("KAFKA__SESSION_TIMEOUT", SESSION_TIMEOUT),
             variable("DESTINATIONS__CUSTOMERIO__TIMEOUT", CALL_TIMEOUT),
             variable("DESTINATIONS__INTERCOM__TIMEOUT", CALL_TIMEOUT),
+            variable("KAFKA__REPLICATION_FACTOR", &brokers.len().min(3).to_string()),
         ];
         let base_url = relay.as_ref().map(Relay::base_url);
         environment
             .extend(base_url.map(|url| variable("DESTINATIONS__CUSTOMERIO__BASE_URL", &url)));
         let plan = Plan {
-            brokers: proxy.address(),
+            brokers: proxies.iter().map(Proxy::address).collect::<Vec<_>>().join(","),
             schema_registry: None,
             topic_prefix: format!("chaos-{:x}.", SystemClock::new().now_millis()),
             secrets: Some(secrets.clone()),
@@ -90,8 +86,31 @@ impl Ground {
             environment,
         };
         let pipeline = Pipeline::start_before(destinations, plan, narrate)?;
-        Ok(Self { pipeline, relay, proxy, broker, secrets, impossible })
+        Ok(Self { pipeline, relay, proxies, brokers, secrets, impossible })
     }
+}
+
+/// So many brokers, and a proxy before each.
+fn cluster(
+    size: usize,
+    folder: &Path,
+    narrate: Narrate<'_>,
+) -> Result<(Vec<Broker>, Vec<Proxy>), ChaosError> {
+    let io = |doing| move |source| ChaosError::Io { doing, source };
+    let ports: Vec<u16> = (0..size)
+        .map(|_| ports::free().map_err(io("choosing a port")))
+        .collect::<Result<_, _>>()?;
+    let brokers = match ports[..] {
+        // In a container, where there are any.
+        [port] => vec![Broker::start_behind(port, folder, narrate)?],
+        _ => Broker::start_cluster_behind(&ports, folder, narrate)?,
+    };
+    let mut proxies = Vec::new();
+    for (port, broker) in ports.into_iter().zip(&brokers) {
+        let behind = broker.behind_proxy().ok_or(ChaosError::NoProxy)?;
+        proxies.push(Proxy::start(port, behind).map_err(io("starting a proxy"))?);
+    }
+    Ok((brokers, proxies))
 }
 
 /// What this machine does not let us do without disturbing it.

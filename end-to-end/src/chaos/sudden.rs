@@ -35,8 +35,10 @@ const SHARE: f64 = 0.1;
 #[derive(Debug)]
 pub(super) struct Sudden<'a> {
     pub(super) diary: &'a Diary<'a>,
-    pub(super) broker: &'a mut Broker,
-    pub(super) proxy: &'a Proxy,
+    pub(super) brokers: &'a mut [Broker],
+    /// How often one of them was ended: they take turns.
+    pub(super) ended: usize,
+    pub(super) proxies: &'a [Proxy],
     pub(super) processes: [&'a mut Process; 3],
     pub(super) destinations: &'a Destinations,
     pub(super) runtime: Handle,
@@ -104,13 +106,16 @@ impl Sudden<'_> {
                 Ok(ended)
             }
             Fault::Broker(ending) => {
+                let place = self.ended % self.brokers.len();
+                self.ended += 1;
+                let Some(broker) = self.brokers.get_mut(place) else { return Ok(Instant::now()) };
                 match ending {
-                    Ending::InGoodOrder => self.broker.stop()?,
-                    Ending::Killed => self.broker.kill()?,
+                    Ending::InGoodOrder => broker.stop()?,
+                    Ending::Killed => broker.kill()?,
                 }
                 std::thread::sleep(step.lasts);
                 let ended = Instant::now();
-                self.broker.start_again()?;
+                broker.start_again()?;
                 Ok(ended)
             }
             Fault::Cut(binary) => Ok(self.disturb(binary, proxy::Effect::CutAll, step.lasts)),
@@ -143,8 +148,10 @@ impl Sudden<'_> {
         if let Some(relay) = self.relay {
             relay.restarted();
         }
-        for group in self.early.iter().flatten() {
-            skip_to_the_end(self.broker, group)?;
+        if let Some(broker) = self.brokers.first() {
+            for group in self.early.iter().flatten() {
+                skip_to_the_end(broker, group)?;
+            }
         }
         Ok(())
     }
@@ -161,10 +168,14 @@ impl Sudden<'_> {
     fn disturb(&self, binary: Binary, effect: proxy::Effect, lasts: Duration) -> Instant {
         let extent = Extent::For(lasts);
         let fault = |api| proxy::Fault { api, effect, after: 0, extent };
-        self.proxy.disturb(binary.name(), Api::ALL.map(fault).to_vec());
+        for proxy in self.proxies {
+            proxy.disturb(binary.name(), Api::ALL.map(fault).to_vec());
+        }
         std::thread::sleep(lasts);
         // A call that was not made meanwhile must not be struck later.
-        self.proxy.disturb(binary.name(), Vec::new());
+        for proxy in self.proxies {
+            proxy.disturb(binary.name(), Vec::new());
+        }
         Instant::now()
     }
 

@@ -162,8 +162,9 @@ fn figures(
         (
             "answered 200",
             format!(
-                "{} ({rate}/s on average), after {} attempts that had to be repeated",
+                "{} ({rate}/s on average), after {} attempts that had to be repeated (by status, 0 without an answer: {:?})",
                 genuine.all_accepted(),
+                genuine.all_repeated(),
                 genuine.repeated
             ),
         ),
