@@ -1,6 +1,6 @@
 //! Everything around the three binaries that makes one machine into the whole pipeline.
 //!
-//! `cargo xtask demo`, `up`, `chaos` and the end-to-end tests all stand on this crate, so that what a newcomer sees and what
+//! `cargo xtask demo`, `up`, `chaos`, `soak` and the end-to-end tests all stand on this crate, so that what a newcomer sees and what
 //! CI proves are the same thing. In the order a run meets them:
 //!
 //! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
@@ -17,7 +17,7 @@
 //! * [`exports`] are what providers list of subscribers who were there before.
 //! * [`judge`] compares what the destinations hold with what was sent and gives the verdict; [`latency`] says how long
 //!   it took.
-//! * [`chaos`] joins all of it into one run in which everything goes wrong.
+//! * [`chaos`] joins all of it into one run in which everything goes wrong, [`soak`] into a long one in which nothing does.
 //!
 //! Two promises hold everywhere: nothing that is started here outlives the process that started it, however that
 //! ends ([`supervise`]), and nothing but the provider's interface and the destinations' own record is trusted for
@@ -50,6 +50,7 @@ pub mod registry;
 pub mod schedule;
 pub mod sender;
 pub mod sign;
+pub mod soak;
 pub mod supervise;
 pub mod workspace;
 

@@ -12,6 +12,7 @@ mod image;
 mod plant;
 mod reference;
 mod report;
+mod soak;
 mod test;
 mod up;
 
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Arguments),
     /// Runs the whole pipeline while everything goes wrong, and says whether every event arrived once and in order
     Chaos(chaos::Arguments),
+    /// Runs the whole pipeline for a long time at half the rate it can take, and says whether anything grows
+    Soak(soak::Arguments),
     /// Judges the Helm chart, without a cluster
     Chart(chart::Arguments),
     /// Judges it before a real API server, which takes minutes to build the first time
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Up => up::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),
         Command::ChartDeep => chart::deep::run(),
         Command::Deployment => deployment::run(),
