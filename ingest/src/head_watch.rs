@@ -1,12 +1,13 @@
-//! What the HTTP library does not tell: how long a head takes, and whether it announces its length
-//! twice.
+//! What the HTTP library does not tell: how long a head takes, whether it announces its length twice,
+//! and whether anybody takes in the answers.
 //!
 //! A request with both `Content-Length` and `Transfer-Encoding` is the classic way to make a proxy
 //! and a server disagree about where it ends. RFC 9112 (6.1) lets a server refuse it; hyper serves
 //! it and hides one of the headers. So the bytes are looked at as they pass. And one time-out for
 //! heads cannot be right: a head that has begun must end soon, a connection between two requests may
 //! wait as long as the proxies in front keep theirs, because closing it under a request that is on
-//! its way costs that request.
+//! its way costs that request. Answers are short, so that an honest sender's system always has room
+//! for one; who sends requests and never reads would otherwise stay for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -23,11 +24,13 @@ const LINE_LIMIT: usize = 64;
 
 /// How long the parts of a connection's life may take.
 #[derive(Clone, Copy, Debug)]
-pub struct HeadTimeouts {
+pub struct Timeouts {
     /// From a head's first byte (for the first head, from the connection) to its end.
     pub head: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// For the peer to make room for an answer.
+    pub answer: Duration,
 }
 
 /// Whether a head with two kinds of length has passed. Once set it stays: what follows on that
@@ -47,19 +50,22 @@ impl AmbiguousLength {
 pub struct HeadWatch<Stream> {
     stream: Stream,
     scanner: Scanner,
-    timeouts: HeadTimeouts,
+    timeouts: Timeouts,
     deadline: Pin<Box<Sleep>>,
+    /// Runs while an answer waits for room.
+    answering: Option<Pin<Box<Sleep>>>,
     ambiguous: AmbiguousLength,
 }
 
 impl<Stream> HeadWatch<Stream> {
     /// Watches a connection that was just accepted.
-    pub fn new(stream: Stream, timeouts: HeadTimeouts) -> Self {
+    pub fn new(stream: Stream, timeouts: Timeouts) -> Self {
         Self {
             stream,
             scanner: Scanner::default(),
             timeouts,
             deadline: Box::pin(sleep(timeouts.head)),
+            answering: None,
             ambiguous: AmbiguousLength::default(),
         }
     }
@@ -67,6 +73,21 @@ impl<Stream> HeadWatch<Stream> {
     /// A handle for whoever answers the requests.
     pub fn ambiguous_length(&self) -> AmbiguousLength {
         self.ambiguous.clone()
+    }
+
+    /// What became of writing, which ends with an error when it has waited for too long.
+    fn wrote<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.answering = None;
+            return written;
+        }
+        let limit = self.timeouts.answer;
+        let answering = self.answering.get_or_insert_with(|| Box::pin(sleep(limit)));
+        answering.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn saw(&mut self, bytes: &[u8]) {
@@ -110,15 +131,18 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for HeadWatch<Stream> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.wrote(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.wrote(context, shut)
     }
 }
 

@@ -12,6 +12,7 @@ use service::metrics::{
 };
 
 use crate::answer::Answer;
+use crate::room::Scarce;
 use crate::sources::{Refusal, Subscriber};
 
 const REQUESTED: Label = Label { name: "source", values: Values::SourcesOrNone };
@@ -44,6 +45,19 @@ const LAST_ACCEPTED: Gauge<1> = Gauge {
     labels: [Label::SOURCE],
 };
 
+const CONNECTIONS: Gauge<0> = Gauge {
+    name: "tributary_ingest_connections",
+    help: "Connections of senders that are open.",
+    labels: [],
+};
+
+const CROWDED_OUT: Counter<1> = Counter {
+    name: "tributary_ingest_crowded_out_total",
+    help: "Connections closed before their time because others needed what there was too little of: places for \
+           `connections`, or `memory` for bodies.",
+    labels: [Label { name: "scarce", values: Values::Words(Scarce::labels) }],
+};
+
 const REQUEST_SECONDS: Histogram<0> = Histogram {
     name: "tributary_ingest_request_seconds",
     help: "From the end of a request's head to its answer.",
@@ -65,6 +79,8 @@ pub struct Metrics {
     refused: CounterFamily<2>,
     without_subscriber: CounterFamily<2>,
     last_accepted: GaugeFamily<1>,
+    connections: GaugeFamily<0>,
+    crowded_out: CounterFamily<1>,
     request_seconds: HistogramFamily<0>,
     append_seconds: HistogramFamily<0>,
 }
@@ -77,6 +93,8 @@ impl Metrics {
             refused: registry.counter(&REFUSED)?,
             without_subscriber: registry.counter(&WITHOUT_SUBSCRIBER)?,
             last_accepted: registry.gauge(&LAST_ACCEPTED)?,
+            connections: registry.gauge(&CONNECTIONS)?,
+            crowded_out: registry.counter(&CROWDED_OUT)?,
             request_seconds: registry.histogram(&REQUEST_SECONDS)?,
             append_seconds: registry.histogram(&APPEND_SECONDS)?,
         })
@@ -90,6 +108,17 @@ impl Metrics {
     /// A webhook is durable.
     pub fn accepted(&self, source: &str, now: Timestamp) {
         self.last_accepted.with([source]).set(now.as_duration().as_secs_f64());
+    }
+
+    /// So many connections are open.
+    pub fn connected(&self, connections: usize) {
+        // No process has as many as a float cannot tell apart.
+        self.connections.with([]).set(u32::try_from(connections).unwrap_or(u32::MAX).into());
+    }
+
+    /// A connection was closed for another's sake.
+    pub fn crowded_out(&self, scarce: Scarce) {
+        self.crowded_out.with([scarce.label()]).inc();
     }
 
     /// A request was answered.

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Empty};
+use bytes::Bytes;
+use http_body_util::Empty;
 use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
@@ -21,19 +21,16 @@ use service::secrets::Secrets;
 use service::traces::{Span, SpanKind, TraceContext, Tracer};
 
 use crate::answer::{Answer, Unavailability};
+use crate::body;
 use crate::envelope::{RawRecord, Reception, seal};
 use crate::metrics::Metrics;
 use crate::publish::{AppendError, RawLog};
+use crate::room::Guest;
 use crate::sources::{Adapter, Credentials};
 use crate::traceparent::{self, Randomness};
 
 /// The path, with what differs left open.
 const ROUTE: &str = "POST /webhooks/{source}";
-
-/// How long, and how much, an unwanted body is read after its answer. A connection that is closed
-/// with unread bytes is reset, and the sender would see the reset and not the answer.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
-const DISCARD_BYTES: usize = 8 * 1024 * 1024;
 
 /// One source that sends webhooks.
 #[derive(Debug)]
@@ -55,10 +52,12 @@ pub struct Source {
 pub struct Limits {
     /// Largest body, in bytes.
     pub max_body: usize,
-    /// For the head, and again from its end to the end of the body.
+    /// For the head, again from its end to the end of the body, and again for taking in an answer.
     pub body_timeout: Duration,
     /// From the end of the body to the broker's acknowledgement.
     pub ack_timeout: Duration,
+    /// Connections at a time.
+    pub connections: usize,
 }
 
 /// Receives webhooks for all sources.
@@ -79,10 +78,11 @@ pub struct Receiver<Log> {
 }
 
 impl<Log: RawLog> Receiver<Log> {
-    /// Answers one request. 200 only after the log has acknowledged the record.
+    /// Answers one request of a guest. 200 only after the log has acknowledged the record.
     pub async fn receive<B>(
         &self,
         request: Request<B>,
+        guest: &Guest,
         randomness: Randomness,
     ) -> Response<Empty<Bytes>>
     where
@@ -90,6 +90,7 @@ impl<Log: RawLog> Receiver<Log> {
         B::Error: Send,
     {
         let started = self.clock.elapsed();
+        guest.asks();
         let (parts, mut body) = request.into_parts();
         let named = self.source(parts.uri.path());
         let answer = match named {
@@ -100,7 +101,8 @@ impl<Log: RawLog> Receiver<Log> {
                 let mut span = self.tracer.start(ROUTE, SpanKind::Server, received);
                 let own = || traceparent::continued(received, randomness);
                 let context = span.own().unwrap_or_else(own);
-                let accepted = self.accept(name, source, &parts, &mut body, context).await;
+                let accepted =
+                    self.accept((name, source), &parts, &mut body, (guest, context)).await;
                 let answer = accepted.err().unwrap_or(Answer::Accepted);
                 if answer == Answer::Accepted {
                     self.metrics.accepted(name, self.clock.now());
@@ -111,8 +113,9 @@ impl<Log: RawLog> Receiver<Log> {
         };
         let took = self.clock.elapsed().saturating_sub(started);
         self.metrics.answered(named.map(|(name, _)| name), answer, took);
+        guest.was_answered();
         if !body.is_end_stream() {
-            tokio::spawn(discard(body));
+            tokio::spawn(body::discard(body));
         }
         answer.into_response()
     }
@@ -124,11 +127,10 @@ impl<Log: RawLog> Receiver<Log> {
 
     async fn accept<B>(
         &self,
-        name: &str,
-        source: &Source,
+        (name, source): (&str, &Source),
         parts: &Parts,
         body: &mut B,
-        context: TraceContext,
+        (guest, context): (&Guest, TraceContext),
     ) -> Result<(), Answer>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -136,7 +138,8 @@ impl<Log: RawLog> Receiver<Log> {
         if parts.method != Method::POST {
             return Err(Answer::MethodNotAllowed);
         }
-        let body = self.read(body).await?;
+        let Limits { max_body, body_timeout, .. } = self.limits;
+        let read = body::read(body, max_body, body_timeout, guest).await?;
         if is_form_or_text(&parts.headers) {
             return Err(Answer::UnsupportedMediaType);
         }
@@ -146,9 +149,10 @@ impl<Log: RawLog> Receiver<Log> {
             authorization: &source.authorization.current(),
             tolerance: source.tolerance,
         };
-        (source.adapter.authenticate)(&parts.headers, &body, &credentials, now)
+        (source.adapter.authenticate)(&parts.headers, &read.bytes, &credentials, now)
             .map_err(Answer::Unauthenticated)?;
-        let located = (source.adapter.locate)(&parts.headers, &body);
+        guest.is_believed();
+        let located = (source.adapter.locate)(&parts.headers, &read.bytes);
         self.metrics.located(name, &located.subscriber);
         let reception = Reception {
             source: name,
@@ -157,34 +161,10 @@ impl<Log: RawLog> Receiver<Log> {
             content_type: text(&parts.headers, CONTENT_TYPE.as_str()),
             traceparent: context.to_string(),
         };
-        let record = seal(reception, located, body);
-        self.append(name, record).await
-    }
-
-    /// The whole body, or why not. An announced length is judged before a byte is waited for.
-    async fn read<B>(&self, body: &mut B) -> Result<Bytes, Answer>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let limit = self.limits.max_body;
-        if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
-            return Err(Answer::TooLarge);
-        }
-        let reading = async {
-            let mut read = BytesMut::new();
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| Answer::BadRequest)?;
-                let Ok(data) = frame.into_data() else { continue };
-                if read.len() + data.len() > limit {
-                    return Err(Answer::TooLarge);
-                }
-                read.extend_from_slice(&data);
-            }
-            Ok(read.freeze())
-        };
-        tokio::time::timeout(self.limits.body_timeout, reading)
-            .await
-            .unwrap_or(Err(Answer::BodyTimeout))
+        let record = seal(reception, located, read.bytes);
+        let appended = self.append(name, record).await;
+        drop(read.held);
+        appended
     }
 
     async fn append(&self, name: &str, record: RawRecord) -> Result<(), Answer> {
@@ -231,21 +211,4 @@ fn is_form_or_text(headers: &HeaderMap) -> bool {
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-async fn discard<B>(mut body: B)
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let reading = async {
-        let mut read = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > DISCARD_BYTES {
-                break;
-            }
-        }
-    };
-    // Whether it ends or time is up: the connection is closed either way.
-    drop(tokio::time::timeout(DISCARD_TIMEOUT, reading).await);
 }

@@ -16,11 +16,12 @@ use stream::admin::TopicsError;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::files;
 use crate::metrics::Metrics;
 use crate::preflight::{check_topics, cluster, judge_secrets, raw_topic};
 use crate::publish::KafkaLog;
 use crate::receive::{Limits, Receiver, Source};
-use crate::server::{Drained, serve};
+use crate::server::{Drained, MAX_CONNECTIONS, serve};
 use crate::sources::adapter;
 
 /// Pause before another look at a cluster that is out of reach.
@@ -85,6 +86,7 @@ async fn receive(
             max_body: config.ingest.max_body,
             body_timeout: config.ingest.body_timeout,
             ack_timeout: config.ingest.ack_timeout,
+            connections: files::connections(MAX_CONNECTIONS),
         },
         log: log.clone(),
         clock: Arc::clone(&clock),

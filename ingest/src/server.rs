@@ -1,5 +1,6 @@
 //! The HTTP server: HTTP/1.1 on a hyper connection loop, because what stands before a webhook must
-//! be bounded in every direction: head size and time, body size and time, connections.
+//! be bounded in every direction: head size and time, body size and time, time for the answer,
+//! connections, memory. Where too many want to come in, [`crate::room`] says who has to go.
 //!
 //! On stop it no longer accepts, lets what is in flight be answered, and then returns.
 
@@ -16,12 +17,12 @@ use hyper::{Request, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 use crate::answer::Answer;
-use crate::head_watch::{AmbiguousLength, HeadTimeouts, HeadWatch};
+use crate::head_watch::{AmbiguousLength, HeadWatch, Timeouts};
 use crate::publish::RawLog;
 use crate::receive::Receiver;
+use crate::room::{Guest, Room};
 
 /// Buffer for a request head, in bytes: far above what providers send (about 2 KiB), with room for
 /// the headers of a few proxies. A head that does not fit is answered 431; hyper rounds the buffer up,
@@ -31,9 +32,16 @@ const MAX_HEAD: usize = 32 * 1024;
 /// Most header lines of a request; more are answered 431.
 const MAX_HEADERS: usize = 64;
 
-/// Most connections at a time. Beyond it new ones wait in the listen queue; together with
-/// `ingest.max_body` it bounds the memory that strangers can take.
-const MAX_CONNECTIONS: usize = 1024;
+/// Most connections at a time, where the system gives files for them. Beyond it the one that has been
+/// slow for the longest time is closed for each new one.
+pub const MAX_CONNECTIONS: usize = 1024;
+
+/// Memory for all bodies beyond what each connection has of its own, in bytes: with the heads of all
+/// connections it is clearly less than half of what the chart gives.
+const BODY_MEMORY: usize = 64 * 1024 * 1024;
+
+/// So many of the largest bodies have room at least, whatever `ingest.max_body` is.
+const LARGEST_BODIES: usize = 4;
 
 /// Pause after a failed accept: out of file descriptors is the usual cause, and passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,19 +67,16 @@ pub async fn serve<Log: RawLog, Stop>(
     stop: impl Future<Output = Stop>,
     drain: Duration,
 ) -> (Drained, Stop) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let limits = receiver.limits;
+    let memory = BODY_MEMORY.max(limits.max_body.saturating_mul(LARGEST_BODIES));
+    let room = Room::new(limits.connections, memory, receiver.metrics.clone());
     let graceful = GracefulShutdown::new();
     let accepting = async {
         loop {
-            // The semaphore is never closed.
-            let permit = Arc::clone(&connections).acquire_owned().await;
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, Arc::clone(&receiver), &graceful);
-                    tokio::spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                    let guest = room.enter().await;
+                    tokio::spawn(connection(stream, Arc::clone(&receiver), guest, &graceful));
                 }
                 Err(error) => {
                     report_accept_error(&error);
@@ -102,18 +107,21 @@ fn report_accept_error(error: &io::Error) {
 fn connection<Log: RawLog>(
     stream: TcpStream,
     receiver: Arc<Receiver<Log>>,
+    guest: Guest,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "answers may be delayed on this connection");
     }
-    let timeouts = HeadTimeouts { head: receiver.limits.body_timeout, idle: IDLE };
+    let patience = receiver.limits.body_timeout;
+    let timeouts = Timeouts { head: patience, idle: IDLE, answer: patience };
     let stream = HeadWatch::new(stream, timeouts);
     let ambiguous = stream.ambiguous_length();
+    let asking = guest.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let receiver = Arc::clone(&receiver);
+        let (receiver, guest) = (Arc::clone(&receiver), asking.clone());
         let ambiguous = ambiguous.clone();
-        async move { Ok::<_, Infallible>(answer(&receiver, &ambiguous, request).await) }
+        async move { Ok::<_, Infallible>(answer(&receiver, &guest, &ambiguous, request).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -123,28 +131,57 @@ fn connection<Log: RawLog>(
         .serve_connection(TokioIo::new(stream), service);
     let serving = graceful.watch(serving);
     async move {
-        if let Err(error) = serving.await {
-            tracing::debug!(%error, "a connection ended early");
+        tokio::select! {
+            ended = serving => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+            }
+            () = guest.asked_to_leave() => tracing::debug!("a connection was closed for another"),
         }
     }
 }
 
 async fn answer<Log: RawLog>(
     receiver: &Receiver<Log>,
+    guest: &Guest,
     ambiguous: &AmbiguousLength,
     request: Request<Incoming>,
 ) -> hyper::Response<http_body_util::Empty<bytes::Bytes>> {
-    if ambiguous.was_seen() {
+    let coding = Coding::of(request.headers());
+    if ambiguous.was_seen() || coding == Coding::Unusual {
         receiver.metrics.answered(None, Answer::BadRequest, Duration::ZERO);
         return Answer::BadRequest.into_response();
     }
-    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let mut response = receiver.receive(request, rand::random()).await;
-    if is_chunked {
+    let mut response = receiver.receive(request, guest, rand::random()).await;
+    if coding == Coding::Chunked {
         // The watch does not follow chunks; what comes after them would pass unseen.
         response
             .headers_mut()
             .insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     }
     response
+}
+
+/// How a body is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    /// As it is.
+    None,
+    Chunked,
+    /// Chunked twice, or something else as well: hyper reads it as chunked, a proxy before it perhaps otherwise.
+    Unusual,
+}
+
+impl Coding {
+    fn of(headers: &header::HeaderMap) -> Self {
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        match (codings.next(), codings.next()) {
+            (None, _) => Self::None,
+            (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+                Self::Chunked
+            }
+            (Some(_), _) => Self::Unusual,
+        }
+    }
 }

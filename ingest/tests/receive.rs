@@ -14,6 +14,7 @@ use ingest::envelope::RawRecord;
 use ingest::metrics::Metrics;
 use ingest::publish::{AppendError, RawLog};
 use ingest::receive::{Limits, Receiver, Source};
+use ingest::room::Room;
 use ingest::sources::adapter;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -80,6 +81,7 @@ fn edge(broker: Broker) -> Edge {
             max_body: MAX_BODY,
             body_timeout: Duration::from_secs(10),
             ack_timeout: Duration::from_secs(8),
+            connections: 1,
         },
         log: Memory { broker, records: Arc::default() },
         clock: Arc::new(ManualClock::at(Timestamp::from_second(1_790_000_000).unwrap())),
@@ -91,7 +93,9 @@ fn edge(broker: Broker) -> Edge {
 
 impl Edge {
     async fn send(&self, request: Request<Full<Bytes>>) -> Response<Bytes> {
-        let (parts, body) = self.receiver.receive(request, [7; 24]).await.into_parts();
+        let room = Room::new(1, MAX_BODY, self.receiver.metrics.clone());
+        let guest = room.enter().await;
+        let (parts, body) = self.receiver.receive(request, &guest, [7; 24]).await.into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 

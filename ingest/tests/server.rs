@@ -21,7 +21,7 @@ use service::metrics::{Dimensions, Registry};
 use service::secrets::Secrets;
 use service::traces::Tracer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
@@ -51,6 +51,10 @@ struct Server {
 }
 
 async fn start(permits: usize) -> Server {
+    start_within(permits, Duration::from_millis(300)).await
+}
+
+async fn start_within(permits: usize, body_timeout: Duration) -> Server {
     let source = Source {
         provider: Provider::Revenuecat,
         adapter: adapter(Provider::Revenuecat).unwrap(),
@@ -64,8 +68,9 @@ async fn start(permits: usize) -> Server {
         sources: BTreeMap::from([("app".to_owned(), source)]),
         limits: Limits {
             max_body: MAX_BODY,
-            body_timeout: Duration::from_millis(300),
+            body_timeout,
             ack_timeout: Duration::from_secs(5),
+            connections: CONNECTIONS,
         },
         log: gate.clone(),
         clock: Arc::new(SystemClock::new()),
@@ -82,6 +87,7 @@ async fn start(permits: usize) -> Server {
 }
 
 const MAX_BODY: usize = 64 * 1024;
+const CONNECTIONS: usize = 8;
 const POST: &str = "POST /webhooks/app HTTP/1.1\r\nhost: localhost\r\nauthorization: tide\r\n";
 
 impl Server {
@@ -137,6 +143,44 @@ async fn a_slow_head_ends_with_the_connection() {
     let server = start(1).await;
     assert_eq!(server.exchange(POST).await, "");
     assert_eq!(server.exchange("").await, "");
+}
+
+#[tokio::test]
+async fn whoever_asks_on_and_never_reads_an_answer_is_cut_off() {
+    let server = start(1).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    let many = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
+    let asking = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), asking).await.expect("it is still open");
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_the_place_of_whoever_was_silent_the_longest() {
+    // No time-out makes room as soon as is waited for it.
+    let server = start_within(2, Duration::from_mins(1)).await;
+    let webhook = format!("{POST}content-length: 2\r\n\r\n{{}}");
+    let mut known = server.open(&webhook).await;
+    assert_eq!(status(&head(&mut known).await), "200");
+    let mut silent = Vec::new();
+    for _ in 1..CONNECTIONS {
+        silent.push(server.open("").await);
+    }
+    let mut newcomer = server.open("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert_eq!(status(&head(&mut newcomer).await), "404");
+    assert_eq!(until_closed(silent.remove(0)).await, "");
+    known.write_all(webhook.as_bytes()).await.unwrap();
+    assert_eq!(status(&head(&mut known).await), "200");
+}
+
+#[tokio::test]
+async fn only_one_coding_is_taken_and_that_is_chunked() {
+    let server = start(0).await;
+    for coding in ["gzip, chunked", "chunked, chunked", "chunked\r\ntransfer-encoding: chunked"] {
+        let request = format!("{POST}transfer-encoding: {coding}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n");
+        assert_eq!(status(&server.exchange(&request).await), "400", "{coding}");
+    }
 }
 
 #[tokio::test]

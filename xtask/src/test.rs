@@ -100,7 +100,7 @@ struct Group {
 }
 
 /// End-to-end tests that measure how soon something happens: nothing runs beside them.
-const ALONE: [&str; 3] = ["grid", "instances", "trace"];
+const ALONE: [&str; 4] = ["edge", "grid", "instances", "trace"];
 
 /// The crate of the end-to-end tests.
 const END_TO_END: &str = "end-to-end";

@@ -19,7 +19,7 @@ pub struct Ingest {
     pub admin: String,
     /// The longest body taken, in bytes.
     pub max_body: usize,
-    /// How long a sender may take to send a body.
+    /// How long a sender may take to send a head, to send a body, and to take in an answer.
     pub body_timeout: Duration,
     /// How long the broker may take to acknowledge before the sender is told to come back.
     pub ack_timeout: Duration,
@@ -107,7 +107,9 @@ impl Ingest {
             "body_timeout",
             &positive_duration(),
             "10s",
-            "How long a sender may take to send its headers and body.",
+            "How long a sender may take to send its headers, as long again for its body, and again to \
+             take in the answer. What else bounds a sender is fixed \
+             ([operations.md](operations.md#limits-of-ingest)).",
         );
         let ack_timeout = fields.optional(
             "ack_timeout",
