@@ -8,6 +8,7 @@ mod compose;
 mod demo;
 mod deployment;
 mod display;
+mod fuzz;
 mod image;
 mod plant;
 mod reference;
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Arguments),
     /// Runs the whole pipeline while everything goes wrong, and says whether every event arrived once and in order
     Chaos(chaos::Arguments),
+    /// Gives arbitrary bytes to whatever reads bytes of others, guided by coverage
+    Fuzz(fuzz::Arguments),
     /// Judges the Helm chart, without a cluster
     Chart(chart::Arguments),
     /// Judges it before a real API server, which takes minutes to build the first time
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Up => up::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),
         Command::ChartDeep => chart::deep::run(),
         Command::Deployment => deployment::run(),
