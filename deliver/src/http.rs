@@ -169,19 +169,7 @@ impl Http {
                 break;
             }
         }
-        let status = response.status().as_u16();
-        let served_at = text(&headers, DATE.as_str()).as_deref().and_then(unix_seconds);
-        // Moments in an answer are of the clock that made it.
-        let now = served_at.unwrap_or(wall_seconds);
-        Ok(Reply {
-            status,
-            retry_after: retry_after(&headers, status, now),
-            used_up_for: used_up_for(&headers, now),
-            request_id: text(&headers, "x-request-id"),
-            link: text(&headers, LINK.as_str()),
-            served_at,
-            body,
-        })
+        Ok(reply(response.status().as_u16(), &headers, body, wall_seconds))
     }
 
     fn authorized(
@@ -202,6 +190,23 @@ impl Http {
                 call.header(signature::SIGNATURE, signatures)
             }
         }
+    }
+}
+
+/// What an answer says, as far as anybody here looks at it. `wall_seconds` is the present Unix time, for an answer that
+/// does not tell it.
+pub fn reply(status: u16, headers: &HeaderMap, body: Vec<u8>, wall_seconds: i64) -> Reply {
+    let served_at = text(headers, DATE.as_str()).as_deref().and_then(unix_seconds);
+    // Moments in an answer are of the clock that made it.
+    let now = served_at.unwrap_or(wall_seconds);
+    Reply {
+        status,
+        retry_after: retry_after(headers, status, now),
+        used_up_for: used_up_for(headers, now),
+        request_id: text(headers, "x-request-id"),
+        link: text(headers, LINK.as_str()),
+        served_at,
+        body,
     }
 }
 

@@ -27,7 +27,7 @@ use stream::Appender;
 use tokio_util::sync::CancellationToken;
 
 pub use self::recovery::{Archive, ArchiveError, Listed, Page, Recovery, Span};
-pub use self::stripe::EventList;
+pub use self::stripe::{EventList, read as read_page};
 use crate::envelope::{RawRecord, Reception, seal};
 use crate::preflight::{check_topics, cluster, raw_topic};
 use crate::publish::{KafkaLog, RawLog};

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::util::max_allocation_bytes;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,11 @@ use crate::state::{Moved, PartitionRecord, SubscriberState};
 
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const CONFLUENT: u8 = 0x00;
+
+/// Longest text, list of bytes and collection that a value may say it holds, in bytes: twice the longest body that can be
+/// configured (`ingest.max_body`), which a state may keep. Without a bound of ours ten bytes could ask for 512 MiB, and a
+/// machine that has less would end the process, again and again.
+const LONGEST: usize = 64 << 20;
 
 /// Why a value cannot be written or read. Never carries the value.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +222,8 @@ impl<T: Described> Codec<T> {
     }
 
     fn reader(schema: &'static Schema) -> Result<GenericDatumReader<'static>, CodecError> {
+        // The library has one bound for the whole process, and what is said first counts.
+        max_allocation_bytes(LONGEST);
         GenericDatumReader::builder(schema)
             .human_readable(false)
             .build()

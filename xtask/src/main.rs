@@ -8,6 +8,7 @@ mod compose;
 mod demo;
 mod deployment;
 mod display;
+mod fuzz;
 mod image;
 mod plant;
 mod reference;
@@ -34,6 +35,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Runs the whole pipeline for a long time at half the rate it can take, and says whether anything grows
     Soak(soak::Arguments),
+    /// Gives arbitrary bytes to whatever reads bytes of others, guided by coverage
+    Fuzz(fuzz::Arguments),
     /// Judges the Helm chart, without a cluster
     Chart(chart::Arguments),
     /// Judges it before a real API server, which takes minutes to build the first time
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),
         Command::ChartDeep => chart::deep::run(),
         Command::Deployment => deployment::run(),

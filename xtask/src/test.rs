@@ -34,9 +34,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     cargo("formatting", &["fmt", "--all", "--check"], &[])?;
     let deny = cargo_deny()?;
     step("licences, bans and sources", Command::new(&deny.program).args(&deny.arguments))?;
-    let clippy =
-        ["clippy", "--workspace", "--all-targets", "--release", "--locked", "--", "-D", "warnings"];
-    cargo("lints", &clippy, &[])?;
+    // With the feature without which the program of `cargo xtask fuzz` would not be compiled at all.
+    let features = ["--all-targets", "--features", "fuzz/coverage-guided"];
+    let clippy = ["clippy", "--workspace", "--release", "--locked"];
+    cargo("lints", &[&clippy[..], &features, &["--", "-D", "warnings"]].concat(), &[])?;
     reference::check()?;
     alerts()?;
     chart::check()?;

@@ -122,7 +122,7 @@ impl Archive for EventList {
 }
 
 /// A page, and the id of its last event where there are more.
-fn read(body: &[u8]) -> Result<Page, ArchiveError> {
+pub fn read(body: &[u8]) -> Result<Page, ArchiveError> {
     let told: List<'_> = serde_json::from_slice(body).map_err(|_| ArchiveError::Malformed)?;
     let next = match told.data.last() {
         Some(last) if told.has_more => {

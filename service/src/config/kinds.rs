@@ -121,18 +121,27 @@ pub(super) fn positive_duration() -> Kind<Duration> {
 }
 
 pub(super) fn size() -> Kind<usize> {
-    Kind::new("a size such as `64KiB` or `1MiB`", |text| {
-        let (number, unit) = number_and_unit(text)?;
-        let factor: u64 = match unit {
-            "B" => 1,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            _ => return None,
-        };
-        let bytes = number.checked_mul(factor).filter(|bytes| *bytes > 0)?;
-        usize::try_from(bytes).ok()
+    Kind::new("a size such as `64KiB` or `1MiB`", read_size)
+}
+
+/// The size of a body. Twice the most of it is what a codec believes a value to hold.
+pub(super) fn body_size() -> Kind<usize> {
+    Kind::new("a size such as `64KiB` or `1MiB`, at most `32MiB`", |text| {
+        read_size(text).filter(|bytes| *bytes <= 32 << 20)
     })
+}
+
+fn read_size(text: &str) -> Option<usize> {
+    let (number, unit) = number_and_unit(text)?;
+    let factor: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = number.checked_mul(factor).filter(|bytes| *bytes > 0)?;
+    usize::try_from(bytes).ok()
 }
 
 pub(super) fn rate() -> Kind<Rate> {
@@ -292,6 +301,15 @@ mod tests {
         assert_eq!(read("1MiB"), Some(1 << 20));
         assert_eq!(read("64KiB"), Some(1 << 16));
         for wrong in ["1MB", "0B", "1", "MiB", "99999999999GiB"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_body_may_be_as_long_as_a_message_can_hold() {
+        let read = body_size().read;
+        assert_eq!(read("32MiB"), Some(32 << 20));
+        for wrong in ["33554433B", "17179869183GiB", "0B"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

@@ -7,7 +7,8 @@ use strum::{Display, EnumString, VariantNames};
 
 use super::fields::Fields;
 use super::kinds::{
-    Rate, address, count, duration, log_filter, one_of, path, positive_duration, rate, size, text,
+    Rate, address, body_size, count, duration, log_filter, one_of, path, positive_duration, rate,
+    size, text,
 };
 
 /// The edge that receives webhooks.
@@ -99,7 +100,7 @@ impl Ingest {
         let admin = fields.optional("admin", &address(), "0.0.0.0:9101", ADMIN);
         let max_body = fields.optional(
             "max_body",
-            &size(),
+            &body_size(),
             "1MiB",
             "The longest body taken; longer ones are answered 413. Topics allow 64 KiB more.",
         );

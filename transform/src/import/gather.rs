@@ -21,17 +21,18 @@ use crate::sources::{RawView, Reading, Source};
 const CLOCK_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
 
 /// What bears on all of a file.
-pub(super) struct Setting<'a> {
+#[derive(Debug)]
+pub struct Setting<'a> {
     /// Whose subscribers these are.
-    pub(super) source: &'a Source,
+    pub source: &'a Source,
     /// The moment told of where the file does not say.
-    pub(super) as_of: Option<Timestamp>,
+    pub as_of: Option<Timestamp>,
     /// The time now.
-    pub(super) now: Timestamp,
+    pub now: Timestamp,
     /// Where the records go.
-    pub(super) topic: &'a str,
+    pub topic: &'a str,
     /// How much a record may say.
-    pub(super) budget: Budget,
+    pub budget: Budget,
 }
 
 /// One subscriber, as far as it has been read.
@@ -56,19 +57,20 @@ pub(super) struct Gathering {
 }
 
 /// What a file comes to.
-pub(super) struct Outcome {
+#[derive(Debug)]
+pub struct Outcome {
     /// One record for each subscriber, in order of their ids.
-    pub(super) records: Vec<Record>,
+    pub records: Vec<Record>,
     /// What was refused, in order of place and line.
-    pub(super) refusals: Vec<Refusal>,
+    pub refusals: Vec<Refusal>,
     /// Rows, lines or objects.
-    pub(super) read: u64,
+    pub read: u64,
     /// Those of other sources, and what is no subscription yet.
-    pub(super) left_out: u64,
+    pub left_out: u64,
     /// Subscribers of whom nothing is imported, because something was refused.
-    pub(super) refused: usize,
+    pub refused: usize,
     /// Ids of people that several of these subscribers share.
-    pub(super) shared: usize,
+    pub shared: usize,
 }
 
 impl Gathering {

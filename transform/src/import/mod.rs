@@ -31,10 +31,12 @@ use service::exit::Failure;
 use tokio_util::sync::CancellationToken;
 
 pub use self::arguments::{Arguments, Format};
-use self::gather::{Gathering, Outcome, Setting};
+use self::gather::Gathering;
+pub use self::gather::{Outcome, Setting};
 use self::report::{Done, Numbers};
 use self::send::{Around, send};
 use self::told::FileError;
+pub use self::told::Refusal;
 use crate::budget::Budget;
 use crate::configure;
 use crate::preflight::check_topics;
@@ -142,7 +144,11 @@ fn format(arguments: &Arguments, source: &Source) -> Result<Format, Failure> {
     Err(Failure::Usage(format!("{name} is a source of {other}, not of {}", provider.name())))
 }
 
-fn read(
+/// What a file comes to: everything of an import but its sending.
+///
+/// # Errors
+/// When nothing of the file can be read.
+pub fn read(
     file: impl BufRead,
     format: Format,
     as_of: Option<Timestamp>,

@@ -25,13 +25,13 @@ pub(super) struct Piece {
 /// Why something of a file is not imported. It shows where, and no value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("line {line}: {place}: {problem}")]
-pub(super) struct Refusal {
+pub struct Refusal {
     /// The column or field; `row` for a whole one.
-    pub(super) place: String,
+    pub place: String,
     /// What is wrong there.
-    pub(super) problem: String,
+    pub problem: String,
     /// The line, from 1.
-    pub(super) line: u64,
+    pub line: u64,
 }
 
 impl Refusal {

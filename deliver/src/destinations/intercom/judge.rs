@@ -108,12 +108,13 @@ pub(super) fn judge(answer: &Answer) -> Judgement {
     }
 }
 
-/// A contact, or the first of a search; an answer without either shows nothing.
+/// A contact, or the first of a search; an answer without either shows nothing. Its id goes into paths as it stands, so
+/// that nothing but an id is taken for one.
 fn seen(body: &[u8]) -> Seen {
     let contact = serde_json::from_slice::<Contact>(body).ok().or_else(|| {
         serde_json::from_slice::<Found>(body).ok().and_then(|found| found.data.into_iter().next())
     });
-    match contact {
+    match contact.filter(|contact| is_contact_id(&contact.id)) {
         None => Seen::default(),
         Some(contact) => Seen {
             id: Some(contact.id),
@@ -188,4 +189,18 @@ fn failure(reply: &Reply, reason: Reason) -> Failure {
 
 fn is_contact_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|letter| letter.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_whose_id_is_none_is_no_contact() {
+        let shown = |id: &str| seen(format!(r#"{{"id": "{id}"}}"#).as_bytes()).id;
+        assert_eq!(shown("66f1a2b3c4d5e6f708192a3b").as_deref(), Some("66f1a2b3c4d5e6f708192a3b"));
+        for id in ["", "..", "a/archive", "a?b", "a#b", "a b"] {
+            assert_eq!(shown(id), None, "{id}");
+        }
+    }
 }

@@ -25,15 +25,40 @@ pub(super) fn named(identifier: &Identifier) -> Map<String, Value> {
     Map::from_iter([(field.to_owned(), Value::from(text.as_str()))])
 }
 
-/// By id directly; by address only the search can, which learns of new contacts late.
+/// By id directly; by address only the search can, which learns of new contacts late. An id that would lead out of the
+/// path, as `..` does however it is written, is searched for as well.
 pub(super) fn find(identifier: &Identifier) -> Request {
     match identifier {
-        Identifier::Id(id) => {
+        Identifier::Id(id) if !matches!(id.as_str(), "." | "..") => {
             Request::get(format!("/contacts/find_by_external_id/{}", segment(id)))
         }
-        Identifier::Email(email) => {
-            let query = json!({"field": "email", "operator": "=", "value": email});
-            Request::post("/contacts/search", &json!({ "query": query }))
+        Identifier::Id(id) => search("external_id", id),
+        Identifier::Email(email) => search("email", email),
+    }
+}
+
+fn search(field: &str, value: &str) -> Request {
+    let query = json!({"field": field, "operator": "=", "value": value});
+    Request::post("/contacts/search", &json!({ "query": query }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::Method;
+
+    #[test]
+    fn an_id_that_would_lead_out_of_the_path_is_searched_for() {
+        for id in [".", ".."] {
+            let request = find(&Identifier::Id(id.to_owned()));
+            assert_eq!((request.method, request.path.as_str()), (Method::Post, "/contacts/search"));
+            let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
+            assert_eq!(
+                body["query"],
+                json!({"field": "external_id", "operator": "=", "value": id})
+            );
         }
+        let request = find(&Identifier::Id("a/../b".to_owned()));
+        assert_eq!(request.path, "/contacts/find_by_external_id/a%2F..%2Fb");
     }
 }
