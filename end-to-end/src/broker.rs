@@ -6,13 +6,16 @@
 //! the process that started them; their data with them.
 
 mod container;
+mod guard;
 mod maven;
 mod readiness;
+mod rights;
 mod settings;
 mod tools;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ use crate::java::JavaError;
 use crate::supervise::{Program, Signal, Supervised};
 use crate::{Narrate, ports};
 
+pub use guard::{Guard, User};
+pub use rights::{Kind, Operation, Pattern, Resource, Right};
 pub use tools::Tool;
 
 /// The release that is started.
@@ -52,7 +57,16 @@ pub enum BrokerError {
 pub struct Broker {
     address: String,
     behind_proxy: Option<SocketAddr>,
+    guarded: Option<String>,
+    log: PathBuf,
     started: Option<Started>,
+}
+
+/// What it is to have beside the listener that everybody may use.
+#[derive(Clone, Copy, Default)]
+struct Beside<'a> {
+    proxied: Option<settings::Proxied>,
+    guard: Option<&'a Guard>,
 }
 
 #[derive(Debug)]
@@ -74,13 +88,15 @@ impl Broker {
         match std::env::var("KAFKA_BROKERS") {
             Ok(address) if !address.is_empty() => {
                 narrate(&format!("using the Kafka at {address} (KAFKA_BROKERS)"));
-                let broker = Self { address, behind_proxy: None, started: None };
+                let log = folder.join("kafka.log");
+                let (behind_proxy, guarded, started) = (None, None, None);
+                let broker = Self { address, behind_proxy, guarded, log, started };
                 broker.wait_until_ready(&mut None)?;
                 Ok(broker)
             }
             _ => {
                 let port = ports::free_or(USUAL_PORT).map_err(io("choosing a port"))?;
-                Self::start_own(port, None, folder, narrate)
+                Self::start_own(port, Beside::default(), folder, narrate)
             }
         }
     }
@@ -92,7 +108,7 @@ impl Broker {
     /// As [`Broker::start`].
     pub fn start_alone(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
         let port = ports::free().map_err(io("choosing a port"))?;
-        Self::start_own(port, None, folder, narrate)
+        Self::start_own(port, Beside::default(), folder, narrate)
     }
 
     /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: whoever connects to
@@ -107,7 +123,22 @@ impl Broker {
     ) -> Result<Self, BrokerError> {
         let free = || ports::free().map_err(io("choosing a port"));
         let proxied = settings::Proxied { port: free()?, advertised: proxy_port };
-        Self::start_own(free()?, Some(proxied), folder, narrate)
+        let beside = Beside { proxied: Some(proxied), guard: None };
+        Self::start_own(free()?, beside, folder, narrate)
+    }
+
+    /// Obtains and starts a broker of one's own that lets nobody in whom the guard does not know, and nobody do what
+    /// was not allowed with [`Broker::allow`]. Always from the released artefacts, whose log says what was denied.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_guarded(
+        guard: &Guard,
+        folder: &Path,
+        narrate: Narrate<'_>,
+    ) -> Result<Self, BrokerError> {
+        let port = ports::free().map_err(io("choosing a port"))?;
+        Self::start_own(port, Beside { proxied: None, guard: Some(guard) }, folder, narrate)
     }
 
     /// The one broker that all tests of this process share, started by the first that asks.
@@ -127,7 +158,7 @@ impl Broker {
 
     fn start_own(
         port: u16,
-        proxied: Option<settings::Proxied>,
+        Beside { proxied, guard }: Beside<'_>,
         folder: &Path,
         narrate: Narrate<'_>,
     ) -> Result<Self, BrokerError> {
@@ -136,18 +167,21 @@ impl Broker {
             .prefix("tributary-kafka-")
             .tempdir()
             .map_err(io("creating the broker's data folder"))?;
-        let node = settings::Node { port, controller_port, proxied };
+        let guarded = guard.map(|_| ports::free()).transpose().map_err(io("choosing a port"))?;
+        let node = settings::Node { port, controller_port, proxied, guarded };
         let log = folder.join("kafka.log");
-        let (program, container) = if container::daemon_answers() {
+        let (program, container) = if guard.is_none() && container::daemon_answers() {
             let (program, container) = container::prepare(node, &log, narrate)?;
             (program, Some(container))
         } else {
-            (maven::prepare(node, data.path(), &log, narrate)?, None)
+            (maven::prepare(node, guard, (data.path(), &log), narrate)?, None)
         };
         narrate(&format!("starting Apache Kafka {KAFKA_VERSION} on port {port}"));
         let mut broker = Self {
             address: format!("127.0.0.1:{port}"),
             behind_proxy: proxied.map(|it| SocketAddr::from((Ipv4Addr::LOCALHOST, it.port))),
+            guarded: guarded.map(|port| format!("localhost:{port}")),
+            log,
             started: Some(Started { program, container, running: None, _data: data }),
         };
         broker.start_again()?;
@@ -170,6 +204,36 @@ impl Broker {
     /// Where a proxy finds it, if it was started behind one.
     pub fn behind_proxy(&self) -> Option<SocketAddr> {
         self.behind_proxy
+    }
+
+    /// Where those come in whom the guard knows, if it was started with one.
+    pub fn guarded(&self) -> Option<&str> {
+        self.guarded.as_deref()
+    }
+
+    /// Gives these rights, of which none is there yet, and waits until they hold.
+    ///
+    /// # Errors
+    /// When the broker refuses them.
+    pub fn allow(&self, rights: &[Right]) -> Result<(), BrokerError> {
+        rights::give(&self.address, rights)
+    }
+
+    /// Takes these rights away, all of which are there, and waits until that holds.
+    ///
+    /// # Errors
+    /// When the broker refuses that.
+    pub fn forbid(&self, rights: &[Right]) -> Result<(), BrokerError> {
+        rights::take(&self.address, rights)
+    }
+
+    /// What was denied to these users since it was started, in the authorizer's words.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn denials(&self, users: &[String]) -> Result<Vec<String>, BrokerError> {
+        let log = std::fs::read(&self.log).map_err(io("reading the broker's log"))?;
+        Ok(guard::denials(&String::from_utf8_lossy(&log), users))
     }
 
     /// Starts it again after [`Broker::stop`] or [`Broker::kill`], on the same port with the same data.

@@ -94,8 +94,9 @@ mod tests {
 
     #[test]
     fn the_container_is_reached_from_this_machine_only() {
-        let arguments =
-            create(settings::Node { port: 9092, controller_port: 20_001, proxied: None }, "k");
+        let (proxied, guarded) = (None, None);
+        let node = settings::Node { port: 9092, controller_port: 20_001, proxied, guarded };
+        let arguments = create(node, "k");
         let publish = arguments.iter().position(|argument| argument == "-p").expect("published");
         assert_eq!(arguments[publish + 1], "127.0.0.1:9092:9092");
         assert_eq!(arguments.last().map(String::as_str), Some("apache/kafka:4.3.1"));

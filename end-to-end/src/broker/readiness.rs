@@ -1,20 +1,16 @@
 //! Whether a broker serves: it must not only accept a connection but answer a metadata request with a broker in it,
 //! which a KRaft node does only once it is registered and unfenced.
 //!
-//! The request is written by hand (Kafka protocol, `ApiVersions` key 18 is not needed for a fixed old version;
-//! `Metadata` key 3 version 1, kafka.apache.org/protocol), because this crate has no Kafka client on purpose.
+//! `Metadata` is key 3, and version 1 of it says no more than is needed.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::BrokerError;
+use super::wire::{Answer, ask};
 
 const POLL: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(5);
-const CORRELATION: i32 = 7;
-/// An answer of one broker and its topics is far below; a larger length is not a Kafka broker talking.
-const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+const METADATA: i16 = 3;
+const VERSION: i16 = 1;
 
 /// Asks again and again until `addresses` (comma separated, the first that answers counts) serves, `limit` passes or
 /// `check` says that there is no use.
@@ -37,42 +33,14 @@ pub(super) fn wait(
     }
 }
 
+/// Asks about no topic.
 fn knows_a_broker(address: &str) -> std::io::Result<bool> {
-    let Some(address) = address.to_socket_addrs()?.next() else { return Ok(false) };
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(&request())?;
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if length > LARGEST_ANSWER {
-        return Ok(false);
-    }
-    let mut answer = vec![0; length];
-    stream.read_exact(&mut answer)?;
-    Ok(names_a_broker(&answer))
+    names_a_broker(&ask(address, METADATA, VERSION, &0_i32.to_be_bytes())?)
 }
 
-/// Length, key 3, version 1, correlation id, no client id, an empty array of topics.
-fn request() -> Vec<u8> {
-    let mut body = Vec::new();
-    body.extend(3_i16.to_be_bytes());
-    body.extend(1_i16.to_be_bytes());
-    body.extend(CORRELATION.to_be_bytes());
-    body.extend((-1_i16).to_be_bytes());
-    body.extend(0_i32.to_be_bytes());
-    let length = i32::try_from(body.len()).unwrap_or(i32::MAX);
-    [length.to_be_bytes().to_vec(), body].concat()
-}
-
-/// The answer begins with the correlation id and the number of brokers.
-fn names_a_broker(answer: &[u8]) -> bool {
-    let number = |at: usize| {
-        let bytes: [u8; 4] = answer.get(at..at + 4)?.try_into().ok()?;
-        Some(i32::from_be_bytes(bytes))
-    };
-    number(0) == Some(CORRELATION) && number(4).is_some_and(|brokers| brokers > 0)
+/// The answer begins with the number of brokers.
+fn names_a_broker(answer: &[u8]) -> std::io::Result<bool> {
+    Ok(Answer(answer).i32()? > 0)
 }
 
 #[cfg(test)]
@@ -81,11 +49,9 @@ mod tests {
 
     #[test]
     fn a_node_that_knows_no_broker_yet_is_not_ready() {
-        let answer = |brokers: i32| [CORRELATION.to_be_bytes(), brokers.to_be_bytes()].concat();
-        assert!(names_a_broker(&answer(1)));
-        assert!(!names_a_broker(&answer(0)));
-        assert!(!names_a_broker(b"HTTP/1.1"));
-        assert!(!names_a_broker(b""));
+        assert!(names_a_broker(&1_i32.to_be_bytes()).unwrap());
+        assert!(!names_a_broker(&0_i32.to_be_bytes()).unwrap());
+        assert!(names_a_broker(b"").is_err());
     }
 
     #[test]

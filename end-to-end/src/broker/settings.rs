@@ -8,6 +8,8 @@ pub(super) struct Node {
     pub(super) port: u16,
     pub(super) controller_port: u16,
     pub(super) proxied: Option<Proxied>,
+    /// Of the listener that lets in only whom it knows, see [`super::guard`].
+    pub(super) guarded: Option<u16>,
 }
 
 /// A second listener for clients that come through a proxy: they are told the proxy's port, or they would leave it.
@@ -22,10 +24,18 @@ pub(super) struct Proxied {
 /// Settings of a single node for tests: every internal topic with one replica and few partitions, groups that form
 /// at once, and nothing created by accident (a missing topic must be noticed).
 pub(super) fn of(node: Node, log_dir: &str) -> Vec<(&'static str, String)> {
-    let Node { port, controller_port, proxied } = node;
-    let listener = proxied.map(|proxied| format!(",PROXIED://:{}", proxied.port));
-    let advertised = proxied.map(|it| format!(",PROXIED://127.0.0.1:{}", it.advertised));
-    let (listener, advertised) = (listener.unwrap_or_default(), advertised.unwrap_or_default());
+    let Node { port, controller_port, proxied, guarded } = node;
+    let mut listener = String::new();
+    let mut advertised = String::new();
+    if let Some(proxied) = proxied {
+        listener += &format!(",PROXIED://:{}", proxied.port);
+        advertised += &format!(",PROXIED://127.0.0.1:{}", proxied.advertised);
+    }
+    if let Some(guarded) = guarded {
+        listener += &format!(",GUARDED://127.0.0.1:{guarded}");
+        // By the name in its certificate.
+        advertised += &format!(",GUARDED://localhost:{guarded}");
+    }
     let mut settings = vec![
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", "1".to_owned()),
@@ -37,7 +47,8 @@ pub(super) fn of(node: Node, log_dir: &str) -> Vec<(&'static str, String)> {
         ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}{advertised}")),
         (
             "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT".to_owned(),
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_SSL"
+                .to_owned(),
         ),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
@@ -92,7 +103,7 @@ pub(super) fn environment(node: Node) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
-    const NODE: Node = Node { port: 9092, controller_port: 20_001, proxied: None };
+    const NODE: Node = Node { port: 9092, controller_port: 20_001, proxied: None, guarded: None };
 
     #[test]
     fn only_clients_on_this_machine_are_told_where_the_broker_is() {
@@ -109,6 +120,13 @@ mod tests {
         assert!(properties.contains(
             "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092,PROXIED://127.0.0.1:20003\n"
         ));
+    }
+
+    #[test]
+    fn whoever_comes_through_the_guarded_listener_is_told_to_come_back_through_it() {
+        let properties = properties(Node { guarded: Some(20_004), ..NODE }, Path::new("data"));
+        assert!(properties.contains(",GUARDED://127.0.0.1:20004\n"));
+        assert!(properties.contains(",GUARDED://localhost:20004\n"));
     }
 
     #[test]
