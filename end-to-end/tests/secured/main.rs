@@ -61,9 +61,11 @@ async fn each_binary_does_all_its_work_with_the_rights_that_the_chart_gives_it()
     };
     command(Binary::Deliver, "dead", "redrive --destination intercom --every");
     command(Binary::Transform, "dead", "discard --reason unreadable --yes");
-    for finding in own.destinations.settle(&journeys, QUIET, PATIENCE, &|_| ()).await {
-        assert!(finding.is_flawless(), "{finding}");
-    }
+    let [customerio, intercom] = own.destinations.settle(&journeys, QUIET, PATIENCE, &|_| ()).await;
+    assert!(customerio.is_flawless(), "{customerio}");
+    // What was redriven comes after what came later.
+    let wrong = (intercom.lost, intercom.doubled, intercom.strangers, intercom.violations);
+    assert_eq!(wrong, (0, 0, 0, 0), "{intercom}");
     let somebody = &journeys[0].subscriber;
     command(Binary::Transform, "forget", &format!("{somebody} --dry-run"));
     assert_eq!(own.denials(), Vec::<String>::new());
