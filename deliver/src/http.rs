@@ -10,6 +10,8 @@ mod signature;
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
@@ -40,6 +42,29 @@ pub enum Credentials {
     Bearer(Secrets),
     /// No name and no password: every message is signed (Standard Webhooks), with each of the secrets.
     Signed(Secrets),
+}
+
+/// Instead of a secret.
+const TAKEN_OUT: &str = "(secret)";
+
+impl Credentials {
+    /// A refusal without the secrets of ours that it repeats: of what it says the beginning is kept in a dead letter.
+    fn taken_out_of(&self, body: &[u8]) -> Vec<u8> {
+        let secrets = match self {
+            Self::Basic { user, password } => {
+                let (user, password) = (user.first(), password.first());
+                let (user, password) = (exposed(user.as_ref()), exposed(password.as_ref()));
+                vec![STANDARD.encode(format!("{user}:{password}")), password.to_owned()]
+            }
+            Self::Bearer(token) => vec![exposed(token.first().as_ref()).to_owned()],
+            Self::Signed(secrets) => {
+                secrets.current().iter().map(|secret| secret.expose_secret().to_owned()).collect()
+            }
+        };
+        let text = String::from_utf8_lossy(body).into_owned();
+        let found = secrets.iter().filter(|secret| !secret.is_empty());
+        found.fold(text, |text, secret| text.replace(secret.as_str(), TAKEN_OUT)).into_bytes()
+    }
 }
 
 /// Calls one destination.
@@ -169,7 +194,11 @@ impl Http {
                 break;
             }
         }
-        Ok(reply(response.status().as_u16(), &headers, body, wall_seconds))
+        let status = response.status().as_u16();
+        if status >= 400 {
+            body = self.credentials.taken_out_of(&body);
+        }
+        Ok(reply(status, &headers, body, wall_seconds))
     }
 
     fn authorized(
@@ -262,6 +291,19 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_refusal_that_repeats_our_secrets_is_kept_without_them() {
+        let fixed = |secret: &str| Secrets::fixed(vec![SecretString::from(secret)]);
+        let kept = |credentials: Credentials, body: &str| {
+            String::from_utf8(credentials.taken_out_of(body.as_bytes())).unwrap()
+        };
+        let bearer = Credentials::Bearer(fixed("hush"));
+        assert_eq!(kept(bearer, "no: Bearer hush, hush"), "no: Bearer (secret), (secret)");
+        let basic = Credentials::Basic { user: fixed("site"), password: fixed("key") };
+        assert_eq!(kept(basic, "Basic c2l0ZTprZXk= or key"), "Basic (secret) or (secret)");
+        assert_eq!(kept(Credentials::Signed(Secrets::none()), "as it is"), "as it is");
     }
 
     #[test]

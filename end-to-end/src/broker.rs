@@ -8,13 +8,16 @@
 
 mod cluster;
 mod container;
+mod guard;
 mod maven;
 mod readiness;
+mod rights;
 mod settings;
 mod tools;
+mod wire;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,6 +25,8 @@ use crate::java::JavaError;
 use crate::supervise::{Program, Signal, Supervised};
 use crate::{Narrate, ports};
 
+pub use guard::{Guard, User};
+pub use rights::{Kind, Operation, Pattern, Resource, Right};
 pub use tools::Tool;
 
 /// The release that is started.
@@ -54,9 +59,18 @@ pub enum BrokerError {
 pub struct Broker {
     address: String,
     behind_proxy: Option<SocketAddr>,
+    guarded: Option<String>,
+    log: PathBuf,
     started: Option<Started>,
     /// So many it has to know of before it counts as ready.
     brokers: i32,
+}
+
+/// What it is to have beside the listener that everybody may use.
+#[derive(Clone, Copy, Default)]
+struct Beside<'a> {
+    proxied: Option<settings::Proxied>,
+    guard: Option<&'a Guard>,
 }
 
 #[derive(Debug)]
@@ -78,13 +92,15 @@ impl Broker {
         match std::env::var("KAFKA_BROKERS") {
             Ok(address) if !address.is_empty() => {
                 narrate(&format!("using the Kafka at {address} (KAFKA_BROKERS)"));
-                let broker = Self { address, behind_proxy: None, started: None, brokers: 1 };
+                let log = folder.join("kafka.log");
+                let (behind_proxy, guarded, started) = (None, None, None);
+                let broker = Self { address, behind_proxy, guarded, log, started, brokers: 1 };
                 broker.wait_until_ready(&mut None)?;
                 Ok(broker)
             }
             _ => {
                 let port = ports::free_or(USUAL_PORT).map_err(io("choosing a port"))?;
-                Self::start_own(port, None, folder, narrate)
+                Self::start_own(port, Beside::default(), folder, narrate)
             }
         }
     }
@@ -96,7 +112,7 @@ impl Broker {
     /// As [`Broker::start`].
     pub fn start_alone(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
         let port = ports::free().map_err(io("choosing a port"))?;
-        Self::start_own(port, None, folder, narrate)
+        Self::start_own(port, Beside::default(), folder, narrate)
     }
 
     /// Obtains and starts a broker of one's own, also when `KAFKA_BROKERS` names another: whoever connects to
@@ -111,7 +127,22 @@ impl Broker {
     ) -> Result<Self, BrokerError> {
         let free = || ports::free().map_err(io("choosing a port"));
         let proxied = settings::Proxied { port: free()?, advertised: proxy_port };
-        Self::start_own(free()?, Some(proxied), folder, narrate)
+        let beside = Beside { proxied: Some(proxied), guard: None };
+        Self::start_own(free()?, beside, folder, narrate)
+    }
+
+    /// Obtains and starts a broker of one's own that lets nobody in whom the guard does not know, and nobody do what
+    /// was not allowed with [`Broker::allow`]. Always from the released artefacts, whose log says what was denied.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_guarded(
+        guard: &Guard,
+        folder: &Path,
+        narrate: Narrate<'_>,
+    ) -> Result<Self, BrokerError> {
+        let port = ports::free().map_err(io("choosing a port"))?;
+        Self::start_own(port, Beside { proxied: None, guard: Some(guard) }, folder, narrate)
     }
 
     /// The one broker that all tests of this process share, started by the first that asks.
@@ -131,24 +162,28 @@ impl Broker {
 
     fn start_own(
         port: u16,
-        proxied: Option<settings::Proxied>,
+        Beside { proxied, guard }: Beside<'_>,
         folder: &Path,
         narrate: Narrate<'_>,
     ) -> Result<Self, BrokerError> {
         let controller_port = ports::free().map_err(io("choosing a port"))?;
         let data = data_folder()?;
-        let node = settings::Node { place: 0, controllers: vec![controller_port], port, proxied };
+        let guarded = guard.map(|_| ports::free()).transpose().map_err(io("choosing a port"))?;
+        let controllers = vec![controller_port];
+        let node = settings::Node { place: 0, controllers, port, proxied, guarded };
         let log = folder.join("kafka.log");
-        let (program, container) = if container::daemon_answers() {
+        let (program, container) = if guard.is_none() && container::daemon_answers() {
             let (program, container) = container::prepare(&node, &log, narrate)?;
             (program, Some(container))
         } else {
-            (maven::prepare(&node, data.path(), &log, narrate)?, None)
+            (maven::prepare(&node, guard, (data.path(), &log), narrate)?, None)
         };
         narrate(&format!("starting Apache Kafka {KAFKA_VERSION} on port {port}"));
         let mut broker = Self {
             address: format!("127.0.0.1:{port}"),
             behind_proxy: node.behind_proxy(),
+            guarded: guarded.map(|port| format!("localhost:{port}")),
+            log,
             started: Some(Started { program, container, running: None, _data: data }),
             brokers: 1,
         };
@@ -172,6 +207,36 @@ impl Broker {
     /// Where a proxy finds it, if it was started behind one.
     pub fn behind_proxy(&self) -> Option<SocketAddr> {
         self.behind_proxy
+    }
+
+    /// Where those come in whom the guard knows, if it was started with one.
+    pub fn guarded(&self) -> Option<&str> {
+        self.guarded.as_deref()
+    }
+
+    /// Gives these rights, of which none is there yet, and waits until they hold.
+    ///
+    /// # Errors
+    /// When the broker refuses them.
+    pub fn allow(&self, rights: &[Right]) -> Result<(), BrokerError> {
+        rights::give(&self.address, rights)
+    }
+
+    /// Takes these rights away, all of which are there, and waits until that holds.
+    ///
+    /// # Errors
+    /// When the broker refuses that.
+    pub fn forbid(&self, rights: &[Right]) -> Result<(), BrokerError> {
+        rights::take(&self.address, rights)
+    }
+
+    /// What was denied to these users since it was started, in the authorizer's words.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn denials(&self, users: &[String]) -> Result<Vec<String>, BrokerError> {
+        let log = std::fs::read(&self.log).map_err(io("reading the broker's log"))?;
+        Ok(guard::denials(&String::from_utf8_lossy(&log), users))
     }
 
     /// Starts it again after [`Broker::stop`] or [`Broker::kill`], on the same port with the same data.

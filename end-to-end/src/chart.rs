@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::broker::{Operation, Resource, Right};
 use crate::python::{self, PythonError};
 use crate::{Narrate, workspace};
 
@@ -84,6 +85,28 @@ impl Rendered {
     /// The objects of a kind.
     pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.0.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    /// What the users at Kafka are made with: every right of every one of them.
+    ///
+    /// # Errors
+    /// When a right is of a kind that is not known here.
+    pub fn rights(&self) -> Result<Vec<Right>, ChartError> {
+        let mut rights = Vec::new();
+        for user in self.of_kind("KafkaUser") {
+            let name = user["metadata"]["name"].as_str().unwrap_or_default();
+            for entry in user["spec"]["authorization"]["acls"].as_array().into_iter().flatten() {
+                let resource: Resource = serde_json::from_value(entry["resource"].clone())?;
+                let operations: Vec<Operation> =
+                    serde_json::from_value(entry["operations"].clone())?;
+                rights.extend(operations.into_iter().map(|operation| Right {
+                    user: name.to_owned(),
+                    resource: resource.clone(),
+                    operation,
+                }));
+            }
+        }
+        Ok(rights)
     }
 
     /// The text of the configuration that the binaries are given.

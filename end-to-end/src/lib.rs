@@ -5,7 +5,7 @@
 //!
 //! * [`preflight`] names (or, as root on Debian, installs) what the machine lacks.
 //! * [`broker`] obtains and starts a real Apache Kafka, [`registry`] a real schema registry; both are released
-//!   [`java`] programs.
+//!   [`java`] programs. [`authority`] issues certificates, for a broker that asks who one is.
 //! * [`compose`] reads docker-compose.yml as Docker Compose does.
 //! * [`python`] fetches what tests and checks need of Python packages; [`chart`] renders the Helm chart with them,
 //!   and [`api_server`] is whom that is for.
@@ -25,6 +25,7 @@
 //! itself.
 
 pub mod api_server;
+pub mod authority;
 pub mod avro_tools;
 pub mod broker;
 pub mod chaos;

@@ -1,12 +1,12 @@
-//! Somebody asks to be forgotten: suppressed at one destination and archived at the other, nothing of what still comes
-//! is told, and the story says so.
+//! Somebody asks to be forgotten, or is deleted at their provider: suppressed at one destination and archived at the
+//! other, and nothing of what still comes is told.
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use emulators::Standing;
+use emulators::{Person, Standing};
 use end_to_end::broker::Broker;
 use end_to_end::journeys::{Provider, Webhook};
 use end_to_end::pipeline::{Pipeline, Plan};
@@ -79,6 +79,48 @@ async fn whoever_asks_to_be_forgotten_is_gone_everywhere_and_stays_so() {
     self::story(&pipeline, told);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_a_provider_deletes_is_gone_where_that_was_asked_for() {
+    let broker = Broker::shared().unwrap();
+    let mut plan = Plan::for_test("deleted", broker).unwrap();
+    let option = |destination: &str| {
+        let name = format!("TRIBUTARY__DESTINATIONS__{destination}__ON_CUSTOMER_DELETED");
+        (name, "suppress".to_owned())
+    };
+    plan.environment = vec![option("CUSTOMERIO"), option("INTERCOM")];
+    let pipeline = Pipeline::start(plan, &|_| ()).await.unwrap();
+    let is_there = || people(&pipeline, "joe").into_iter().all(|person| person.is_some());
+    customer(&pipeline, "customer.created").await;
+    until(is_there, "joe is told of").await;
+    customer(&pipeline, "customer.deleted").await;
+    until(|| is_gone(&pipeline, "joe"), "joe is gone").await;
+}
+
+/// What each destination shows under an id.
+fn people(pipeline: &Pipeline, id: &str) -> [Option<Person>; 2] {
+    let destinations = &pipeline.destinations;
+    [destinations.customerio.person(id), destinations.intercom.person(id)]
+}
+
+fn is_gone(pipeline: &Pipeline, id: &str) -> bool {
+    let [customerio, intercom] = people(pipeline, id);
+    customerio.is_some_and(|person| person.standing == Standing::Suppressed)
+        && intercom.is_some_and(|person| person.standing == Standing::Archived)
+}
+
+async fn customer(pipeline: &Pipeline, event_type: &str) {
+    let now = SystemClock::new().now_millis();
+    let object = json!({
+        "id": "cus_joe", "object": "customer", "created": now / 1000, "livemode": true,
+        "email": "joe@example.com", "metadata": {"user_id": "joe"},
+    });
+    let body = json!({
+        "id": event_type, "object": "event", "api_version": "2026-10-28.endive",
+        "created": now / 1000, "livemode": true, "type": event_type, "data": {"object": object},
+    });
+    tell(pipeline, Provider::Stripe, (event_type, event_type), body).await;
+}
+
 fn calls(pipeline: &Pipeline) -> usize {
     let writes = |requests: Vec<emulators::RequestRecord>| {
         requests.into_iter().filter(|request| request.method != "GET").count()
@@ -96,22 +138,38 @@ async fn until(holds: impl Fn() -> bool, what: &str) {
 }
 
 async fn renews(pipeline: &Pipeline, id: &str) {
+    renews_of(pipeline, "jane", id).await;
+}
+
+async fn renews_of(pipeline: &Pipeline, who: &str, id: &str) {
     let now = SystemClock::new().now_millis();
     let event = json!({
-        "type": "RENEWAL", "id": id, "event_timestamp_ms": now, "app_user_id": "jane",
-        "original_app_user_id": "jane", "aliases": ["jane"], "product_id": "app.pro",
+        "type": "RENEWAL", "id": id, "event_timestamp_ms": now, "app_user_id": who,
+        "original_app_user_id": who, "aliases": [who], "product_id": "app.pro",
         "period_type": "NORMAL", "purchased_at_ms": now, "expiration_at_ms": now + 2_592_000_000,
         "environment": "PRODUCTION", "store": "APP_STORE", "entitlement_ids": ["pro"],
         "currency": "EUR", "price": 9.99, "price_in_purchased_currency": 9.99,
-        "transaction_id": id, "original_transaction_id": "jane-1",
-        "subscriber_attributes": {"$email": {"value": "jane@example.com", "updated_at_ms": now}},
+        "transaction_id": id, "original_transaction_id": format!("{who}-1"),
+        "subscriber_attributes": {
+            "$email": {"value": format!("{who}@example.com"), "updated_at_ms": now},
+        },
     });
+    let body = json!({"api_version": "1.0", "event": event});
+    tell(pipeline, Provider::RevenueCat, (id, "RENEWAL"), body).await;
+}
+
+async fn tell(
+    pipeline: &Pipeline,
+    provider: Provider,
+    (id, event_type): (&str, &str),
+    body: Value,
+) {
     let webhook = Webhook {
-        provider: Provider::RevenueCat,
+        provider,
         event_id: id.to_owned(),
-        event_type: "RENEWAL".to_owned(),
-        occurred_at_ms: now,
-        body: json!({"api_version": "1.0", "event": event}),
+        event_type: event_type.to_owned(),
+        occurred_at_ms: SystemClock::new().now_millis(),
+        body,
         expects: &[],
     };
     let sending = Sending { at: Duration::ZERO, webhook, place: (0, 0), copy: Copy::First };

@@ -11,8 +11,8 @@ use service::config::Config;
 use service::exit::Failure;
 use service::metrics::{Dimensions, Registry};
 use service::traces::Tracer;
-use stream::Appender;
 use stream::admin::TopicsError;
+use stream::{AppendError, Appender};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -103,6 +103,7 @@ async fn receive(
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = log.broken.cancelled() => {}
+            () = log.appender.denied() => {}
         }
         receiving.fails("ending");
         clock.elapsed()
@@ -111,6 +112,10 @@ async fn receive(
     report(drained);
     let left = config.ingest.drain.saturating_sub(clock.elapsed().saturating_sub(stopped));
     flush(&log, left).await;
+    if log.appender.is_denied() {
+        let denied = AppendError::Denied { topic: log.topic };
+        return Err(Failure::Refused(denied.to_string()));
+    }
     if log.broken.is_cancelled() {
         return Err(Failure::failed("the producer failed for good; a restart is needed"));
     }

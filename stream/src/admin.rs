@@ -1,19 +1,18 @@
 //! The topics: are they there, are they what the catalogue says, and creating those that are missing.
 
 mod judge;
+mod look;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-    TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use schemas::topics::TopicSpec;
 
-use self::judge::{Found, judge, unequal_partitions};
+use self::judge::{HIDDEN, judge, unequal_partitions};
+use self::look::{Looked, look, read};
 use crate::Cluster;
 
 /// One call to the cluster.
@@ -51,14 +50,13 @@ pub enum Severity {
 /// Why the cluster's topics could not be looked at or made.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The cluster is out of reach.
-    #[error("cannot reach the Kafka cluster at {brokers}")]
+    /// The cluster is out of reach, or does not let us in.
+    #[error("cannot reach the Kafka cluster at {brokers}: {reason}")]
     Unreachable {
         /// The bootstrap servers.
         brokers: String,
         /// What the client says.
-        #[source]
-        cause: KafkaError,
+        reason: String,
     },
     /// A topic could not be created.
     #[error("cannot create the topic {topic}: {code}")]
@@ -67,6 +65,14 @@ pub enum AdminError {
         topic: String,
         /// What the broker says.
         code: RDKafkaErrorCode,
+    },
+    /// The user has no right to create a topic, or to look at it.
+    #[error(
+        "cannot create the topic {topic}: the Kafka user needs Create, Describe and DescribeConfigs on it"
+    )]
+    MayNotCreate {
+        /// The topic.
+        topic: String,
     },
 }
 
@@ -83,9 +89,16 @@ pub enum TopicsError {
 
 /// Compares the topics with the catalogue. Empty when all is well.
 pub async fn check(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Vec<Finding>, AdminError> {
-    let Looked { topics, brokers } = look(cluster, specs).await?;
-    let mut findings: Vec<_> =
-        specs.iter().flat_map(|spec| judge(spec, topics.get(&spec.name), brokers)).collect();
+    let Looked { topics, hidden, brokers } = look(cluster, specs).await?;
+    let findings = specs.iter().flat_map(|spec| match hidden.get(&spec.name) {
+        Some(topic) => vec![Finding {
+            topic: topic.clone(),
+            message: HIDDEN.to_owned(),
+            severity: Severity::Refuses,
+        }],
+        None => judge(spec, topics.get(&spec.name), brokers),
+    });
+    let mut findings: Vec<_> = findings.collect();
     findings.extend(unequal_partitions(specs, &topics));
     Ok(findings)
 }
@@ -146,13 +159,16 @@ pub async fn create_missing(
     let results = admin(cluster)?
         .create_topics(&topics, &AdminOptions::new().operation_timeout(Some(CALL_TIMEOUT)))
         .await
-        .map_err(|cause| unreachable(cluster, cause))?;
+        .map_err(|cause| unreachable(cluster, &cause))?;
     let mut created = Vec::new();
     for result in results {
         match result {
             Ok(topic) => created.push(topic),
             // Another binary's `setup` was faster.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                return Err(AdminError::MayNotCreate { topic });
+            }
             Err((topic, code)) => return Err(AdminError::Create { topic, code }),
         }
     }
@@ -206,7 +222,7 @@ async fn configured(
     let described = admin(cluster)?
         .describe_configs(&resources, &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)))
         .await
-        .map_err(|cause| unreachable(cluster, cause))?;
+        .map_err(|cause| unreachable(cluster, &cause))?;
     let found = described.into_iter().flatten().filter_map(read);
     Ok(found.filter_map(|(topic, mut configs)| Some((topic, configs.remove(setting)?))).collect())
 }
@@ -215,12 +231,15 @@ async fn configured(
 async fn wait_until_shown(cluster: &Cluster, specs: &[TopicSpec]) -> Result<(), AdminError> {
     let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;
     loop {
-        let found = look(cluster, specs).await?.topics;
-        let Some(hidden) = specs.iter().find(|spec| !found.contains_key(&spec.name)) else {
+        let Looked { topics, hidden, .. } = look(cluster, specs).await?;
+        if let Some(topic) = hidden.into_iter().next() {
+            return Err(AdminError::MayNotCreate { topic });
+        }
+        let Some(unseen) = specs.iter().find(|spec| !topics.contains_key(&spec.name)) else {
             return Ok(());
         };
         if tokio::time::Instant::now() >= deadline {
-            let (topic, code) = (hidden.name.clone(), RDKafkaErrorCode::UnknownTopicOrPartition);
+            let (topic, code) = (unseen.name.clone(), RDKafkaErrorCode::UnknownTopicOrPartition);
             return Err(AdminError::Create { topic, code });
         }
         tokio::time::sleep(SHOWN_INTERVAL).await;
@@ -228,57 +247,9 @@ async fn wait_until_shown(cluster: &Cluster, specs: &[TopicSpec]) -> Result<(), 
 }
 
 fn admin(cluster: &Cluster) -> Result<AdminClient<DefaultClientContext>, AdminError> {
-    cluster.client().create().map_err(|cause| unreachable(cluster, cause))
+    cluster.client().create().map_err(|cause| unreachable(cluster, &cause))
 }
 
-fn unreachable(cluster: &Cluster, cause: KafkaError) -> AdminError {
-    AdminError::Unreachable { brokers: cluster.brokers.clone(), cause }
-}
-
-/// What the cluster tells.
-struct Looked {
-    topics: BTreeMap<String, Found>,
-    brokers: usize,
-}
-
-async fn look(cluster: &Cluster, specs: &[TopicSpec]) -> Result<Looked, AdminError> {
-    let admin = admin(cluster)?;
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, CALL_TIMEOUT)
-        .map_err(|cause| unreachable(cluster, cause))?;
-    let brokers = metadata.brokers().len();
-    let mut topics = BTreeMap::new();
-    for topic in metadata.topics() {
-        if specs.iter().any(|spec| spec.name == topic.name()) && topic.error().is_none() {
-            let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
-            let replicas = topic.partitions().iter().map(|partition| partition.replicas().len());
-            let replicas = replicas.min().unwrap_or_default();
-            topics.insert(topic.name().to_owned(), Found { partitions, replicas, configs: None });
-        }
-    }
-    if topics.is_empty() {
-        return Ok(Looked { topics, brokers });
-    }
-    let names: Vec<_> = topics.keys().cloned().collect();
-    let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let described = admin
-        .describe_configs(&resources, &AdminOptions::new().request_timeout(Some(CALL_TIMEOUT)))
-        .await
-        .map_err(|cause| unreachable(cluster, cause))?;
-    for resource in described.into_iter().flatten() {
-        if let Some((name, configs)) = read(resource)
-            && let Some(topic) = topics.get_mut(&name)
-        {
-            topic.configs = Some(configs);
-        }
-    }
-    Ok(Looked { topics, brokers })
-}
-
-fn read(resource: ConfigResource) -> Option<(String, BTreeMap<String, String>)> {
-    let OwnedResourceSpecifier::Topic(name) = resource.specifier else { return None };
-    let configs =
-        resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
-    Some((name, configs))
+fn unreachable(cluster: &Cluster, reason: &impl std::fmt::Display) -> AdminError {
+    AdminError::Unreachable { brokers: cluster.brokers.clone(), reason: reason.to_string() }
 }

@@ -1,9 +1,12 @@
 //! Appending single records: what is acknowledged is durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use tokio::sync::watch;
 
 use crate::{Cluster, Record};
 
@@ -34,6 +37,12 @@ pub enum AppendError {
     /// The brokers refused it.
     #[error("the brokers refused the record: {0}")]
     Refused(RDKafkaErrorCode),
+    /// The brokers let this user write nothing there.
+    #[error("the Kafka user may not write to {topic}: it needs Write on it")]
+    Denied {
+        /// The topic.
+        topic: String,
+    },
     /// The producer can do no more; only a restart helps.
     #[error("the producer failed for good")]
     Fatal(#[source] KafkaError),
@@ -42,7 +51,23 @@ pub enum AppendError {
 /// An idempotent producer that waits for all in-sync replicas.
 #[derive(Clone)]
 pub struct Appender {
-    producer: FutureProducer,
+    producer: FutureProducer<Context>,
+    denied: Arc<watch::Sender<bool>>,
+}
+
+/// Hears what ends the producer before a record meets it.
+#[derive(Clone)]
+struct Context {
+    denied: Arc<watch::Sender<bool>>,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "the Kafka client is disturbed");
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::ClusterAuthorizationFailed) {
+            self.denied.send_replace(true);
+        }
+    }
 }
 
 impl std::fmt::Debug for Appender {
@@ -60,8 +85,22 @@ impl Appender {
         if !cluster.properties.contains_key("linger.ms") {
             config.set("linger.ms", "1");
         }
-        let producer = config.create().map_err(AppendError::Setup)?;
-        Ok(Self { producer })
+        let denied = Arc::new(watch::Sender::new(false));
+        let context = Context { denied: Arc::clone(&denied) };
+        let producer = config.create_with_context(context).map_err(AppendError::Setup)?;
+        Ok(Self { producer, denied })
+    }
+
+    /// Waits until the brokers say that this user may write nothing at all, which the producer does not survive. They
+    /// are asked as soon as they are reached: who may write somewhere may have a producer's identity (KIP-679).
+    pub async fn denied(&self) {
+        // The sender is here, so it is not gone.
+        drop(self.denied.subscribe().wait_for(|denied| *denied).await);
+    }
+
+    /// Whether they have said so.
+    pub fn is_denied(&self) -> bool {
+        *self.denied.borrow()
     }
 
     /// Asks the cluster about a topic, so that the first record need not wait for it. Blocks.
@@ -70,7 +109,7 @@ impl Appender {
             .client()
             .fetch_metadata(Some(topic), timeout)
             .map(drop)
-            .map_err(|error| classify(&error))
+            .map_err(|error| classify(&error, topic, &self.denied))
     }
 
     /// Writes a record and waits until all in-sync replicas have it.
@@ -89,13 +128,17 @@ impl Appender {
             .headers(record.client_headers());
         message.partition = record.partition;
         message.payload = record.value.as_deref();
-        let delivery = self.producer.send_result(message).map_err(|(error, _)| classify(&error))?;
+        let delivery = self
+            .producer
+            .send_result(message)
+            .map_err(|(error, _)| classify(&error, &record.topic, &self.denied))?;
+        let (denied, topic) = (Arc::clone(&self.denied), record.topic.clone());
         Ok(async move {
             match delivery.await {
                 Ok(Ok(delivered)) => {
                     Ok(Acknowledged { partition: delivered.partition, offset: delivered.offset })
                 }
-                Ok(Err((error, _))) => Err(classify(&error)),
+                Ok(Err((error, _))) => Err(classify(&error, &topic, &denied)),
                 // The producer was dropped before the record's fate was known.
                 Err(_) => Err(AppendError::TimedOut),
             }
@@ -104,11 +147,28 @@ impl Appender {
 
     /// Waits until everything written so far is acknowledged or has failed. Blocks.
     pub fn flush(&self, timeout: Duration) -> Result<(), AppendError> {
-        self.producer.flush(timeout).map_err(|error| classify(&error))
+        self.producer.flush(timeout).map_err(|error| why(&error))
     }
 }
 
-fn classify(error: &KafkaError) -> AppendError {
+/// `denied` is what ended the producer; records then only report that it did. Of the cluster as a whole no identity is
+/// given to a producer that may write nowhere.
+fn classify(error: &KafkaError, topic: &str, denied: &watch::Sender<bool>) -> AppendError {
+    if *denied.borrow()
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+            )
+        )
+    {
+        return AppendError::Denied { topic: topic.to_owned() };
+    }
+    why(error)
+}
+
+fn why(error: &KafkaError) -> AppendError {
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
         return AppendError::Fatal(error.clone());
     }

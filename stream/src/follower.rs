@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::cluster::{Discreet, Isolation};
+use crate::reader::is_denial;
 use crate::{Cluster, ReadError, Received, TopicPartition};
 
 /// Reads what is committed in the partitions it was given, as it comes.
@@ -59,6 +60,10 @@ impl Follower {
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
             Some(Err(cause)) if is_out_of_range(&cause) => Err(ReadError::OutOfRange(cause)),
+            Some(Err(cause)) if is_denial(&cause) => {
+                let topics: Vec<_> = self.topics.keys().map(String::as_str).collect();
+                Err(ReadError::Denied { topic: topics.join(", ") })
+            }
             Some(Err(cause)) => {
                 tracing::debug!(error = %cause, "following is disturbed; the client tries again");
                 Ok(None)

@@ -148,6 +148,7 @@ impl ConsumerContext for Context {
 
 /// A member of a consumer group.
 pub struct Group {
+    name: String,
     consumer: BaseConsumer<Context>,
     topics: HashMap<String, Arc<str>>,
 }
@@ -195,7 +196,7 @@ impl Group {
             config.create_with_context(context).map_err(failed)?;
         consumer.subscribe(topics).map_err(failed)?;
         let topics = topics.iter().map(|&topic| (topic.to_owned(), Arc::from(topic))).collect();
-        Ok(Self { consumer, topics })
+        Ok(Self { name: group.to_owned(), consumer, topics })
     }
 
     /// Waits up to `timeout` for the next record or rebalance. Must be called at least every
@@ -215,7 +216,7 @@ impl Group {
         match (self.next_rebalance(), record) {
             (Some(rebalance), _) => Ok(rebalance),
             (None, Some(Ok(record))) => Ok(Polled::Record(record)),
-            (None, Some(Err(cause))) => classify(cause),
+            (None, Some(Err(cause))) => self.classify(cause),
             (None, None) => Ok(Polled::Idle),
         }
     }
@@ -296,6 +297,40 @@ impl Group {
             .resume(&to_list(partitions))
             .map_err(|cause| GroupError::Client { step: "resume partitions", cause })
     }
+
+    /// Errors that pass by themselves are logged and taken as "nothing came".
+    fn classify(&self, cause: KafkaError) -> Result<Polled, GroupError> {
+        if matches!(cause, KafkaError::MessageConsumptionFatal(_)) {
+            return Err(match cause.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::FencedInstanceId) => GroupError::Fenced(cause),
+                _ => GroupError::Client { step: "read", cause },
+            });
+        }
+        match cause.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                Err(GroupError::OutOfRange(cause))
+            }
+            Some(RDKafkaErrorCode::FencedInstanceId) => Err(GroupError::Fenced(cause)),
+            // Rights can be given while it runs; what is missing is not said by the client.
+            Some(
+                RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed,
+            ) => {
+                let topics: Vec<_> = self.topics.keys().map(String::as_str).collect();
+                tracing::error!(
+                    error = %cause,
+                    "the Kafka user may not read: it needs Read on the group {} and on {}",
+                    self.name,
+                    topics.join(", ")
+                );
+                Ok(Polled::Idle)
+            }
+            _ => {
+                tracing::warn!(error = %cause, "reading is disturbed; the client tries again");
+                Ok(Polled::Idle)
+            }
+        }
+    }
 }
 
 fn from_list(list: &TopicPartitionList) -> Vec<TopicPartition> {
@@ -339,24 +374,4 @@ pub(crate) fn read_offsets(list: &TopicPartitionList) -> Result<Vec<Committed>, 
             })
         })
         .collect()
-}
-
-/// Errors that pass by themselves are logged and taken as "nothing came".
-fn classify(cause: KafkaError) -> Result<Polled, GroupError> {
-    if matches!(cause, KafkaError::MessageConsumptionFatal(_)) {
-        return Err(match cause.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::FencedInstanceId) => GroupError::Fenced(cause),
-            _ => GroupError::Client { step: "read", cause },
-        });
-    }
-    match cause.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-            Err(GroupError::OutOfRange(cause))
-        }
-        Some(RDKafkaErrorCode::FencedInstanceId) => Err(GroupError::Fenced(cause)),
-        _ => {
-            tracing::warn!(error = %cause, "reading is disturbed; the client tries again");
-            Ok(Polled::Idle)
-        }
-    }
 }

@@ -46,6 +46,12 @@ pub enum ReadError {
         #[source]
         cause: KafkaError,
     },
+    /// The brokers let this user read nothing there.
+    #[error("the Kafka user may not read {topic}: it needs Read on it")]
+    Denied {
+        /// The topic.
+        topic: String,
+    },
     /// A transaction that somebody left open hides the end.
     #[error(
         "{topic}[{partition}] is stable up to {stable} only, not to {until}: a transaction hangs \
@@ -344,6 +350,9 @@ impl Reader {
                 Some(Err(cause @ KafkaError::MessageConsumptionFatal(_))) => {
                     return Err(client(topic, partition, cause));
                 }
+                Some(Err(cause)) if is_denial(&cause) => {
+                    return Err(ReadError::Denied { topic: topic.to_string() });
+                }
                 Some(Err(cause)) => {
                     tracing::debug!(error = %cause, "reading is disturbed; the client tries again");
                 }
@@ -369,6 +378,11 @@ fn ask_again<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError
             }
         }
     }
+}
+
+/// The client tries again for ever, and does not say which topic it is.
+pub(crate) fn is_denial(cause: &KafkaError) -> bool {
+    cause.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
 }
 
 fn has_no_leader(cause: &KafkaError) -> bool {

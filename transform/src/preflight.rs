@@ -46,9 +46,11 @@ pub async fn tombstones_kept(config: &Config, cluster: &Cluster) -> Result<Durat
 
 /// How many partitions the raw topic has.
 pub async fn partitions(config: &Config, cluster: &Cluster) -> Result<usize, Failure> {
-    let (topic, cluster) = (Topic::Raw.name(&config.kafka.topic_prefix), cluster.clone());
-    let asked =
-        tokio::task::spawn_blocking(move || Reader::open(&cluster, &topic)?.partitions(&topic));
+    let (names, cluster) = (Names::with_prefix(&config.kafka.topic_prefix), cluster.clone());
+    // By the name of its own group: whoever names another needs a right to that.
+    let asked = tokio::task::spawn_blocking(move || {
+        Reader::open(&cluster, &names.group)?.partitions(&names.raw)
+    });
     let partitions = asked.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
     Ok(usize::try_from(partitions).unwrap_or_default())
 }

@@ -49,7 +49,9 @@ const MEMORY: u32 = 3_072;
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let all = targets()?;
     if arguments.list {
-        all.iter().for_each(|name| say(name));
+        for name in &all {
+            say(name);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = &arguments.target {

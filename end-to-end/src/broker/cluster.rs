@@ -51,14 +51,16 @@ fn start(
             Some(advertised) => Some(settings::Proxied { port: free()?, advertised: *advertised }),
             None => None,
         };
-        let node =
-            settings::Node { place, controllers: controllers.clone(), port: free()?, proxied };
+        let controllers = controllers.clone();
+        let node = settings::Node { place, controllers, port: free()?, proxied, guarded: None };
         let data = data_folder()?;
         let log = folder.join(format!("kafka-{}.log", node.id()));
-        let program = maven::prepare(&node, data.path(), &log, narrate)?;
+        let program = maven::prepare(&node, None, (data.path(), &log), narrate)?;
         brokers.push(Broker {
             address: format!("127.0.0.1:{}", node.port),
             behind_proxy: node.behind_proxy(),
+            guarded: None,
+            log,
             started: Some(Started { program, container: None, running: None, _data: data }),
             brokers: size,
         });

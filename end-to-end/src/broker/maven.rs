@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::guard::Guard;
 use super::{BrokerError, KAFKA_VERSION, io, settings};
 use crate::Narrate;
 use crate::java::{self, Artefact, Content, JavaError, Release};
@@ -21,7 +22,10 @@ const KAFKA: Release = Release {
 
 const LOGGING: &str = r#"<Configuration status="ERROR">
   <Appenders><Console name="out"><PatternLayout pattern="%d %p %c{1}: %m%n"/></Console></Appenders>
-  <Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers>
+  <Loggers>
+    <Logger name="kafka.authorizer.logger" level="INFO"/>
+    <Root level="WARN"><AppenderRef ref="out"/></Root>
+  </Loggers>
 </Configuration>
 "#;
 
@@ -33,13 +37,14 @@ pub(super) fn classes(narrate: Narrate<'_>) -> Result<PathBuf, JavaError> {
 /// Fetches (once), configures and formats; what is returned starts the broker.
 pub(super) fn prepare(
     node: &settings::Node,
-    data: &Path,
-    log: &Path,
+    guard: Option<&Guard>,
+    (data, log): (&Path, &Path),
     narrate: Narrate<'_>,
 ) -> Result<Program, BrokerError> {
     let classes = classes(narrate)?;
     let configuration = data.join("server.properties");
-    std::fs::write(&configuration, settings::properties(node, &data.join("log")))
+    let guarded = guard.map(Guard::properties).unwrap_or_default();
+    std::fs::write(&configuration, settings::properties(node, &data.join("log")) + &guarded)
         .map_err(io("writing server.properties"))?;
     let logging = data.join("log4j2.xml");
     std::fs::write(&logging, LOGGING).map_err(io("writing log4j2.xml"))?;
@@ -53,16 +58,24 @@ pub(super) fn prepare(
         ];
         Program::new("java", log).arguments(arguments)
     };
-    format(&java("kafka.tools.StorageTool"), &configuration)?;
+    let users = guard.map(Guard::format_arguments).unwrap_or_default();
+    // Not in the log: what it says of users is how to be taken for them.
+    let formats = Program { log: data.join("format.log"), ..java("kafka.tools.StorageTool") };
+    format(&formats, &configuration, users)?;
     let farewell = format!("rm -rf '{}'", data.display());
     Ok(java("kafka.Kafka").arguments([&configuration]).farewell(farewell))
 }
 
-fn format(storage_tool: &Program, configuration: &Path) -> Result<(), BrokerError> {
+fn format(
+    storage_tool: &Program,
+    configuration: &Path,
+    users: Vec<String>,
+) -> Result<(), BrokerError> {
     let mut running = storage_tool
         .clone()
         .arguments(["format", "--cluster-id", "dHJpYnV0YXJ5LWxvY2FsMQ", "--config"])
         .arguments([configuration])
+        .arguments(users)
         .start()
         .map_err(io("starting kafka.tools.StorageTool"))?;
     let ended = running.wait(Duration::from_mins(1)).map_err(io("formatting the storage"))?;

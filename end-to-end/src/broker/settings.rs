@@ -12,6 +12,8 @@ pub(super) struct Node {
     pub(super) controllers: Vec<u16>,
     pub(super) port: u16,
     pub(super) proxied: Option<Proxied>,
+    /// Of the listener that lets in only whom it knows, see [`super::guard`].
+    pub(super) guarded: Option<u16>,
 }
 
 /// More replicas than that nobody asks for.
@@ -53,24 +55,31 @@ pub(super) struct Proxied {
 /// Settings of a node for tests: internal topics with as many replicas as there are nodes and few partitions, groups
 /// that form at once, and nothing created by accident (a missing topic must be noticed).
 pub(super) fn of(node: &Node, log_dir: &str) -> Vec<(&'static str, String)> {
-    let Node { place, port, proxied, .. } = node;
-    let controller_port = node.controllers.get(*place).copied().unwrap_or_default();
+    let Node { place, controllers, port, proxied, guarded } = node;
+    let controller_port = controllers.get(*place).copied().unwrap_or_default();
     let (replicas, in_sync) = node.replicas();
-    let listener = proxied.as_ref().map(|proxied| format!(",PROXIED://:{}", proxied.port));
-    let advertised = proxied.as_ref().map(|it| format!(",PROXIED://127.0.0.1:{}", it.advertised));
-    let (listener, advertised) = (listener.unwrap_or_default(), advertised.unwrap_or_default());
+    let mut listeners =
+        vec![format!("PLAINTEXT://:{port}"), format!("CONTROLLER://127.0.0.1:{controller_port}")];
+    let mut advertised = vec![format!("PLAINTEXT://127.0.0.1:{port}")];
+    if let Some(proxied) = proxied {
+        listeners.push(format!("PROXIED://:{}", proxied.port));
+        advertised.push(format!("PROXIED://127.0.0.1:{}", proxied.advertised));
+    }
+    if let Some(guarded) = guarded {
+        listeners.push(format!("GUARDED://127.0.0.1:{guarded}"));
+        // By the name in its certificate.
+        advertised.push(format!("GUARDED://localhost:{guarded}"));
+    }
     let mut settings = vec![
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", node.id().to_string()),
         ("controller.quorum.voters", node.voters()),
-        (
-            "listeners",
-            format!("PLAINTEXT://:{port},CONTROLLER://127.0.0.1:{controller_port}{listener}"),
-        ),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}{advertised}")),
+        ("listeners", listeners.join(",")),
+        ("advertised.listeners", advertised.join(",")),
         (
             "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT".to_owned(),
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_SSL"
+                .to_owned(),
         ),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
@@ -126,7 +135,8 @@ mod tests {
     use super::*;
 
     fn node() -> Node {
-        Node { place: 0, controllers: vec![20_001], port: 9092, proxied: None }
+        let controllers = vec![20_001];
+        Node { place: 0, controllers, port: 9092, proxied: None, guarded: None }
     }
 
     #[test]
@@ -159,6 +169,14 @@ mod tests {
         ] {
             assert!(properties.contains(&format!("{line}\n")), "{line}");
         }
+    }
+
+    #[test]
+    fn whoever_comes_through_the_guarded_listener_is_told_to_come_back_through_it() {
+        let guarded = Some(20_004);
+        let properties = properties(&Node { guarded, ..node() }, Path::new("data"));
+        assert!(properties.contains(",GUARDED://127.0.0.1:20004\n"));
+        assert!(properties.contains(",GUARDED://localhost:20004\n"));
     }
 
     #[test]

@@ -9,6 +9,10 @@ use super::{Finding, Severity};
 /// With so many replicas one broker can be away while another fails.
 const SAFE_REPLICAS: usize = 3;
 const MIN_INSYNC: &str = "min.insync.replicas";
+
+/// Of a topic that is not shown to this user, which may therefore be there or not.
+pub(super) const HIDDEN: &str =
+    "may not be looked at: the Kafka user needs Describe and DescribeConfigs on it";
 const UNCLEAN: &str = "unclean.leader.election.enable";
 
 /// What a topic is like on the cluster.
@@ -35,7 +39,9 @@ pub(super) fn judge(spec: &TopicSpec, found: Option<&Found>, brokers: usize) -> 
         return vec![finding(Severity::Refuses, message)];
     };
     let Some(configs) = &found.configs else {
-        let message = "its configuration may not be read, so it was not checked".to_owned();
+        let message = "its configuration may not be read, so it was not checked: the Kafka user needs DescribeConfigs \
+                       on it"
+            .to_owned();
         return vec![finding(Severity::Warns, message)];
     };
     let mut findings = Vec::new();

@@ -36,7 +36,7 @@ pub async fn run(config: &Arc<Config>, arguments: Arguments) -> Result<(), Failu
     let teacher = Teacher::new(registry);
     let live = Names::with_prefix(&config.kafka.topic_prefix);
     let plan = plan(&cluster, &live, arguments.from)?;
-    make_room(config, &cluster, &into, plan.len()).await?;
+    make_room(config, &cluster, (into.as_str(), live.group.as_str()), plan.len()).await?;
     announce(&plan, arguments.from, &into)?;
     let mut output = Output::open(&cluster).map_err(Failure::failed)?;
     let bar = bulk::bar(plan.iter().map(Span::offsets).sum());
@@ -100,7 +100,7 @@ fn plan(cluster: &Cluster, live: &Names, from: From) -> Result<Vec<Span>, Failur
 async fn make_room(
     config: &Config,
     cluster: &Cluster,
-    into: &str,
+    (into, group): (&str, &str),
     partitions: usize,
 ) -> Result<(), Failure> {
     let mut spec: TopicSpec = configure::topics(config)
@@ -112,7 +112,7 @@ async fn make_room(
     spec.partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
     let replication = i32::try_from(config.kafka.replication_factor).unwrap_or(i32::MAX);
     admin::create_missing(cluster, &[spec], replication).await.map_err(Failure::failed)?;
-    let reader = Reader::open(cluster, into).map_err(Failure::failed)?;
+    let reader = Reader::open(cluster, group).map_err(Failure::failed)?;
     let found = reader.partitions(into).map_err(Failure::failed)?;
     if usize::try_from(found) != Ok(partitions) {
         return Err(Failure::Refused(format!(
