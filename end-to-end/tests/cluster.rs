@@ -155,18 +155,14 @@ fn assert_kept_safely(cluster: &Cluster) {
 }
 
 async fn one_after_the_other_is_killed(cluster: &mut Cluster) {
-    let over = Duration::from_secs(30);
-    let sending = cluster.sends(5, 1_500, over);
+    // Longer than the brokers need to come back one after the other, or there is nothing to be sent meanwhile.
+    let sending = cluster.sends(5, 2_400, Duration::from_mins(1));
     for victim in 0..cluster.brokers.len() {
-        let (before, folder) = (cluster.accepted(), cluster.pipeline.setting.folder.clone());
-        until("webhooks are taken with all brokers", || cluster.accepted() > before + 50.0);
+        let before = cluster.accepted();
+        until("webhooks are taken with all brokers", || cluster.accepted() > before + 30.0);
         block_in_place(|| cluster.brokers[victim].kill()).unwrap();
         let without = cluster.accepted();
-        until("webhooks are taken without one broker", || {
-            cluster.accepted() > without + 100.0 || sending.is_finished()
-        });
-        let taken = cluster.accepted() - without;
-        assert!(taken > 100.0, "{taken} without broker {victim}; logs: {}", folder.display());
+        until("webhooks are taken without one broker", || cluster.accepted() > without + 60.0);
         block_in_place(|| cluster.brokers[victim].start_again()).unwrap();
     }
     assert_taken(&sending.await.unwrap());

@@ -52,7 +52,8 @@ fn odd(body: &Value) -> Vec<(&'static str, Vec<u8>)> {
     let nested = |open: &str, close: &str| open.repeat(DEEP) + &close.repeat(DEEP);
     let first_text = genuine.find(":\"").unwrap() + 2;
     let inside = |inserted: &[u8]| [&bytes[..first_text], inserted, &bytes[first_text..]].concat();
-    let members: String = (0..50_000).map(|place| format!("\"k{place}\":{place},")).collect();
+    let members: Vec<String> = (0..50_000).map(|place| format!("\"k{place}\":{place},")).collect();
+    let members = members.concat();
     vec![
         ("nothing", Vec::new()),
         ("no JSON", format!("Dear {PERSONAL}").into_bytes()),
@@ -151,16 +152,12 @@ async fn whatever_is_signed_is_kept_and_what_cannot_be_read_is_parked_and_nothin
         }
     }
     transform.has_settled(sent).await;
-    // Where not even a type can be found, it is one of those that mean nothing here.
-    for (name, why) in [("parked_total", "unreadable"), ("ignored_total", "unknown_event_type")] {
-        let name = format!("tributary_transform_{name}");
-        let reason = format!("reason=\"{why}\"");
-        let metrics = transform.process.metrics().unwrap();
-        assert!(metrics.sum(&name, &[&reason]) > 10.0, "{why}");
-    }
+    let metrics = transform.process.metrics().unwrap();
+    let parked = metrics.sum("tributary_transform_parked_total", &["reason=\"unreadable\""]);
+    assert!(parked > 40.0, "{parked}");
 
     // Replayed within the tolerance: believed once more, and known to be the same.
-    let replayed = of(Provider::Stripe).last().unwrap();
+    let replayed = of(Provider::Stripe).next_back().unwrap();
     let request = wire::signed(Provider::Stripe, "", "", replayed.body.to_string().as_bytes());
     let (events, duplicates) =
         (transform.counted("events_total"), transform.counted("duplicates_total"));

@@ -178,6 +178,12 @@ fn other_protocols() -> Vec<Attack> {
             &[100, 200],
             End::Open,
         ),
+    ]
+}
+
+/// Requests behind and inside of each other.
+fn hidden() -> Vec<Attack> {
+    vec![
         attack("many at once", whole("").repeat(20), &[200; 20], End::Open),
         attack(
             "a bad one in between",
@@ -218,7 +224,7 @@ fn other_protocols() -> Vec<Attack> {
 }
 
 fn all() -> impl Iterator<Item = Attack> {
-    too_much().into_iter().chain(ambiguous()).chain(other_protocols())
+    too_much().into_iter().chain(ambiguous()).chain(other_protocols()).chain(hidden())
 }
 
 /// What came of each where it was not what is right.

@@ -22,7 +22,6 @@ const LAST_WORDS: [&str; 4] = [
     "GET / HTTP/1.1\r\nhost: edge\r\n\r\n",
 ];
 
-#[expect(clippy::print_stdout, reason = "figures for whoever runs it")]
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_opened_and_reset_leave_nothing_behind() {
     let all = if is_long() { 100_000 } else { 25_000 };

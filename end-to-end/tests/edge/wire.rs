@@ -149,8 +149,9 @@ pub(crate) fn signed(provider: Provider, id: &str, lines: &str, body: &[u8]) -> 
 
 /// The head of such a request, without a length unless `lines` tells one.
 pub(crate) fn head(provider: Provider, headers: &Headers, lines: &str) -> String {
-    let signature: String =
+    let signature: Vec<String> =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let signature = signature.concat();
     let source = provider.source();
     format!("POST /webhooks/{source} HTTP/1.1\r\nhost: edge\r\n{signature}{lines}\r\n")
 }

@@ -43,8 +43,8 @@ async fn each_binary_does_all_its_work_with_the_rights_that_the_chart_gives_it()
     own.destinations.customerio.inject(fails);
     send(&pipeline, &journeys).await;
     send_unreadable(&pipeline).await;
-    parked(&own, Binary::Deliver, "list --json --destination intercom", REFUSED).await;
-    parked(&own, Binary::Transform, "list --json --reason unreadable", 1).await;
+    parked(&own, Binary::Deliver, "list --json --destination intercom", REFUSED);
+    parked(&own, Binary::Transform, "list --json --reason unreadable", 1);
 
     for process in pipeline.processes() {
         let ended = tokio::task::block_in_place(|| process.terminate(PATIENCE));
@@ -104,7 +104,7 @@ async fn send_unreadable(pipeline: &Pipeline) {
     assert_eq!(pipeline.send(vec![sending], |_| ()).await.all_refused(), 0);
 }
 
-async fn parked(own: &Installation, binary: Binary, list: &str, expected: usize) {
+fn parked(own: &Installation, binary: Binary, list: &str, expected: usize) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let listed = tokio::task::block_in_place(|| own.told(binary, "dead", list));

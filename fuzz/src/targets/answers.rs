@@ -126,7 +126,9 @@ where
             Turn::Ask(next) => request = next,
             Turn::Over(verdicts) => {
                 keep(verdicts.len() == size, "each delivery gets one verdict");
-                verdicts.iter().for_each(|verdict| judged(verdict, was_accepted));
+                for verdict in &verdicts {
+                    judged(verdict, was_accepted);
+                }
                 return;
             }
         }

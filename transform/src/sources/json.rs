@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use schemas::{Money, Timestamp};
 use serde_json::Value;
 
-use super::Unreadable;
+use super::{Reading, Unreadable};
 
 /// Longest id or enum word that is believed.
 pub(crate) const LONGEST_WORD: usize = 500;
@@ -38,6 +38,15 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, Unreadable> {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(_) => Err(unreadable(String::new(), "not an object")),
         Err(_) => Err(unreadable(String::new(), "not JSON")),
+    }
+}
+
+/// What is not known to mean anything. The type of a damaged body cannot be told, and a damaged body may have meant
+/// something.
+pub(crate) fn of_unknown_type(body: &[u8]) -> Reading {
+    match parse(body) {
+        Ok(_) => Reading::Ignored("unknown_event_type"),
+        Err(unreadable) => Reading::Parked(unreadable),
     }
 }
 

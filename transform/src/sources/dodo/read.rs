@@ -7,7 +7,7 @@ use schemas::Environment;
 use schemas::event::Subscription;
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 
-use super::super::json::{Fields, parse};
+use super::super::json::{Fields, of_unknown_type, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::{catalogue, detail, rank};
 
@@ -16,7 +16,7 @@ pub(super) fn read(raw: &RawView<'_>, settings: &SourceSettings) -> Reading {
     let also = settings.also.iter().any(|listed| listed == raw.event_type);
     match catalogue::treatment(raw.event_type) {
         Some(Treatment::Ignored(reason)) if !also => return Reading::Ignored(reason),
-        None if !also => return Reading::Ignored("unknown_event_type"),
+        None if !also => return of_unknown_type(raw.body),
         Some(_) | None => {}
     }
     match facts(raw, settings) {

@@ -10,7 +10,7 @@ use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money};
 
-use super::super::json::{Fields, parse};
+use super::super::json::{Fields, of_unknown_type, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::{TREATMENTS, detail, rank, transfer};
 
@@ -28,7 +28,7 @@ pub(super) fn read(raw: &RawView<'_>, settings: &SourceSettings) -> Reading {
     let also = settings.also.iter().any(|listed| listed == raw.event_type);
     match TREATMENTS.iter().find(|(name, _)| *name == raw.event_type) {
         Some((_, Treatment::Ignored(reason))) if !also => return Reading::Ignored(reason),
-        None if !also => return Reading::Ignored("unknown_event_type"),
+        None if !also => return of_unknown_type(raw.body),
         Some(_) | None => {}
     }
     match facts(raw, settings) {

@@ -632,6 +632,13 @@ fn words_of_a_later_version_never_park() {
 }
 
 #[test]
+fn a_damaged_body_is_parked_although_its_type_is_not_known() {
+    for body in [&b"{\"type\": \"customer.subscr"[..], b"[]", b"", b"\xff"] {
+        assert!(matches!(story().read_bytes("unknown", body), Reading::Parked(_)));
+    }
+}
+
+#[test]
 fn types_without_a_meaning_are_ignored_unless_asked_for() {
     expect(&[("test", NONE, "ignored: test_event")]);
     let body = payload("test", &json!({"type": "my_paywall_opened"}));

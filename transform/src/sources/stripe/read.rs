@@ -13,7 +13,7 @@ use schemas::event::Subscription;
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 
 use super::super::advice::THIN_EVENT;
-use super::super::json::{Fields, parse};
+use super::super::json::{Fields, of_unknown_type, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::{Family, catalogue, detail, rank};
 
@@ -27,7 +27,7 @@ pub(super) fn read(raw: &RawView<'_>, settings: &SourceSettings) -> Reading {
         Some(Treatment::Ignored(reason)) if !also && reason != catalogue::LINK_ONLY => {
             return Reading::Ignored(reason);
         }
-        None if !also => return Reading::Ignored("unknown_event_type"),
+        None if !also => return of_unknown_type(raw.body),
         Some(_) | None => {}
     }
     match facts(raw, settings) {

@@ -153,6 +153,13 @@ fn what_means_nothing_is_passed_on_only_when_asked_for() {
 }
 
 #[test]
+fn a_damaged_body_is_parked_although_its_type_is_not_known() {
+    for body in [&b"{\"type\": \"customer.subscr"[..], b"[]", b"", b"\xff"] {
+        assert!(matches!(story().read_bytes("unknown", body), Reading::Parked(_)));
+    }
+}
+
+#[test]
 fn what_a_row_hangs_on_must_be_there() {
     let active = "subscription.active";
     for (event_type, fixture, pointer, value, answer) in [
