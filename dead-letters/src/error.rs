@@ -91,6 +91,8 @@ impl DeadError {
             | TransactionError::Stale(_)
             | TransactionError::Unacknowledged(_)
             | TransactionError::Doubt { .. }
+            | TransactionError::Hung { .. }
+            | TransactionError::NoThread(_)
             | TransactionError::Slow(_) => Self::Transaction { topic, cause },
         }
     }

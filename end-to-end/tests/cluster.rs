@@ -58,7 +58,9 @@ impl Cluster {
         over: Duration,
     ) -> tokio::task::JoinHandle<Tally> {
         let journeys = journeys::generate(seed, SystemClock::new().now_millis(), webhooks);
-        let sendings = schedule::schedule(&journeys, Shape::disordered(seed, over));
+        // Nobody is overtaken: what an outage separates would come later than the reorder window.
+        let shape = Shape { step: Duration::from_millis(400), ..Shape::disordered(seed, over) };
+        let sendings = schedule::schedule(&journeys, shape);
         self.journeys.extend(journeys);
         let manners = Manners {
             order: Order::OneAfterTheOther,

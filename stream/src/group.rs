@@ -279,7 +279,7 @@ impl Group {
         let cause = || KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownMemberId);
         self.consumer
             .group_metadata()
-            .map(GroupMember)
+            .map(|member| GroupMember(Arc::new(member)))
             .ok_or_else(|| GroupError::Client { step: "name the group's member", cause: cause() })
     }
 

@@ -11,6 +11,12 @@
 //! reports success when the repetition is answered; the first copy may still be on its way, and would end a later
 //! transaction of the epoch in the middle. Nothing tells that a request was repeated but the time it took, so an end
 //! that took as long as a repetition needs counts as doubt too, although it is known to have succeeded.
+//!
+//! And the time-outs that the library is given do not always end its calls: when brokers come and go it has waited for
+//! the group's coordinator for minutes, until something else woke it (`end-to-end/tests/cluster.rs`). So calls are made
+//! by a thread of their own and are given up ([`bounded`]), which is doubt as well.
+
+mod bounded;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +28,7 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use self::bounded::Bounded;
 use crate::{Cluster, Record, TopicPartition};
 
 /// An open transaction of a dead instance blocks every reader for this long.
@@ -32,6 +39,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// `init_transactions` waits for markers of the one before: its time-out and the coordinator's scan.
 const INIT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How much longer than its time-out a call may take before it is given up.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Pause before the library repeats a request of which it heard nothing: long enough to tell a repeated one by.
 const REPEATS_AFTER: Duration = Duration::from_secs(1);
@@ -77,6 +87,17 @@ pub enum TransactionError {
         "the commit took {0:?}: a repeated request may be on its way, and end the next transaction"
     )]
     Repeated(Duration),
+    /// A call did not end although its time was over.
+    #[error("the client library did not {step} within {within:?}, nor say that it cannot")]
+    Hung {
+        /// What was being done.
+        step: &'static str,
+        /// When it was given up.
+        within: Duration,
+    },
+    /// No thread can be started.
+    #[error("no thread can be started")]
+    NoThread(#[source] std::io::Error),
     /// Records did not get acknowledged in time.
     #[error("records of the transaction were not acknowledged within {0:?}")]
     Slow(Duration),
@@ -89,7 +110,12 @@ impl TransactionError {
         match self {
             Self::Fenced(_) => true,
             Self::Unacknowledged(code) => is_fencing(*code),
-            Self::Stale(_) | Self::Doubt { .. } | Self::Repeated(_) | Self::Slow(_) => false,
+            Self::Stale(_)
+            | Self::Doubt { .. }
+            | Self::Repeated(_)
+            | Self::Hung { .. }
+            | Self::NoThread(_)
+            | Self::Slow(_) => false,
         }
     }
 
@@ -129,7 +155,7 @@ pub struct Progress {
 }
 
 /// A member of a group in one generation: what fences the progress of one that was replaced.
-pub struct GroupMember(pub(crate) ConsumerGroupMetadata);
+pub struct GroupMember(pub(crate) Arc<ConsumerGroupMetadata>);
 
 impl std::fmt::Debug for GroupMember {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -179,7 +205,7 @@ impl ProducerContext for Context {
 
 /// A transactional producer.
 pub struct Transactions {
-    producer: BaseProducer<Context>,
+    producer: Bounded<BaseProducer<Context>>,
     reports: Arc<Mutex<Reports>>,
     /// The open transaction has no records yet.
     is_empty: bool,
@@ -210,10 +236,26 @@ impl Transactions {
         let producer: BaseProducer<Context> = config
             .create_with_context(Context { reports: Arc::clone(&reports) })
             .map_err(|cause| TransactionError::of("set up the producer", cause))?;
-        producer
-            .init_transactions(INIT_TIMEOUT)
-            .map_err(|cause| TransactionError::of("initialise transactions", cause))?;
-        Ok(Self { producer, reports, is_empty: true, ended: None })
+        let producer = Bounded::new(producer).map_err(TransactionError::NoThread)?;
+        let own = Self { producer, reports, is_empty: true, ended: None };
+        own.in_time("initialise transactions", INIT_TIMEOUT, |producer| {
+            producer.init_transactions(INIT_TIMEOUT)
+        })?;
+        Ok(own)
+    }
+
+    /// Makes a call that has this time-out.
+    fn in_time(
+        &self,
+        step: &'static str,
+        timeout: Duration,
+        call: impl FnOnce(&BaseProducer<Context>) -> Result<(), KafkaError> + Send + 'static,
+    ) -> Result<(), TransactionError> {
+        let within = timeout + GRACE;
+        match self.producer.call(within, call) {
+            Some(answer) => answer.map_err(|cause| TransactionError::of(step, cause)),
+            None => Err(TransactionError::Hung { step, within }),
+        }
     }
 
     /// Begins a transaction.
@@ -265,9 +307,10 @@ impl Transactions {
         }
         let offsets = to_list(progress)?;
         let began = Instant::now();
-        self.producer
-            .send_offsets_to_transaction(&offsets, &member.0, CALL_TIMEOUT)
-            .map_err(|cause| TransactionError::of("send the group's progress", cause))?;
+        let member = Arc::clone(&member.0);
+        self.in_time("send the group's progress", CALL_TIMEOUT, move |producer| {
+            producer.send_offsets_to_transaction(&offsets, &member, CALL_TIMEOUT)
+        })?;
         self.end(began.elapsed())
     }
 
@@ -283,9 +326,7 @@ impl Transactions {
     /// Ends the transaction, whose progress took `told` to be taken.
     fn end(&mut self, told: Duration) -> Result<Appended, TransactionError> {
         let began = Instant::now();
-        self.producer
-            .commit_transaction(CALL_TIMEOUT)
-            .map_err(|cause| TransactionError::of("commit", cause))?;
+        self.in_time("commit", CALL_TIMEOUT, |producer| producer.commit_transaction(CALL_TIMEOUT))?;
         let ended = began.elapsed();
         self.ended = Some(Instant::now());
         // Only now: a cluster that is always slow must still get on.

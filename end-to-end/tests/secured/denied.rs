@@ -149,7 +149,13 @@ fn what_may_not_be_read_is_named(own: &Installation) {
             Operation::Write,
             "Transactional Id authorization failed",
         ),
-        (Binary::Transform, Kind::Topic, raw, Operation::Read, "and on denied.subscriptions.raw"),
+        (
+            Binary::Transform,
+            Kind::Topic,
+            raw,
+            Operation::Read,
+            "denied.subscriptions.raw((null))[0](Broker: Topic authorization failed)",
+        ),
         (
             Binary::Deliver,
             Kind::Topic,
