@@ -634,7 +634,7 @@ fn words_of_a_later_version_never_park() {
 #[test]
 fn a_damaged_body_is_parked_although_its_type_is_not_known() {
     for body in [&b"{\"type\": \"customer.subscr"[..], b"[]", b"", b"\xff"] {
-        assert!(matches!(story().read_bytes("unknown", body), Reading::Parked(_)));
+        assert!(matches!(story().read_bytes("unknown", body), crate::sources::Reading::Parked(_)));
     }
 }
 
