@@ -23,7 +23,7 @@ impl Unit {
         match self {
             Self::Bytes => (0.03, 4.0 * MIB),
             Self::Count => (0.05, 8.0),
-            Self::Time => (0.25, 0.05),
+            Self::Time => (0.15, 0.05),
         }
     }
 
