@@ -161,7 +161,7 @@ fn what_may_not_be_read_is_named(own: &Installation) {
             Kind::Topic,
             events,
             Operation::Read,
-            "needs Read on the group denied.deliver.",
+            "denied.subscriptions.events((null))[0](Broker: Topic authorization failed)",
         ),
     ] {
         let place = format!("no-{kind:?}-{operation:?}");
