@@ -43,8 +43,6 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) environment: &'a [(&'a str, &'a str)],
     /// Where the secrets are files.
     pub(crate) secrets: Option<&'a Path>,
-    /// A command of the shell to be run before, in the same process.
-    pub(crate) before: &'a str,
 }
 
 impl Edge {
@@ -64,8 +62,7 @@ impl Edge {
         let setting = Setting { configuration: file, folder: folder.clone(), environment };
         setting.command(Binary::Ingest, "setup", WITHIN).unwrap();
         let told = folder.join("pid");
-        let before = format!("{}\necho $$ > \"$0\" && exec \"$@\"", circumstances.before);
-        let shell = ["sh", "-c", &before].map(OsString::from);
+        let shell = ["sh", "-c", "echo $$ > \"$0\" && exec \"$@\""].map(OsString::from);
         let under = shell.into_iter().chain([told.clone().into_os_string()]).collect::<Vec<_>>();
         let port = configuration.listeners.ingest;
         let mut ingest = Process::start_under(&under, Binary::Ingest, &setting, port).unwrap();

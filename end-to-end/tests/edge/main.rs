@@ -12,7 +12,6 @@
 mod bodies;
 mod contents;
 mod edge;
-mod few_files;
 mod heads;
 mod honest;
 mod opens;
