@@ -22,7 +22,7 @@ use crate::journeys::{self, Journey};
 use crate::judge::Finding;
 use crate::latency::{Arrival, Clocks, Latencies};
 use crate::pipeline::{Pipeline, PipelineError, Plan};
-use crate::processes::{self, ProcessError};
+use crate::processes;
 use crate::schedule::{self, Sending, Shape};
 use crate::sender::{self, Manners, Order, Tally};
 use crate::{Narrate, workspace};
@@ -46,11 +46,7 @@ pub enum SoakError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error(transparent)]
-    Process(#[from] ProcessError),
-    #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    #[error("{doing} failed")]
-    Io { doing: &'static str, source: std::io::Error },
     #[error("a part of the run did not come to its end")]
     Torn(#[from] tokio::task::JoinError),
     #[error("nothing that was sent at once was told, so that there is no rate to take the half of")]
@@ -117,9 +113,9 @@ struct Sent {
 /// # Errors
 /// When something cannot be started, or does not answer any more: then there is nothing to judge.
 pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError> {
-    let io = |doing| move |source| SoakError::Io { doing, source };
+    let io = |doing| move |source| PipelineError::Io { doing, source };
     let folder = workspace::fresh_run_folder("soak").map_err(io("making a folder"))?;
-    processes::build(&folder, narrate)?;
+    processes::build(&folder, narrate).map_err(PipelineError::from)?;
     let broker = Broker::start_alone(&folder, narrate)?;
     let plan = Plan::for_test("soak", &broker).map_err(io("choosing ports"))?;
     let mut pipeline = Pipeline::start(plan, narrate).await?;
@@ -258,7 +254,7 @@ fn watch(
     let mut readings = Vec::new();
     let mut told = Duration::ZERO;
     while began.elapsed() < length {
-        let reading = Reading::take(pipeline, began)?;
+        let reading = Reading::take(pipeline, began).map_err(PipelineError::from)?;
         if told <= began.elapsed() {
             told += TELLS_EVERY;
             let minutes = began.elapsed().as_secs() / 60;

@@ -82,6 +82,7 @@ pub(crate) const TEXTS: [&str; 34] = [
     "jpy",
     "KWD",
     "usdc",
+    // ISO 4217 for no currency at all.
     "XXX",
     "P1M",
     "P0D",
