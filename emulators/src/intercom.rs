@@ -103,8 +103,7 @@ impl Workspace {
             }
             ("POST", ["contacts", "search"]) => {
                 let query = body(request, findings)?;
-                let (contacts, delay) = (self.contacts.iter(), self.settings.search_delay);
-                search::search(&query, contacts, now.unix, delay)
+                search::search(&query, &self.contacts, now.unix, self.settings.search_delay)
                     .map(|found| Reply::json(200, found))
             }
             ("POST", ["contacts"]) => self.create(&body(request, findings)?, now, findings),

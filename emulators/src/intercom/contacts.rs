@@ -53,6 +53,15 @@ impl Contacts {
         self.list.iter()
     }
 
+    /// Those with an address, however it is written.
+    pub(super) fn with_email<'a>(
+        &'a self,
+        email: &str,
+    ) -> impl Iterator<Item = &'a Contact> + use<'a> {
+        let slots = self.by_email.get(&email.to_lowercase());
+        slots.into_iter().flatten().map(|slot| &self.list[*slot])
+    }
+
     /// Everybody a reference finds, whatever has become of them.
     pub(super) fn find(&self, reference: &Reference) -> Vec<Slot> {
         match reference {
