@@ -69,7 +69,11 @@ impl Remembered {
         match contact.shown.iter_mut().find(|(source, _)| source == attribute) {
             Some((_, shown)) if shown.is_older_than(progress) => *shown = progress.clone(),
             Some(_) => {}
-            None => contact.shown.push((attribute.to_owned(), progress.clone())),
+            None => {
+                // Most people are known by one source, and a vector makes room for four unasked.
+                contact.shown.reserve_exact(1);
+                contact.shown.push((attribute.to_owned(), progress.clone()));
+            }
         }
     }
 
