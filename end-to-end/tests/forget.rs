@@ -1,21 +1,28 @@
 //! Somebody asks to be forgotten, or is deleted at their provider: suppressed at one destination and archived at the
-//! other, and nothing of what still comes is told.
+//! other, nothing of what still comes, waits or was parked is told, and nothing is known of them any more.
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use emulators::{Person, Standing};
+use emulators::{Effect, Fault, Person, Standing};
 use end_to_end::broker::Broker;
 use end_to_end::journeys::{Provider, Webhook};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::processes::{self, Binary};
 use end_to_end::schedule::{Copy, Sending};
+use schemas::codec::{Codec, Framing};
+use schemas::state::SubscriberState;
 use serde_json::{Value, json};
 use service::clock::{Clock, SystemClock};
+use stream::{Cluster, Reader, Received};
 
 const JANE: &str = "revenuecat/jane";
+/// How long ids, and who was forgotten, are remembered: long enough for a webhook that follows at once.
+const REMEMBERED: &str = "20s";
 const PATIENCE: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +87,68 @@ async fn whoever_asks_to_be_forgotten_is_gone_everywhere_and_stays_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_what_was_parked_of_the_forgotten_shows_nothing_and_their_state_ends() {
+    let broker = Broker::shared().unwrap();
+    let mut plan = Plan::for_test("forgotten", broker).unwrap();
+    plan.environment =
+        vec![("TRIBUTARY__TRANSFORM__DEDUP_WINDOW".to_owned(), REMEMBERED.to_owned())];
+    let pipeline = Pipeline::start(plan, &|_| ()).await.unwrap();
+    let shown = || people(&pipeline, "jane").map(|person| person.map_or(0, |it| it.events.len()));
+    renews(&pipeline, "first").await;
+    until(|| shown().iter().all(|events| *events > 0), "jane is told of").await;
+    let refused = |status| Fault::always(Effect::respond(status)).person("jane").times(1);
+    pipeline.destinations.customerio.inject(refused(400));
+    pipeline.destinations.intercom.inject(refused(422).path("/events"));
+    renews(&pipeline, "second").await;
+    for destination in ["customerio", "intercom"] {
+        let list = ["list", "--json", "--destination", destination];
+        until(|| !dead(&pipeline, &list).is_empty(), "something is parked").await;
+    }
+    // More often than it is tried in place: the request goes behind what waits.
+    let fails = Fault::always(Effect::respond(500)).person("jane").times(6);
+    pipeline.destinations.customerio.inject(fails);
+    renews(&pipeline, "third").await;
+    until(|| !of_jane(&pipeline, "deliver.customerio.retry").is_empty(), "something waits").await;
+
+    assert!(forget(&pipeline, &[JANE]).status.success());
+    renews(&pipeline, "fourth").await;
+    until(|| is_gone(&pipeline, "jane"), "jane is gone").await;
+    let last = shown();
+    let asked = pipeline.destinations.customerio.request_count();
+    for destination in ["customerio", "intercom"] {
+        dead(&pipeline, &["redrive", "--destination", destination, "--every"]);
+    }
+    // Both are asked, and neither shows anything of it: Customer.io is silent, and at Intercom it is parked again.
+    let archived = ["list", "--json", "--destination", "intercom", "--reason", "person_archived"];
+    until(|| !dead(&pipeline, &archived).is_empty(), "it is parked again").await;
+    let is_asked = || pipeline.destinations.customerio.request_count() > asked;
+    until(is_asked, "Customer.io is asked").await;
+    assert!(is_gone(&pipeline, "jane"));
+    assert_eq!(shown(), last);
+
+    let state = last_state(&pipeline).unwrap();
+    assert!(!state.windows(4).any(|word| word == b"jane"), "jane is still in the state");
+    let state =
+        Codec::<SubscriberState>::new(Framing::SingleObject).unwrap().decode(&state).unwrap();
+    let forgotten =
+        SubscriberState { forgotten_at: state.forgotten_at, ..SubscriberState::default() };
+    assert!(state.forgotten_at.is_some() && state == forgotten, "more is known than the moment");
+    // What comes of others is the clock.
+    let deadline = Instant::now() + PATIENCE;
+    for number in 0.. {
+        renews_of(&pipeline, &format!("other-{number}"), &format!("other-{number}")).await;
+        if last_state(&pipeline).is_none() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the state has no end");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(!of_jane(&pipeline, "subscriptions.state").is_empty(), "there never was a state");
+    assert!(is_gone(&pipeline, "jane"));
+    assert_eq!(shown(), last);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_a_provider_deletes_is_gone_where_that_was_asked_for() {
     let broker = Broker::shared().unwrap();
     let mut plan = Plan::for_test("deleted", broker).unwrap();
@@ -106,6 +175,42 @@ fn is_gone(pipeline: &Pipeline, id: &str) -> bool {
     let [customerio, intercom] = people(pipeline, id);
     customerio.is_some_and(|person| person.standing == Standing::Suppressed)
         && intercom.is_some_and(|person| person.standing == Standing::Archived)
+}
+
+fn dead(pipeline: &Pipeline, arguments: &[&str]) -> String {
+    let output = command(pipeline, Binary::Deliver, "dead", arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// All records of jane in a topic, in order.
+fn of_jane(pipeline: &Pipeline, topic: &str) -> Vec<Received> {
+    let cluster = Cluster {
+        brokers: pipeline.configuration.brokers.clone(),
+        properties: BTreeMap::new(),
+        session_timeout: Duration::from_secs(6),
+        max_message_bytes: 2 * 1024 * 1024,
+    };
+    let topic = format!("{}{topic}", pipeline.configuration.topic_prefix);
+    tokio::task::block_in_place(|| {
+        let reader = Reader::open(&cluster, "looks").unwrap();
+        let mut records = Vec::new();
+        for partition in 0..reader.partitions(&topic).unwrap() {
+            let range = reader.low_and_high(&topic, partition).unwrap();
+            let each = |record: Received| {
+                let is_hers = record.key.as_deref() == Some(JANE.as_bytes());
+                records.extend(is_hers.then_some(record));
+                ControlFlow::Continue(())
+            };
+            reader.read_to(&topic, partition, range, each).unwrap();
+        }
+        records
+    })
+}
+
+/// The latest of her state; none after a tombstone.
+fn last_state(pipeline: &Pipeline) -> Option<Vec<u8>> {
+    of_jane(pipeline, "subscriptions.state").pop().and_then(|record| record.value)
 }
 
 async fn customer(pipeline: &Pipeline, event_type: &str) {
