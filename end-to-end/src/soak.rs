@@ -34,6 +34,9 @@ const PORTION: Duration = Duration::from_mins(1);
 const DUPLICATES_PERCENT: u32 = 10;
 /// Clearly below the reorder window, and well above the time between a person's webhooks.
 const DISORDER: Duration = Duration::from_millis(300);
+/// What the store may take is taken by and by, as ever more people become known. So it is the least with which twelve
+/// partitions keep it: within the first half it is all in use, and the rest must stay as it is.
+const STORE_MEMORY: &str = "64MiB";
 const LOOKS_EVERY: Duration = Duration::from_secs(10);
 const TELLS_EVERY: Duration = Duration::from_mins(1);
 
@@ -117,7 +120,9 @@ pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError>
     let folder = workspace::fresh_run_folder("soak").map_err(io("making a folder"))?;
     processes::build(&folder, narrate).map_err(PipelineError::from)?;
     let broker = Broker::start_alone(&folder, narrate)?;
-    let plan = Plan::for_test("soak", &broker).map_err(io("choosing ports"))?;
+    let mut plan = Plan::for_test("soak", &broker).map_err(io("choosing ports"))?;
+    let memory = ("TRIBUTARY__TRANSFORM__STORE_MEMORY".to_owned(), STORE_MEMORY.to_owned());
+    plan.environment.push(memory);
     let mut pipeline = Pipeline::start(plan, narrate).await?;
     let clocks = Clocks::read(&pipeline.destinations);
 
