@@ -279,6 +279,32 @@ impl Broker {
         self.end(Signal::Kill)
     }
 
+    /// Stops its clock, as when the machine below it is moved: it does not know that time goes by.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOurs`] when it was not started here.
+    pub fn freeze(&mut self) -> Result<(), BrokerError> {
+        self.signal(Signal::Stop)
+    }
+
+    /// Lets it go on after [`Broker::freeze`].
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOurs`] when it was not started here.
+    pub fn thaw(&mut self) -> Result<(), BrokerError> {
+        self.signal(Signal::Continue)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), BrokerError> {
+        let started = self.started.as_mut().ok_or(BrokerError::NotOurs)?;
+        match (&mut started.running, &started.container) {
+            (_, Some(container)) => container.signal(signal)?,
+            (Some(running), None) => running.signal(signal),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
     fn end(&mut self, signal: Signal) -> Result<(), BrokerError> {
         let started = self.started.as_mut().ok_or(BrokerError::NotOurs)?;
         if let Some(mut running) = started.running.take() {

@@ -1,13 +1,14 @@
 //! Appending single records: what is acknowledged is durable.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::{ClientConfig, ClientContext, Statistics};
 use tokio::sync::watch;
 
+use crate::stranded::{self, Stranded};
 use crate::{Cluster, Record};
 
 /// Where an acknowledged record lies.
@@ -48,10 +49,11 @@ pub enum AppendError {
     Fatal(#[source] KafkaError),
 }
 
-/// An idempotent producer that waits for all in-sync replicas.
+/// An idempotent producer that waits for all in-sync replicas. One that knows no broker any more is replaced.
 #[derive(Clone)]
 pub struct Appender {
-    producer: FutureProducer<Context>,
+    config: Arc<ClientConfig>,
+    current: Arc<RwLock<Client>>,
     denied: Arc<watch::Sender<bool>>,
 }
 
@@ -59,6 +61,22 @@ pub struct Appender {
 #[derive(Clone)]
 struct Context {
     denied: Arc<watch::Sender<bool>>,
+    stranded: Arc<Stranded>,
+}
+
+#[derive(Clone)]
+struct Client {
+    producer: FutureProducer<Context>,
+    stranded: Arc<Stranded>,
+}
+
+impl Client {
+    fn open(config: &ClientConfig, denied: &Arc<watch::Sender<bool>>) -> Result<Self, AppendError> {
+        let stranded = Arc::<Stranded>::default();
+        let context = Context { denied: Arc::clone(denied), stranded: Arc::clone(&stranded) };
+        let producer = config.create_with_context(context).map_err(AppendError::Setup)?;
+        Ok(Self { producer, stranded })
+    }
 }
 
 impl ClientContext for Context {
@@ -67,6 +85,10 @@ impl ClientContext for Context {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::ClusterAuthorizationFailed) {
             self.denied.send_replace(true);
         }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.stranded.look(&statistics);
     }
 }
 
@@ -85,10 +107,31 @@ impl Appender {
         if !cluster.properties.contains_key("linger.ms") {
             config.set("linger.ms", "1");
         }
+        config.set("statistics.interval.ms", stranded::INTERVAL.as_millis().to_string());
         let denied = Arc::new(watch::Sender::new(false));
-        let context = Context { denied: Arc::clone(&denied) };
-        let producer = config.create_with_context(context).map_err(AppendError::Setup)?;
-        Ok(Self { producer, denied })
+        let current = Arc::new(RwLock::new(Client::open(&config, &denied)?));
+        Ok(Self { config: Arc::new(config), current, denied })
+    }
+
+    /// The producer; another one if this one is lost. What the lost one still holds fails when its time is over.
+    fn producer(&self) -> FutureProducer<Context> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if !current.stranded.is_certain() {
+            return current.producer;
+        }
+        let mut place = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if place.stranded.is_certain() {
+            match Client::open(&self.config, &self.denied) {
+                Ok(fresh) => {
+                    tracing::warn!("the Kafka client has lost all brokers, and is replaced");
+                    let lost = std::mem::replace(&mut *place, fresh);
+                    // It ends when what it holds has failed, and nobody is to wait for that.
+                    std::thread::spawn(move || drop((lost, current)));
+                }
+                Err(error) => tracing::error!(%error, "a lost Kafka client cannot be replaced"),
+            }
+        }
+        place.producer.clone()
     }
 
     /// Waits until the brokers say that this user may write nothing at all, which the producer does not survive. They
@@ -105,7 +148,7 @@ impl Appender {
 
     /// Asks the cluster about a topic, so that the first record need not wait for it. Blocks.
     pub fn warm(&self, topic: &str, timeout: Duration) -> Result<(), AppendError> {
-        self.producer
+        self.producer()
             .client()
             .fetch_metadata(Some(topic), timeout)
             .map(drop)
@@ -129,7 +172,7 @@ impl Appender {
         message.partition = record.partition;
         message.payload = record.value.as_deref();
         let delivery = self
-            .producer
+            .producer()
             .send_result(message)
             .map_err(|(error, _)| classify(&error, &record.topic, &self.denied))?;
         let (denied, topic) = (Arc::clone(&self.denied), record.topic.clone());
@@ -147,7 +190,7 @@ impl Appender {
 
     /// Waits until everything written so far is acknowledged or has failed. Blocks.
     pub fn flush(&self, timeout: Duration) -> Result<(), AppendError> {
-        self.producer.flush(timeout).map_err(|error| why(&error))
+        self.producer().flush(timeout).map_err(|error| why(&error))
     }
 }
 

@@ -17,6 +17,7 @@ use rdkafka::{ClientContext, Message, Offset, Statistics, TopicPartitionList};
 
 use crate::cluster::{Isolation, log_unless_end};
 use crate::lag::{self, Watcher};
+use crate::stranded::{self, Stranded};
 use crate::{Cluster, GroupMember, Received, TopicPartition};
 
 /// How long committed offsets are asked for before it is an error: longer than the time-out of a
@@ -83,6 +84,9 @@ pub enum GroupError {
     /// The committed offsets were not told in time.
     #[error("the committed offsets were not answered within {0:?}")]
     OffsetsUnanswered(Duration, #[source] KafkaError),
+    /// The client knows no broker any more, and will not find one.
+    #[error("the consumer has lost all brokers and does not look for them again")]
+    Stranded,
     /// The client failed.
     #[error("the consumer failed while trying to {step}")]
     Client {
@@ -106,6 +110,7 @@ struct Context {
     pending: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
     watcher: Option<Arc<dyn Watcher>>,
+    stranded: Stranded,
 }
 
 impl ClientContext for Context {
@@ -114,6 +119,7 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.stranded.look(&statistics);
         if let Some(watcher) = &self.watcher {
             watcher.lags(lag::lags(&statistics));
         }
@@ -187,11 +193,10 @@ impl Group {
         if let Some(instance) = &membership.instance_id {
             config.set("group.instance.id", instance);
         }
-        if membership.watcher.is_some() {
-            config.set("statistics.interval.ms", lag::INTERVAL.as_millis().to_string());
-        }
+        config.set("statistics.interval.ms", stranded::INTERVAL.as_millis().to_string());
         let (pending, closing) = (Mutex::new(VecDeque::new()), AtomicBool::new(false));
-        let context = Context { pending, closing, watcher: membership.watcher.clone() };
+        let watcher = membership.watcher.clone();
+        let context = Context { pending, closing, watcher, stranded: Stranded::default() };
         let consumer: BaseConsumer<Context> =
             config.create_with_context(context).map_err(failed)?;
         consumer.subscribe(topics).map_err(failed)?;
@@ -217,6 +222,9 @@ impl Group {
             (Some(rebalance), _) => Ok(rebalance),
             (None, Some(Ok(record))) => Ok(Polled::Record(record)),
             (None, Some(Err(cause))) => self.classify(cause),
+            (None, None) if self.consumer.context().stranded.is_certain() => {
+                Err(GroupError::Stranded)
+            }
             (None, None) => Ok(Polled::Idle),
         }
     }

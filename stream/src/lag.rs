@@ -6,13 +6,9 @@
 //! is none.
 
 use std::fmt;
-use std::time::Duration;
 
 use rdkafka::Statistics;
 use rdkafka::statistics::Partition;
-
-/// How often it is told.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// How much of a partition is still to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ mod group;
 mod lag;
 mod reader;
 mod record;
+mod stranded;
 mod transactions;
 
 pub use appender::{Acknowledged, AppendError, Appender};

@@ -88,6 +88,7 @@ impl WorkerError {
             | Self::Group(
                 GroupError::Join { .. }
                 | GroupError::OffsetsUnanswered(..)
+                | GroupError::Stranded
                 | GroupError::Client { .. },
             )
             | Self::Read(_)
