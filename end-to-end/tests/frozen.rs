@@ -1,8 +1,6 @@
 //! A broker whose clock stands still for a while, as when the machine below it is moved. When it goes on it does not
 //! count as alive yet, and says that the cluster has no brokers; clients believe it.
 
-#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
-
 use std::time::Duration;
 
 use end_to_end::broker::Broker;
