@@ -1,5 +1,6 @@
 //! One cell: a trouble at a destination, a manner of running, and what must hold whatever they are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Sending, Shape};
 use end_to_end::sender::Tally;
 use service::clock::{Clock, SystemClock};
+use tokio::sync::oneshot;
 
 use crate::account::{Books, Place, closed, counted, nothing_is_done_unseen};
 use crate::trouble::{MANNERS, Manner, TROUBLES, Trouble};
@@ -20,6 +22,9 @@ use crate::trouble::{MANNERS, Manner, TROUBLES, Trouble};
 const KILLS: usize = 3;
 const WEBHOOKS: usize = 120;
 const SPREAD_OVER: Duration = Duration::from_secs(8);
+/// People whose story begins later than this are held back where an instance joins, until just before it is killed:
+/// how soon it had joined must not decide whether anything was under way then.
+const HELD_BACK_AFTER: Duration = Duration::from_secs(4);
 const QUIET: Duration = Duration::from_secs(3);
 /// A breaker asks every fifteen seconds at least; a member that was killed is missed after as long.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
@@ -111,8 +116,13 @@ impl Cell {
         self.begin(&pipeline, &unlucky.who, seed);
         let clocks = Clocks::read(&pipeline.destinations);
         let at_first = Where::BOTH.map(|at| beginnings(&pipeline, at));
-        let sending = tokio::spawn(send(&pipeline, sendings));
-        let mut pipeline = self.disturb(pipeline).await;
+        let (early, late) = match self.manner {
+            Manner::Joined => by_beginning(sendings, HELD_BACK_AFTER),
+            Manner::Steady | Manner::Killed => (sendings, Vec::new()),
+        };
+        let (last, hears) = oneshot::channel();
+        let sending = tokio::spawn(send_in_turns(&pipeline, early, hears, late));
+        let mut pipeline = self.disturb(pipeline, last).await;
         for place in Where::BOTH {
             nothing_is_done_unseen(&pipeline, &journeys, place);
         }
@@ -186,8 +196,8 @@ impl Cell {
         destinations.inject(self.at, fault);
     }
 
-    /// What happens to `deliver` while webhooks are on their way.
-    async fn disturb(self, mut pipeline: Pipeline) -> Pipeline {
+    /// What happens to `deliver` while webhooks are on their way. Says when the last of it is about to come.
+    async fn disturb(self, mut pipeline: Pipeline, last: oneshot::Sender<()>) -> Pipeline {
         // The moments are meant to be arbitrary.
         let pause = Duration::from_millis(2_300);
         match self.manner {
@@ -206,6 +216,7 @@ impl Cell {
                 assert!(second.terminate(ENDS_WITHIN).unwrap().success(), "{self:?}");
                 second.start_again().unwrap();
                 second.wait_until_ready(READY_WITHIN).unwrap();
+                last.send(()).expect("the sender waits for this");
                 tokio::time::sleep(pause).await;
                 second.kill().unwrap();
             }
@@ -335,6 +346,40 @@ fn send(pipeline: &Pipeline, sendings: Vec<Sending>) -> impl Future<Output = Tal
         assert_eq!((tally.all_accepted(), tally.all_refused()), (sent, 0));
         tally
     }
+}
+
+/// Sends the first, and the others when it is said.
+fn send_in_turns(
+    pipeline: &Pipeline,
+    early: Vec<Sending>,
+    turn: oneshot::Receiver<()>,
+    late: Vec<Sending>,
+) -> impl Future<Output = Tally> + use<> {
+    let waits = !late.is_empty();
+    let (early, late) = (send(pipeline, early), send(pipeline, late));
+    async move {
+        let mut tally = early.await;
+        if waits {
+            turn.await.expect("who joins is killed in the end");
+        }
+        tally.absorb(late.await);
+        tally
+    }
+}
+
+/// Those of people whose story begins within this time, and those of the others with this time taken off.
+fn by_beginning(sendings: Vec<Sending>, within: Duration) -> (Vec<Sending>, Vec<Sending>) {
+    let mut begins = BTreeMap::new();
+    for Sending { at, place, .. } in &sendings {
+        let first = begins.entry(place.0).or_insert(*at);
+        *first = (*first).min(*at);
+    }
+    let (early, mut late): (Vec<_>, Vec<_>) =
+        sendings.into_iter().partition(|sending| begins[&sending.place.0] < within);
+    for sending in &mut late {
+        sending.at -= within;
+    }
+    (early, late)
 }
 
 /// Sends one story, and returns when both destinations show it: whatever slows a start is over then.
