@@ -27,6 +27,10 @@ const OFFSETS_TIMEOUT: Duration = Duration::from_secs(30);
 /// One call to the cluster.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a member has no partitions before it says so, and says so again: a rebalance that is well takes less,
+/// one that waits for a member that died about as long as the session time-out.
+const WAITS_SILENTLY: Duration = Duration::from_secs(30);
+
 /// Who the member is.
 #[derive(Clone, Debug, Default)]
 pub struct Membership {
@@ -157,6 +161,28 @@ pub struct Group {
     name: String,
     consumer: BaseConsumer<Context>,
     topics: HashMap<String, Arc<str>>,
+    unassigned: Option<Unassigned>,
+}
+
+/// A member that waits to be given partitions.
+struct Unassigned {
+    since: Instant,
+    told: Instant,
+}
+
+impl Unassigned {
+    fn from(now: Instant) -> Self {
+        Self { since: now, told: now }
+    }
+
+    /// For how long it has waited, where that is to be told now.
+    fn tells(&mut self, now: Instant) -> Option<Duration> {
+        if now.duration_since(self.told) < WAITS_SILENTLY {
+            return None;
+        }
+        self.told = now;
+        Some(now.duration_since(self.since))
+    }
 }
 
 impl std::fmt::Debug for Group {
@@ -201,7 +227,8 @@ impl Group {
             config.create_with_context(context).map_err(failed)?;
         consumer.subscribe(topics).map_err(failed)?;
         let topics = topics.iter().map(|&topic| (topic.to_owned(), Arc::from(topic))).collect();
-        Ok(Self { name: group.to_owned(), consumer, topics })
+        let unassigned = Some(Unassigned::from(Instant::now()));
+        Ok(Self { name: group.to_owned(), consumer, topics, unassigned })
     }
 
     /// Waits up to `timeout` for the next record or rebalance. Must be called at least every
@@ -225,15 +252,33 @@ impl Group {
             (None, None) if self.consumer.context().stranded.is_certain() => {
                 Err(GroupError::Stranded)
             }
-            (None, None) => Ok(Polled::Idle),
+            (None, None) => {
+                self.say_if_it_waits();
+                Ok(Polled::Idle)
+            }
         }
     }
 
-    fn next_rebalance(&self) -> Option<Polled> {
+    fn say_if_it_waits(&mut self) {
+        let waits = self.unassigned.as_mut().and_then(|waiting| waiting.tells(Instant::now()));
+        if let Some(waited) = waits {
+            tracing::warn!(
+                group = self.name,
+                ?waited,
+                "no partitions were assigned yet: the group's coordinator is away, or waits for another member \
+                 (kafka-consumer-groups --describe --members names them)"
+            );
+        }
+    }
+
+    fn next_rebalance(&mut self) -> Option<Polled> {
         let context = self.consumer.context();
         let next = context.pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
         Some(match next {
-            Rebalance::Assign(partitions) => Polled::Assigned(partitions),
+            Rebalance::Assign(partitions) => {
+                self.unassigned = None;
+                Polled::Assigned(partitions)
+            }
             Rebalance::Revoke(partitions) => Polled::Revoked(partitions),
             Rebalance::Lose(partitions) => Polled::Lost(partitions),
         })
@@ -259,6 +304,7 @@ impl Group {
 
     /// Answers [`Polled::Revoked`] and [`Polled::Lost`]: the owner has finished or given up.
     pub fn release(&mut self) -> Result<(), GroupError> {
+        self.unassigned = Some(Unassigned::from(Instant::now()));
         self.consumer
             .unassign()
             .map_err(|cause| GroupError::Client { step: "release partitions", cause })
@@ -382,4 +428,20 @@ pub(crate) fn read_offsets(list: &TopicPartitionList) -> Result<Vec<Committed>, 
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_given_nothing_says_so_now_and_then() {
+        let joined = Instant::now();
+        let mut waiting = Unassigned::from(joined);
+        let tells = [1, 29, 30, 31, 59, 60, 61].map(|seconds| {
+            let waited = Duration::from_secs(seconds);
+            waiting.tells(joined + waited).map(|told| told.as_secs())
+        });
+        assert_eq!(tells, [None, None, Some(30), None, None, Some(60), None]);
+    }
 }

@@ -14,6 +14,7 @@ use crate::tenure::Tenure;
 impl Session {
     pub(super) fn take_over(&mut self, assigned: &[TopicPartition]) -> Result<(), BrokerError> {
         let partitions = self.whole(assigned)?;
+        tracing::info!(group = self.place.group, partitions = partitions.len(), "joined");
         let committed = self.group.committed(assigned)?;
         let (positions, missing) = self.positions(&committed)?;
         if !missing.is_empty() {
