@@ -172,7 +172,12 @@ pub async fn run(chaos: Chaos, narrate: Narrate<'_>) -> Result<Verdict, ChaosErr
     diary.say("everything is let be, until nothing is under way");
     let sent = Sent { genuine: genuine.await?, forged: forged.await?, refused };
     drain(&ground.pipeline.destinations, &load.journeys, &sent, narrate).await;
-    verdict::reach(chaos, &mut ground, &load.journeys, &sent, (clocks, began), &diary)
+    let verdict =
+        verdict::reach(chaos, &mut ground, &load.journeys, &sent, (clocks, began), &diary)?;
+    if !verdict.is_clean() {
+        ground.keep_groups()?;
+    }
+    Ok(verdict)
 }
 
 /// The two lanes side by side, each on a thread of its own, and a third that tells how far it is.

@@ -11,7 +11,7 @@ use super::plant::Plant;
 use super::programme::Kind;
 use super::relay::Relay;
 use super::{Chaos, ChaosError};
-use crate::broker::Broker;
+use crate::broker::{Broker, Tool};
 use crate::configuration::Listeners;
 use crate::destinations::Destinations;
 use crate::pipeline::{Pipeline, Plan, Receivers};
@@ -87,6 +87,20 @@ impl Ground {
         };
         let pipeline = Pipeline::start_before(destinations, plan, narrate)?;
         Ok(Self { pipeline, relay, proxies, brokers, secrets, impossible })
+    }
+
+    /// Writes beside the logs what the broker knows of the groups, for whoever looks into what went wrong.
+    pub(super) fn keep_groups(&self) -> Result<(), ChaosError> {
+        let Some(broker) = self.brokers.first() else { return Ok(()) };
+        let mut known = String::new();
+        for what in ["--state", "--members", "--offsets"] {
+            // What cannot be told is a part of it.
+            let told = broker.tool(Tool::ConsumerGroups, &["--describe", "--all-groups", what]);
+            known.push_str(&told.unwrap_or_else(|error| error.to_string()));
+        }
+        let path = self.pipeline.setting.folder.join("groups.log");
+        let io = |source| ChaosError::Io { doing: "writing what is known of the groups", source };
+        std::fs::write(path, known).map_err(io)
     }
 }
 
