@@ -73,12 +73,11 @@ pub struct Letter {
 }
 
 impl fmt::Debug for Letter {
-    /// Without what may name a person.
+    /// Without what may name a person. Its reason may, too: whoever may write to the topic can say anything there.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Letter")
             .field("position", &self.position)
-            .field("reason", &self.reason())
             .field("dealt", &self.dealt)
             .finish_non_exhaustive()
     }
