@@ -141,6 +141,7 @@ async fn what_waits_and_what_was_parked_of_the_forgotten_shows_nothing_and_their
             break;
         }
         assert!(Instant::now() < deadline, "the state has no end");
+        // The pace of the others, by whose time the state ends.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     assert!(!of_jane(&pipeline, "subscriptions.state").is_empty(), "there never was a state");

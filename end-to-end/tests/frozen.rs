@@ -39,6 +39,7 @@ async fn clients_find_a_broker_again_that_said_there_is_none() {
     };
     let sending = tokio::spawn(sender::send(schedule::schedule(&journeys, shape), manners, |_| ()));
     for _ in 0..TIMES {
+        // The pauses are what is done to the broker; nothing is waited for by them.
         tokio::time::sleep(WELL).await;
         broker.freeze().unwrap();
         tokio::time::sleep(FROZEN).await;

@@ -5,6 +5,8 @@
 //! until the owner says from where, and after [`Polled::Revoked`] the group waits until the owner has
 //! finished and calls [`Group::release`].
 
+mod unassigned;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Message, Offset, Statistics, TopicPartitionList};
 
+use self::unassigned::Unassigned;
 use crate::cluster::{Isolation, log_unless_end};
 use crate::lag::{self, Watcher};
 use crate::stranded::{self, Stranded};
@@ -26,10 +29,6 @@ const OFFSETS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One call to the cluster.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a member has no partitions before it says so, and says so again: a rebalance that is well takes less,
-/// one that waits for a member that died about as long as the session time-out.
-const WAITS_SILENTLY: Duration = Duration::from_secs(30);
 
 /// Who the member is.
 #[derive(Clone, Debug, Default)]
@@ -164,27 +163,6 @@ pub struct Group {
     unassigned: Option<Unassigned>,
 }
 
-/// A member that waits to be given partitions.
-struct Unassigned {
-    since: Instant,
-    told: Instant,
-}
-
-impl Unassigned {
-    fn from(now: Instant) -> Self {
-        Self { since: now, told: now }
-    }
-
-    /// For how long it has waited, where that is to be told now.
-    fn tells(&mut self, now: Instant) -> Option<Duration> {
-        if now.duration_since(self.told) < WAITS_SILENTLY {
-            return None;
-        }
-        self.told = now;
-        Some(now.duration_since(self.since))
-    }
-}
-
 impl std::fmt::Debug for Group {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Group").field("topics", &self.topics.keys()).finish_non_exhaustive()
@@ -253,21 +231,11 @@ impl Group {
                 Err(GroupError::Stranded)
             }
             (None, None) => {
-                self.say_if_it_waits();
+                if let Some(waiting) = &mut self.unassigned {
+                    waiting.tell(&self.name, Instant::now());
+                }
                 Ok(Polled::Idle)
             }
-        }
-    }
-
-    fn say_if_it_waits(&mut self) {
-        let waits = self.unassigned.as_mut().and_then(|waiting| waiting.tells(Instant::now()));
-        if let Some(waited) = waits {
-            tracing::warn!(
-                group = self.name,
-                ?waited,
-                "no partitions were assigned yet: the group's coordinator is away, or waits for another member \
-                 (kafka-consumer-groups --describe --members names them)"
-            );
         }
     }
 
@@ -428,20 +396,4 @@ pub(crate) fn read_offsets(list: &TopicPartitionList) -> Result<Vec<Committed>, 
             })
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_member_that_is_given_nothing_says_so_now_and_then() {
-        let joined = Instant::now();
-        let mut waiting = Unassigned::from(joined);
-        let tells = [1, 29, 30, 31, 59, 60, 61].map(|seconds| {
-            let waited = Duration::from_secs(seconds);
-            waiting.tells(joined + waited).map(|told| told.as_secs())
-        });
-        assert_eq!(tells, [None, None, Some(30), None, None, Some(60), None]);
-    }
 }
