@@ -64,6 +64,24 @@ pub const JAVA: Tool = Tool {
     brew_package: "openjdk@17",
 };
 
+/// Compiles the adapters of the benchmark's peers.
+pub const JAVAC: Tool = Tool {
+    name: "javac",
+    probe: &["javac", "-version"],
+    needed_for: "compiling what stands around the peers of the benchmark",
+    debian_package: "openjdk-17-jdk-headless",
+    brew_package: "openjdk@17",
+};
+
+/// Pins what is measured, and what loads it, to a core each.
+pub const TASKSET: Tool = Tool {
+    name: "taskset",
+    probe: &["taskset", "--version"],
+    needed_for: "keeping the load and what is measured on different cores",
+    debian_package: "util-linux",
+    brew_package: "util-linux",
+};
+
 /// Fetches Apache Kafka.
 pub const MAVEN: Tool = Tool {
     name: "mvn",

@@ -201,6 +201,11 @@ impl Process {
         self.binary
     }
 
+    /// Its process, as the system knows it, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().and_then(Supervised::pid)
+    }
+
     /// Starts it once more after its end, with the same configuration.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ const AT_ONCE: usize = 8_000;
 /// What is sent is made up so much at a time, because an hour of it would not be small.
 const PORTION: Duration = Duration::from_mins(1);
 const DUPLICATES_PERCENT: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(1);
 /// Clearly below the reorder window, and well above the time between a person's webhooks.
 const DISORDER: Duration = Duration::from_millis(300);
 /// What the store may take is taken by and by, as ever more people become known. So it is the least with which twelve
@@ -61,6 +62,16 @@ pub enum SoakError {
 pub struct Soak {
     pub length: Duration,
     pub seed: u64,
+    pub reorder_window: Duration,
+    /// How far a webhook may come after one that happened later; below the window, or it is told as late.
+    pub disorder: Duration,
+}
+
+impl Soak {
+    /// With a window and some disorder, as in any installation.
+    pub fn usual(length: Duration, seed: u64) -> Self {
+        Self { length, seed, reorder_window: WINDOW, disorder: DISORDER }
+    }
 }
 
 /// What a run came to.
@@ -73,6 +84,8 @@ pub struct Verdict {
     pub refused: usize,
     pub rows: Vec<Row>,
     pub findings: [Finding; 2],
+    /// Of the events of the steady time, in the order of [`Where::BOTH`].
+    pub latencies: [Latencies; 2],
 }
 
 impl Verdict {
@@ -120,7 +133,8 @@ pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError>
     let folder = workspace::fresh_run_folder("soak").map_err(io("making a folder"))?;
     processes::build(&folder, narrate).map_err(PipelineError::from)?;
     let broker = Broker::start_alone(&folder, narrate)?;
-    let mut plan = Plan::for_test("soak", &broker).map_err(io("choosing ports"))?;
+    let plan = Plan::for_test("soak", &broker).map_err(io("choosing ports"))?;
+    let mut plan = Plan { reorder_window: soak.reorder_window, ..plan };
     let memory = ("TRIBUTARY__TRANSFORM__STORE_MEMORY".to_owned(), STORE_MEMORY.to_owned());
     plan.environment.push(memory);
     let mut pipeline = Pipeline::start(plan, narrate).await?;
@@ -141,12 +155,14 @@ pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError>
     let findings = settling.await;
 
     let mut rows = gauges::rows(&readings, soak.length);
-    for at in Where::BOTH {
+    let latencies = Where::BOTH.map(|at| {
         let arrivals = clocks.arrivals(&pipeline.destinations, at, &sent.journeys);
-        rows.extend(latencies(at, &sent.tally, &arrivals, (began, soak.length)));
-    }
+        let taken = steady(&sent.tally, &arrivals, began);
+        rows.extend(latencies(at, &taken, soak.length));
+        taken.into_iter().map(|(_, took)| took).collect()
+    });
     let (accepted, refused) = (sent.tally.all_accepted(), sent.tally.all_refused());
-    Ok(Verdict { saturated, rate, accepted, refused, rows, findings })
+    Ok(Verdict { saturated, rate, accepted, refused, rows, findings, latencies })
 }
 
 /// How many webhooks a second are told to both destinations when there are always more. The first and the last tenth
@@ -237,7 +253,7 @@ async fn steadily(soak: Soak, rate: f64, port: u16, mut sent: Sent) -> Result<Se
         // Other people each time, because they are of another moment.
         let now = SystemClock::new().now_millis();
         let seed = soak.seed.wrapping_add(at.as_secs() + 1);
-        let portion = Portion { seed, webhooks, spread_over, disorder: DISORDER };
+        let portion = Portion { seed, webhooks, spread_over, disorder: soak.disorder };
         let sendings = block_in_place(|| portion.sendings(now, &mut sent.journeys));
         tokio::time::sleep_until(began + at).await;
         portions.spawn(sender::send(sendings, Manners::to(port), |_| ()));
@@ -271,19 +287,19 @@ fn watch(
     Ok(readings)
 }
 
-/// How long events took that were taken in during the steady time.
-fn latencies(
-    at: Where,
-    tally: &Tally,
-    arrivals: &[Arrival],
-    (began, length): (Instant, Duration),
-) -> Vec<Row> {
+/// How long events took that were taken in during the steady time, and when in it that was.
+fn steady(tally: &Tally, arrivals: &[Arrival], began: Instant) -> Vec<(Duration, Duration)> {
     let taken = arrivals.iter().filter_map(|arrival| {
         let accepted = tally.accepted_at.get(&arrival.place)?.into_std();
         let since = accepted.checked_duration_since(began)?;
-        Some((since, arrival.at.saturating_duration_since(accepted).as_secs_f64()))
+        Some((since, arrival.at.saturating_duration_since(accepted)))
     });
-    let taken: Vec<(Duration, f64)> = taken.collect();
+    taken.collect()
+}
+
+fn latencies(at: Where, taken: &[(Duration, Duration)], length: Duration) -> Vec<Row> {
+    let taken: Vec<(Duration, f64)> =
+        taken.iter().map(|(since, took)| (*since, took.as_secs_f64())).collect();
     let row = |percent| {
         let name = format!("{}: latency, {percent} of 100", at.name());
         Row::new(name, (Unit::Time, Stands::Percentile(percent)), &taken, length)

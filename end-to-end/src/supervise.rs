@@ -146,6 +146,15 @@ impl Supervised {
         }
     }
 
+    /// The program's own process, below the shell that watches it, for whoever asks the system what it uses. Linux
+    /// alone tells; nothing where the program has ended.
+    pub fn pid(&self) -> Option<u32> {
+        let shell = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+        // The program is started before the inner shell.
+        children.ok()?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
     /// How it ended, if it has. A process ended by signal N shows as exit code 128 + N.
     ///
     /// # Errors
@@ -233,6 +242,15 @@ mod tests {
         let status = program.wait(SOON).expect("waited").expect("ended");
         assert_eq!(status.code(), Some(7));
         assert_eq!(program.last_words(1), "b");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_the_process_of_the_program_and_not_the_shell_that_watches_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = shell("echo $$; exec sleep 600", &folder).start().expect("started");
+        let own = line_of(&folder.path().join("log"));
+        assert_eq!(program.pid().map(|pid| pid.to_string()), Some(own));
     }
 
     #[test]

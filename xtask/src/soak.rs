@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 #[tokio::main]
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let length = Duration::from_secs(60 * arguments.minutes);
-    let verdict = soak::run(Soak { length, seed: arguments.seed }, &say).await?;
+    let verdict = soak::run(Soak::usual(length, arguments.seed), &say).await?;
     say("");
     say(&verdict.to_string());
     if verdict.is_clean() {
