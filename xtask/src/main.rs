@@ -2,6 +2,7 @@
 //!
 //! What is started ends with this process, however it ends; see `end_to_end::supervise`.
 
+mod bench;
 mod chaos;
 mod chart;
 mod compose;
@@ -35,6 +36,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Runs the whole pipeline for a long time at half the rate it can take, and says whether anything grows
     Soak(soak::Arguments),
+    /// Measures each binary beside released peers and the limits of this machine, and writes docs/benchmarks.md
+    Bench(bench::Arguments),
     /// Gives arbitrary bytes to whatever reads bytes of others, guided by coverage
     Fuzz(fuzz::Arguments),
     /// Judges the Helm chart, without a cluster
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),
         Command::ChartDeep => chart::deep::run(),

@@ -1,0 +1,42 @@
+//! The benchmark: each binary beside a released peer and the limit of the machine, in one interleaved run.
+//!
+//! `cargo xtask bench` builds all binaries and starts this one. Each stage stands on a [`ground`] of its own, makes
+//! [`sample`]s of all sides in turn, judges them by [`statistics`] and leaves a [`report`]; the [`page`] shows the last of
+//! every stage. The programs in [`limits`] are this program again, as a process of its own.
+
+mod arguments;
+mod chart;
+mod deliver;
+mod ground;
+mod growth;
+mod ingest;
+mod latency;
+mod limits;
+mod outcome;
+mod page;
+mod payload;
+mod peer;
+mod receiver;
+mod recovery;
+mod report;
+mod sample;
+mod statistics;
+mod topics;
+mod transform;
+mod usage;
+mod volley;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let outcome = match arguments::Arguments::parse().command {
+        arguments::Command::Limit(limit) => limits::run(limit).map(|()| ExitCode::SUCCESS),
+        arguments::Command::Measure(measure) => arguments::measure(&measure),
+    };
+    outcome.unwrap_or_else(|error| {
+        ground::say(&format!("failed: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

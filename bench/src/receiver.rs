@@ -1,0 +1,212 @@
+//! The destination of the deliver stage: takes signed messages, has an effect at once and answers after a fixed time, as
+//! a service far away does; and holds against its caller what came twice, too early, or beside another of the same
+//! subscriber.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+
+use crate::sample::Flaws;
+
+/// Between two looks at how far it has come.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What there is to know of a message.
+#[derive(Deserialize)]
+struct Message {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    event_id: String,
+    sequence: i64,
+    subscriber: Subscriber,
+}
+
+#[derive(Deserialize)]
+struct Subscriber {
+    key: String,
+}
+
+/// What has come since it was asked last, and what it remembers of all time.
+#[derive(Default)]
+struct Seen {
+    effects: HashSet<String>,
+    sequences: HashMap<String, i64>,
+    under_way: HashSet<String>,
+    flaws: Flaws,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    answered: usize,
+}
+
+impl Seen {
+    fn begin(&mut self, data: &Data) {
+        self.first.get_or_insert_with(Instant::now);
+        let Data { event_id, sequence, subscriber: Subscriber { key } } = data;
+        if !self.effects.insert(event_id.clone()) {
+            self.flaws.doubled += 1;
+        }
+        let latest = self.sequences.entry(key.clone()).or_default();
+        // The next before the one before it has its answer is out of order too: either may take effect first.
+        if *sequence != *latest + 1 || !self.under_way.insert(key.clone()) {
+            self.flaws.disordered += 1;
+        }
+        *latest = *sequence;
+    }
+
+    fn end(&mut self, data: &Data) {
+        self.under_way.remove(&data.subscriber.key);
+        self.answered += 1;
+        self.last = Some(Instant::now());
+    }
+}
+
+/// What came in one run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came {
+    pub(crate) answered: usize,
+    /// From the first message to the last answer.
+    pub(crate) took: Duration,
+    pub(crate) flaws: Flaws,
+}
+
+/// A destination that listens until it is dropped.
+pub(crate) struct Receiver {
+    seen: Arc<Mutex<Seen>>,
+    port: u16,
+    /// Serves it.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Receiver {
+    /// One that answers after `latency`.
+    pub(crate) fn start(latency: Duration) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("starting the destination")?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener =
+            runtime.block_on(TcpListener::bind(address)).context("starting the destination")?;
+        let port = listener.local_addr().context("starting the destination")?.port();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        runtime.spawn(serve(listener, Arc::clone(&seen), latency));
+        Ok(Self { seen, port, _runtime: runtime })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hooks", self.port)
+    }
+
+    /// Waits until so many were answered, and for what should not come after them; then begins anew.
+    pub(crate) fn await_all(&self, events: usize, within: Duration) -> Result<Came> {
+        let deadline = Instant::now() + within;
+        loop {
+            let answered = lock(&self.seen).answered;
+            if answered >= events {
+                break;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{answered} of {events} were delivered within {within:?}"
+            );
+            std::thread::sleep(POLL);
+        }
+        let mut seen = lock(&self.seen);
+        let took = match (seen.first, seen.last) {
+            (Some(first), Some(last)) => last - first,
+            (None, _) | (_, None) => Duration::ZERO,
+        };
+        let came = Came { answered: seen.answered, took, flaws: seen.flaws };
+        (seen.first, seen.last, seen.answered, seen.flaws) = (None, None, 0, Flaws::default());
+        Ok(came)
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(listener: TcpListener, seen: Arc<Mutex<Seen>>, latency: Duration) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // Small answers that waited for more to come would be later than they should.
+        drop(stream.set_nodelay(true));
+        let seen = Arc::clone(&seen);
+        tokio::spawn(async move {
+            let answers = service_fn(|request| answer(request, &seen, latency));
+            let serving = hyper::server::conn::http1::Builder::new();
+            // A caller that hangs up shows in what it was not answered.
+            drop(serving.serve_connection(TokioIo::new(stream), answers).await);
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    seen: &Mutex<Seen>,
+    latency: Duration,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let due = tokio::time::Instant::now() + latency;
+    let mut response = Response::new(Empty::new());
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
+    let message = body.ok().and_then(|body| serde_json::from_slice::<Message>(&body).ok());
+    let Some(Message { data }) = message else {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return Ok(response);
+    };
+    lock(seen).begin(&data);
+    tokio::time::sleep_until(due).await;
+    lock(seen).end(&data);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(event_id: &str, sequence: i64) -> Data {
+        let subscriber = Subscriber { key: "s/1".to_owned() };
+        Data { event_id: event_id.to_owned(), sequence, subscriber }
+    }
+
+    fn flaws(told: &[(&str, i64)]) -> Flaws {
+        let mut seen = Seen::default();
+        for (id, sequence) in told {
+            let data = data(id, *sequence);
+            seen.begin(&data);
+            seen.end(&data);
+        }
+        seen.flaws
+    }
+
+    #[test]
+    fn what_comes_once_and_in_order_has_no_flaw() {
+        assert_eq!(flaws(&[("a", 1), ("b", 2)]), Flaws::default());
+    }
+
+    #[test]
+    fn what_comes_twice_or_out_of_order_or_beside_another_has() {
+        assert_eq!(flaws(&[("a", 1), ("a", 1)]).doubled, 1);
+        assert_eq!(flaws(&[("b", 2), ("a", 1)]).disordered, 2);
+        let mut seen = Seen::default();
+        seen.begin(&data("a", 1));
+        seen.begin(&data("b", 2));
+        assert_eq!(seen.flaws.disordered, 1);
+    }
+}
