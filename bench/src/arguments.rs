@@ -84,6 +84,8 @@ pub(crate) fn measure(arguments: &Measure) -> Result<ExitCode> {
     for stage in stages {
         let began = Instant::now();
         say(&format!("== {}", stage.name()));
+        // All three binaries at once need all cores.
+        let layout = if *stage == Stage::EndToEnd { Layout::Free } else { layout };
         let ground = Ground::prepare(stage.name(), scale, layout)?;
         let report = stage.run(&ground)?;
         report.save(&results(scale)?)?;

@@ -216,6 +216,8 @@ fn tributary(ground: &Ground) -> Result<Deliverer> {
     let environment = [
         ("DELIVER__CONCURRENCY", concurrency.as_str()),
         ("KAFKA__SESSION_TIMEOUT", session.as_str()),
+        // It commits nothing while it stands still, and must not take that for having been replaced.
+        ("DELIVER__LEASE", session.as_str()),
     ];
     let side = ground.side_to("tributary", Binary::Deliver, &environment, Some(&destination))?;
     let running = Running::Binary(side.start()?);

@@ -57,6 +57,17 @@ impl Layout {
         if cores > 1 { Self::Divided } else { Self::Free }
     }
 
+    /// The cores of load, broker and destinations, as `taskset` wants them.
+    fn of_the_load(self) -> String {
+        match self {
+            Self::Divided => "0".to_owned(),
+            Self::Free => {
+                let online = std::fs::read_to_string("/sys/devices/system/cpu/online");
+                online.map_or_else(|_| "0".to_owned(), |cores| cores.trim().to_owned())
+            }
+        }
+    }
+
     /// Put before a command, it keeps the command to the core that is measured.
     fn measured(self) -> Vec<OsString> {
         match self {
@@ -79,9 +90,7 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn prepare(stage: &'static str, scale: Scale, layout: Layout) -> Result<Self> {
         let folder = workspace::fresh_run_folder(&format!("bench-{stage}"))?;
-        if layout == Layout::Divided {
-            stay_with_the_load()?;
-        }
+        keep_to(&layout.of_the_load())?;
         let broker = Broker::start_alone(&folder, &say)?;
         let raw = Raw::create(&results(scale)?.join(format!("{stage}.csv")))?;
         Ok(Self { stage, scale, layout, folder, broker, raw })
@@ -225,14 +234,14 @@ pub(crate) fn say(news: &str) {
     }
 }
 
-/// Load, broker and whatever else is started from here keep to the first core.
-fn stay_with_the_load() -> Result<()> {
+/// This process, and whatever it starts from now on, keeps to these cores.
+fn keep_to(cores: &str) -> Result<()> {
     preflight::ensure(&[preflight::TASKSET], &say)?;
     let status = Command::new("taskset")
-        .args(["-a", "-p", "-c", "0", &std::process::id().to_string()])
+        .args(["-a", "-p", "-c", cores, &std::process::id().to_string()])
         .stdout(Stdio::null())
         .status()
-        .context("keeping to one core")?;
-    ensure!(status.success(), "keeping to one core: taskset ended with {status}");
+        .context("keeping to some cores")?;
+    ensure!(status.success(), "keeping to the cores {cores}: taskset ended with {status}");
     Ok(())
 }

@@ -16,8 +16,8 @@ const HEAD: &str = "# Benchmarks
 <!-- Written by `cargo xtask bench` from what it measured last. Change bench/src, not this page. -->
 
 Each binary beside what a team would otherwise write with released libraries, and beside what the machine can do at
-most. `cargo xtask bench` measures all stages, `cargo xtask bench ingest` one of them; `--quick` takes about two minutes
-and does not touch this page. [performance.md](performance.md) says where the time goes.
+most. `cargo xtask bench` measures all stages, `cargo xtask bench ingest` one of them; `--quick` takes a few minutes and
+does not touch this page. [performance.md](performance.md) says where the time goes.
 
 How to read it:
 

@@ -26,6 +26,7 @@ const SUBSCRIBERS: usize = 10_000;
 const COMMIT_INTERVAL_MS: u32 = 100;
 /// On all sides; longer than it takes to fill a topic while its reader stands still.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 const JOINS_WITHIN: Duration = Duration::from_mins(3);
 pub(crate) const READ_WITHIN: Duration = Duration::from_mins(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -47,11 +48,19 @@ pub(crate) enum Running {
 }
 
 impl Running {
+    /// Waits until the process is there, which it is not at once after its start.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(match self {
-            Self::Binary(process) => process.pid(),
-            Self::Program(program) => program.pid(),
-        })
+        let deadline = Instant::now() + BEGINS_WITHIN;
+        loop {
+            let pid = match self {
+                Self::Binary(process) => process.pid(),
+                Self::Program(program) => program.pid(),
+            };
+            if pid.is_some() || Instant::now() >= deadline {
+                return Usage::of(pid);
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {

@@ -12,7 +12,7 @@ use crate::display::{Steps, say};
 pub(crate) struct Arguments {
     /// Which stages, all if none is named: ingest, transform, deliver, end-to-end, recovery, growth
     stages: Vec<String>,
-    /// Fewer and shorter runs, about two minutes in all, which do not reach docs/benchmarks.md
+    /// Fewer and shorter runs, a few minutes in all, which do not reach docs/benchmarks.md
     #[arg(long)]
     quick: bool,
     /// Keeps nobody to a core of their own; usual where there is only one
