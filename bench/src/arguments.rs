@@ -10,7 +10,7 @@ use end_to_end::workspace;
 use crate::ground::{Ground, Layout, Scale, results, say};
 use crate::limits::Limit;
 use crate::report::Report;
-use crate::{deliver, growth, ingest, latency, page, recovery, transform};
+use crate::{deliver, faults, growth, ingest, latency, page, recovery, transform};
 
 #[derive(Debug, Parser)]
 #[command(name = "bench", about = "The benchmark behind `cargo xtask bench`")]
@@ -30,7 +30,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Measure {
-    /// All, if none is named
+    /// All, if none is named; `deliver` brings `faults` with it
     stages: Vec<Stage>,
     /// Fewer and shorter runs, which do not reach the page
     #[arg(long)]
@@ -45,6 +45,7 @@ enum Stage {
     Ingest,
     Transform,
     Deliver,
+    Faults,
     EndToEnd,
     Recovery,
     Growth,
@@ -56,6 +57,7 @@ impl Stage {
             Self::Ingest => "ingest",
             Self::Transform => "transform",
             Self::Deliver => "deliver",
+            Self::Faults => "faults",
             Self::EndToEnd => "end-to-end",
             Self::Recovery => "recovery",
             Self::Growth => "growth",
@@ -67,6 +69,7 @@ impl Stage {
             Self::Ingest => ingest::run(ground),
             Self::Transform => transform::run(ground),
             Self::Deliver => deliver::run(ground),
+            Self::Faults => faults::run(ground),
             Self::EndToEnd => latency::run(ground),
             Self::Recovery => recovery::run(ground),
             Self::Growth => growth::run(ground),
@@ -74,18 +77,27 @@ impl Stage {
     }
 }
 
+/// What is to be done, in the order of the page: what is named, or all. How `deliver` delivers is also how it does when a
+/// destination fails.
+fn wanted(named: &[Stage]) -> Vec<Stage> {
+    let is_wanted = |stage: &Stage| {
+        named.is_empty()
+            || named.contains(stage)
+            || *stage == Stage::Faults && named.contains(&Stage::Deliver)
+    };
+    Stage::value_variants().iter().copied().filter(is_wanted).collect()
+}
+
 /// Succeeds if ours brought out everything once and in order; goals may be missed, which the page then says.
 pub(crate) fn measure(arguments: &Measure) -> Result<ExitCode> {
     let scale = if arguments.quick { Scale::Quick } else { Scale::Full };
     let layout = if arguments.free { Layout::Free } else { Layout::usual() };
-    let all = Stage::value_variants();
-    let stages = if arguments.stages.is_empty() { all } else { arguments.stages.as_slice() };
     let mut correct = true;
-    for stage in stages {
+    for stage in wanted(&arguments.stages) {
         let began = Instant::now();
         say(&format!("== {}", stage.name()));
         // All three binaries at once need all cores.
-        let layout = if *stage == Stage::EndToEnd { Layout::Free } else { layout };
+        let layout = if stage == Stage::EndToEnd { Layout::Free } else { layout };
         let ground = Ground::prepare(stage.name(), scale, layout)?;
         let report = stage.run(&ground)?;
         report.save(&results(scale)?)?;
@@ -105,5 +117,24 @@ fn page_of(scale: Scale) -> Result<std::path::PathBuf> {
     match scale {
         Scale::Full => Ok(workspace::root().join("docs").join("benchmarks.md")),
         Scale::Quick => Ok(results(scale)?.join("benchmarks.md")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::STAGES;
+
+    #[test]
+    fn the_page_shows_all_stages_in_their_order() {
+        let names: Vec<&str> = wanted(&[]).into_iter().map(Stage::name).collect();
+        assert_eq!(names, STAGES);
+    }
+
+    #[test]
+    fn whoever_asks_for_deliver_is_told_of_its_faults() {
+        assert_eq!(wanted(&[Stage::Deliver]), [Stage::Deliver, Stage::Faults]);
+        assert_eq!(wanted(&[Stage::Faults]), [Stage::Faults]);
+        assert_eq!(wanted(&[Stage::Growth, Stage::Ingest]), [Stage::Ingest, Stage::Growth]);
     }
 }

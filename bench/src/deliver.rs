@@ -7,14 +7,11 @@ use end_to_end::processes::Binary;
 use end_to_end::sign;
 use end_to_end::supervise::Signal;
 use end_to_end::workspace;
-use schemas::LifecycleEvent;
-use schemas::codec::{Codec, Framing};
-use schemas::headers::EventHeaders;
-use schemas::samples::full_event;
 use schemas::topics::Topic;
 use stream::Record;
 
 use crate::ground::{Ground, Side};
+use crate::lifecycle::Lifecycle;
 use crate::peer::Peer;
 use crate::receiver::{Came, Receiver};
 use crate::report::{Chart, Counters, Goal, Report, Row};
@@ -55,8 +52,7 @@ struct Deliverer {
     running: Running,
     receiver: Receiver,
     filler: Filler,
-    topic: String,
-    codec: Codec<LifecycleEvent>,
+    events: Lifecycle,
     /// So many runs were made, each with subscribers of its own.
     runs: usize,
 }
@@ -68,10 +64,9 @@ impl Deliverer {
         name: &'static str,
         (running, receiver): (Running, Receiver),
     ) -> Result<Self> {
-        let (filler, topic) = (Filler::open(&ground.cluster())?, Topic::Events.name(&side.prefix));
-        filler.warm(&topic)?;
-        let codec = Codec::new(Framing::SingleObject)?;
-        Ok(Self { name, running, receiver, filler, topic, codec, runs: 0 })
+        let (filler, events) = (Filler::open(&ground.cluster())?, Lifecycle::of(&side.prefix)?);
+        filler.warm(&events.topic)?;
+        Ok(Self { name, running, receiver, filler, events, runs: 0 })
     }
 
     /// One run: it stands still while the topic is filled, and then delivers all of it.
@@ -92,33 +87,7 @@ impl Deliverer {
 
     fn record(&self, place: usize, subscribers: usize) -> Result<Record> {
         let (who, sequence) = (place % subscribers, place / subscribers + 1);
-        let id = format!("person-{}-{who}", self.runs);
-        let template = full_event();
-        let mut event = LifecycleEvent {
-            event_id: format!("{id}-{sequence}"),
-            sequence: i64::try_from(sequence).unwrap_or_default(),
-            payload: None,
-            ..template
-        };
-        event.subscriber.key = format!("revenuecat/{id}");
-        event.subscriber.user_id = Some(id.clone());
-        event.subscriber.id = id;
-        let headers = EventHeaders {
-            id: event.event_id.clone(),
-            source: event.source.clone(),
-            event_type: event.event_type.name().to_owned(),
-            traceparent: None,
-        };
-        let headers = headers.to_headers();
-        let mut value = Vec::new();
-        self.codec.encode(&event, &mut value)?;
-        Ok(Record {
-            topic: self.topic.clone(),
-            partition: None,
-            key: event.subscriber.key.into_bytes(),
-            value: Some(value),
-            headers,
-        })
+        self.events.record(&format!("person-{}-{who}", self.runs), sequence)
     }
 }
 

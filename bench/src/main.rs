@@ -7,10 +7,12 @@
 mod arguments;
 mod chart;
 mod deliver;
+mod faults;
 mod ground;
 mod growth;
 mod ingest;
 mod latency;
+mod lifecycle;
 mod limits;
 mod outcome;
 mod page;

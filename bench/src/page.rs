@@ -8,8 +8,8 @@ use crate::chart;
 use crate::report::{Counters, Report};
 
 /// In the order of the page.
-pub(crate) const STAGES: [&str; 6] =
-    ["ingest", "transform", "deliver", "end-to-end", "recovery", "growth"];
+pub(crate) const STAGES: [&str; 7] =
+    ["ingest", "transform", "deliver", "faults", "end-to-end", "recovery", "growth"];
 
 const HEAD: &str = "# Benchmarks
 
@@ -118,8 +118,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| small | ≤ 60.0 MB | 70.0 MB | **missed** |"));
-        assert!(
-            text.contains("Not measured yet: transform, deliver, end-to-end, recovery, growth.")
-        );
+        assert!(text.contains(
+            "Not measured yet: transform, deliver, faults, end-to-end, recovery, growth."
+        ));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use end_to_end::supervise::{Program, Supervised};
@@ -16,6 +16,8 @@ use crate::ground::{Ground, say};
 
 const FETCHED_WITHIN: Duration = Duration::from_mins(10);
 const COMPILED_WITHIN: Duration = Duration::from_mins(3);
+const JOINS_WITHIN: Duration = Duration::from_mins(3);
+const POLL: Duration = Duration::from_millis(20);
 
 /// One of the projects, ready to be started.
 #[derive(Debug)]
@@ -74,6 +76,18 @@ impl Peer {
         let Self { built, .. } = self;
         format!("{}:{}/*", built.join("classes").display(), built.join("lib").display())
     }
+}
+
+/// Waits until it says that it has joined its group.
+pub(crate) fn await_joined(process: &mut Supervised, name: &str) -> Result<()> {
+    let deadline = Instant::now() + JOINS_WITHIN;
+    while !process.last_words(1).contains("has joined") {
+        let ended = process.ended().context("watching a peer")?;
+        ensure!(ended.is_none(), "{name} ended: {}", process.last_words(20));
+        ensure!(Instant::now() < deadline, "{name} does not join: {}", process.last_words(20));
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 fn run(program: &Program, within: Duration) -> Result<()> {

@@ -17,6 +17,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 use crate::sample::Flaws;
 
@@ -25,20 +26,29 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// What there is to know of a message.
 #[derive(Deserialize)]
-struct Message {
-    data: Data,
+pub(crate) struct Message {
+    pub(crate) data: Data,
 }
 
 #[derive(Deserialize)]
-struct Data {
-    event_id: String,
-    sequence: i64,
-    subscriber: Subscriber,
+pub(crate) struct Data {
+    pub(crate) event_id: String,
+    pub(crate) sequence: i64,
+    pub(crate) subscriber: Subscriber,
 }
 
 #[derive(Deserialize)]
-struct Subscriber {
-    key: String,
+pub(crate) struct Subscriber {
+    pub(crate) key: String,
+}
+
+impl Message {
+    /// What a request tells. A message without an event only asks whether somebody is there; one that was mutilated
+    /// tells nothing either, and would be missed.
+    pub(crate) async fn of(request: Request<Incoming>) -> Option<Self> {
+        let body = request.into_body().collect().await.ok()?.to_bytes();
+        serde_json::from_slice(&body).ok()
+    }
 }
 
 /// What has come since it was asked last, and what it remembers of all time.
@@ -89,23 +99,15 @@ pub(crate) struct Receiver {
     seen: Arc<Mutex<Seen>>,
     port: u16,
     /// Serves it.
-    _runtime: tokio::runtime::Runtime,
+    _runtime: Runtime,
 }
 
 impl Receiver {
     /// One that answers after `latency`.
     pub(crate) fn start(latency: Duration) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .context("starting the destination")?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener =
-            runtime.block_on(TcpListener::bind(address)).context("starting the destination")?;
-        let port = listener.local_addr().context("starting the destination")?.port();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        runtime.spawn(serve(listener, Arc::clone(&seen), latency));
+        let shared = Arc::clone(&seen);
+        let (runtime, port) = listen(move |request| answer(request, Arc::clone(&shared), latency))?;
         Ok(Self { seen, port, _runtime: runtime })
     }
 
@@ -142,13 +144,39 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, seen: Arc<Mutex<Seen>>, latency: Duration) {
+/// Answers whoever connects to the port that it returns, for as long as the runtime is kept.
+pub(crate) fn listen<Answer, Answering>(answer: Answer) -> Result<(Runtime, u16)>
+where
+    Answer: Fn(Request<Incoming>) -> Answering + Clone + Send + 'static,
+    Answering: Future<Output = Response<Empty<Bytes>>> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("starting the destination")?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener =
+        runtime.block_on(TcpListener::bind(address)).context("starting the destination")?;
+    let port = listener.local_addr().context("starting the destination")?.port();
+    runtime.spawn(serve(listener, answer));
+    Ok((runtime, port))
+}
+
+async fn serve<Answer, Answering>(listener: TcpListener, answer: Answer)
+where
+    Answer: Fn(Request<Incoming>) -> Answering + Clone + Send + 'static,
+    Answering: Future<Output = Response<Empty<Bytes>>> + Send + 'static,
+{
     while let Ok((stream, _)) = listener.accept().await {
         // Small answers that waited for more to come would be later than they should.
         drop(stream.set_nodelay(true));
-        let seen = Arc::clone(&seen);
+        let answer = answer.clone();
         tokio::spawn(async move {
-            let answers = service_fn(|request| answer(request, &seen, latency));
+            let answers = service_fn(move |request| {
+                let answering = answer(request);
+                async move { Ok::<_, Infallible>(answering.await) }
+            });
             let serving = hyper::server::conn::http1::Builder::new();
             // A caller that hangs up shows in what it was not answered.
             drop(serving.serve_connection(TokioIo::new(stream), answers).await);
@@ -156,22 +184,25 @@ async fn serve(listener: TcpListener, seen: Arc<Mutex<Seen>>, latency: Duration)
     }
 }
 
+/// An answer of which nobody reads more than the status.
+pub(crate) fn status(status: StatusCode) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    response
+}
+
 async fn answer(
     request: Request<Incoming>,
-    seen: &Mutex<Seen>,
+    seen: Arc<Mutex<Seen>>,
     latency: Duration,
-) -> Result<Response<Empty<Bytes>>, Infallible> {
+) -> Response<Empty<Bytes>> {
     let due = tokio::time::Instant::now() + latency;
-    let mut response = Response::new(Empty::new());
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    let message = body.ok().and_then(|body| serde_json::from_slice::<Message>(&body).ok());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    // A message without an event only asks whether somebody is there. One that was mutilated would never be counted.
-    let Some(Message { data }) = message else { return Ok(response) };
-    lock(seen).begin(&data);
-    tokio::time::sleep_until(due).await;
-    lock(seen).end(&data);
-    Ok(response)
+    if let Some(Message { data }) = Message::of(request).await {
+        lock(&seen).begin(&data);
+        tokio::time::sleep_until(due).await;
+        lock(&seen).end(&data);
+    }
+    status(StatusCode::NO_CONTENT)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) what: String,
-    /// Behind each number: `×`, `µs`, `MB`, `%`.
+    /// Behind each number: `×`, `µs`, `MB`, `%`; nothing where things are counted.
     pub(crate) unit: String,
     pub(crate) goal: Goal,
     pub(crate) spread: Option<Spread>,
@@ -93,7 +93,7 @@ impl Row {
     }
 
     fn number(&self, value: f64) -> String {
-        let digits = if value.abs() >= 100.0 {
+        let digits = if value.abs() >= 100.0 || self.unit.is_empty() {
             0
         } else if value.abs() >= 10.0 {
             1

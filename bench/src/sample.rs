@@ -14,13 +14,24 @@ pub(crate) struct Flaws {
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
     pub(crate) disordered: usize,
-    /// Taken although nobody had signed it, or refused although somebody had.
+    /// Taken although nobody had signed it, or refused although somebody had; given up although it could be delivered.
     pub(crate) misjudged: usize,
 }
 
 impl Flaws {
     pub(crate) fn sum(self) -> usize {
         self.lost + self.doubled + self.disordered + self.misjudged
+    }
+
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            lost: self.lost + other.lost,
+            doubled: self.doubled + other.doubled,
+            disordered: self.disordered + other.disordered,
+            misjudged: self.misjudged + other.misjudged,
+        }
     }
 }
 
@@ -86,12 +97,7 @@ impl Series {
     }
 
     pub(crate) fn flaws(&self) -> Flaws {
-        self.samples.iter().fold(Flaws::default(), |sum, sample| Flaws {
-            lost: sum.lost + sample.flaws.lost,
-            doubled: sum.doubled + sample.flaws.doubled,
-            disordered: sum.disordered + sample.flaws.disordered,
-            misjudged: sum.misjudged + sample.flaws.misjudged,
-        })
+        self.samples.iter().fold(Flaws::default(), |sum, sample| sum.and(sample.flaws))
     }
 }
 
