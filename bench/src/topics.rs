@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use stream::{Appender, Cluster, Reader, Received, Record, TopicPartition};
 use tokio::runtime::Runtime;
 
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(1);
 /// Records that are not acknowledged yet.
 const UNDERWAY: usize = 10_000;
 const POLL: Duration = Duration::from_millis(10);

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::payload::{SOURCE, Webhook};
 
 /// Nobody who answers at all takes so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether a request is signed by who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
