@@ -5,9 +5,11 @@
 //! every stage. The programs in [`limits`] are this program again, as a process of its own.
 
 mod arguments;
+mod budget;
 mod chart;
 mod deliver;
 mod faults;
+mod follower;
 mod ground;
 mod growth;
 mod ingest;
@@ -23,6 +25,7 @@ mod recovery;
 mod report;
 mod sample;
 mod statistics;
+mod table;
 mod topics;
 mod transform;
 mod usage;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::chart;
 use crate::report::{Counters, Report};
+use crate::table::{listed, tables};
 
 /// In the order of the page.
 pub(crate) const STAGES: [&str; 7] =
@@ -67,9 +68,12 @@ fn section(text: &mut String, report: &Report) {
         put(text, format_args!("- {line}\n"));
     }
     text.push_str("\n| figure | goal | measured | |\n|---|---|---|---|\n");
-    for row in rows {
+    for row in listed(rows) {
         let (goal, measured, verdict) = (row.goal(), row.measured(), row.verdict().name());
         put(text, format_args!("| {} | {goal} | {measured} | {verdict} |\n", row.what));
+    }
+    for table in tables(rows) {
+        text.push_str(&table.markdown());
     }
     if !counters.is_empty() {
         text.push_str("\n| came out wrong, all runs | lost | doubled | out of order | misjudged |\n|---|---|---|---|---|\n");

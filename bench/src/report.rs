@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sample::{Flaws, Series};
 use crate::statistics::Spread;
+use crate::table::{listed, tables};
 
 /// What is to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -40,19 +41,35 @@ impl Verdict {
     }
 }
 
+/// Where a figure stands that is not one of the list: at its line and this column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) table: String,
+    pub(crate) column: String,
+}
+
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
+    /// In a table: its line.
     pub(crate) what: String,
     /// Behind each number: `×`, `µs`, `MB`, `%`; nothing where things are counted.
     pub(crate) unit: String,
     pub(crate) goal: Goal,
     pub(crate) spread: Option<Spread>,
+    #[serde(default)]
+    pub(crate) place: Option<Place>,
 }
 
 impl Row {
     pub(crate) fn new(what: &str, unit: &str, goal: Goal, spread: Option<Spread>) -> Self {
-        Self { what: what.to_owned(), unit: unit.to_owned(), goal, spread }
+        Self { what: what.to_owned(), unit: unit.to_owned(), goal, spread, place: None }
+    }
+
+    /// One of a table, to know, with no goal.
+    pub(crate) fn placed(place: Place, line: &str, unit: &str, value: f64) -> Self {
+        let row = Self::new(line, unit, Goal::None, Spread::of(&[value]));
+        Self { place: Some(place), ..row }
     }
 
     /// A figure that is erratic and yet on one side of the goal in every run is no riddle.
@@ -178,10 +195,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{} ({})", self.title, self.circumstances)?;
-        for row in &self.rows {
+        for row in listed(&self.rows) {
             let verdict = row.verdict().name().replace('*', "");
             let (what, goal, measured) = (&row.what, row.goal(), row.measured());
             writeln!(formatter, "  {what:<62} {goal:>12}  {measured}  {verdict}")?;
+        }
+        for table in tables(&self.rows) {
+            write!(formatter, "{table}")?;
         }
         for Counters { side, lost, doubled, disordered, misjudged } in &self.counters {
             writeln!(

@@ -22,7 +22,36 @@ pub struct Clocks {
 pub struct Arrival {
     /// Place of the journey of its webhook, then of the webhook in it.
     pub place: (usize, usize),
+    pub name: &'static str,
     pub at: Instant,
+}
+
+/// When an event was where, as both ends show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// Place of the journey of its webhook, then of the webhook in it.
+    pub place: (usize, usize),
+    pub name: &'static str,
+    pub sent: Instant,
+    pub accepted: Instant,
+    pub arrived: Instant,
+}
+
+impl Way {
+    /// The ways of the events whose webhooks the tally knows.
+    pub fn all(tally: &Tally, arrivals: &[Arrival]) -> Vec<Self> {
+        let known = arrivals.iter().filter_map(|&Arrival { place, name, at }| {
+            let sent = tally.sent_at.get(&place)?.into_std();
+            let accepted = tally.accepted_at.get(&place)?.into_std();
+            Some(Self { place, name, sent, accepted, arrived: at })
+        });
+        known.collect()
+    }
+
+    /// From the 200 to the call.
+    pub fn took(&self) -> Duration {
+        self.arrived.saturating_duration_since(self.accepted)
+    }
 }
 
 impl Clocks {
@@ -62,13 +91,13 @@ impl Clocks {
             let webhooks = journey.webhooks.iter().enumerate();
             let places = webhooks.flat_map(|(index, webhook)| {
                 let told = webhook.expects.iter().filter(|name| shown.contains(name));
-                told.map(move |_| (number, index))
+                told.map(move |name| ((number, index), *name))
             });
-            for (event, place) in emulator.events_of(&journey.who).iter().zip(places) {
+            for (event, (place, name)) in emulator.events_of(&journey.who).iter().zip(places) {
                 let request = usize::try_from(event.request).ok();
                 let Some(request) = request.and_then(|place| requests.get(place)) else { continue };
                 let since = Duration::from_millis(request.arrived_millis).saturating_sub(clock);
-                all.push(Arrival { place, at: self.at + since });
+                all.push(Arrival { place, name, at: self.at + since });
             }
         }
         all
@@ -82,11 +111,7 @@ pub struct Latencies(Vec<Duration>);
 impl Latencies {
     /// Of the events whose webhooks the tally knows.
     pub fn between(tally: &Tally, arrivals: &[Arrival]) -> Self {
-        let taken = arrivals.iter().filter_map(|arrival| {
-            let accepted = tally.accepted_at.get(&arrival.place)?.into_std();
-            Some(arrival.at.saturating_duration_since(accepted))
-        });
-        taken.collect()
+        Way::all(tally, arrivals).iter().map(Way::took).collect()
     }
 
     pub fn count(&self) -> usize {

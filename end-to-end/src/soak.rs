@@ -2,36 +2,34 @@
 //!
 //! First as many webhooks as are taken at once show how fast all of it goes here, until both destinations have
 //! everything: the saturated rate. Then half of that comes in for as long as asked, and nothing may grow: memory, file
-//! handles, threads, lag, latency ([`flat`]). At the end both destinations have to show every story, once and in order.
+//! handles, threads, lag, latency ([`flat`]). Where it is asked for, a calm time follows in which a webhook comes only now
+//! and then. At the end both destinations have to show every story, once and in order.
 
 pub mod flat;
 mod gauges;
+mod load;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use service::clock::{Clock, SystemClock};
-use tokio::task::{JoinSet, block_in_place};
+use tokio::task::block_in_place;
 
 use self::flat::{Row, Stands, Unit};
 use self::gauges::Reading;
+use self::load::{Portion, Sent, calmly, steadily};
 use crate::broker::{Broker, BrokerError};
 use crate::destinations::Where;
-use crate::journeys::{self, Journey};
+use crate::journeys::Journey;
 use crate::judge::Finding;
-use crate::latency::{Arrival, Clocks, Latencies};
+use crate::latency::{Clocks, Latencies, Way};
 use crate::pipeline::{Pipeline, PipelineError, Plan};
 use crate::processes;
-use crate::schedule::{self, Sending, Shape};
-use crate::sender::{self, Manners, Order, Tally};
+use crate::sender::{self, Manners, Order};
 use crate::{Narrate, workspace};
 
 /// Webhooks that are sent at once to see how fast they are told.
 const AT_ONCE: usize = 8_000;
-/// What is sent is made up so much at a time, because an hour of it would not be small.
-const PORTION: Duration = Duration::from_mins(1);
-const DUPLICATES_PERCENT: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Clearly below the reorder window, and well above the time between a person's webhooks.
 const DISORDER: Duration = Duration::from_millis(300);
@@ -65,12 +63,15 @@ pub struct Soak {
     pub reorder_window: Duration,
     /// How far a webhook may come after one that happened later; below the window, or it is told as late.
     pub disorder: Duration,
+    /// For how long after the steady time a webhook comes only now and then.
+    pub calm: Duration,
 }
 
 impl Soak {
     /// With a window and some disorder, as in any installation.
     pub fn usual(length: Duration, seed: u64) -> Self {
-        Self { length, seed, reorder_window: WINDOW, disorder: DISORDER }
+        let (reorder_window, disorder, calm) = (WINDOW, DISORDER, Duration::ZERO);
+        Self { length, seed, reorder_window, disorder, calm }
     }
 }
 
@@ -86,6 +87,11 @@ pub struct Verdict {
     pub findings: [Finding; 2],
     /// Of the events of the steady time, in the order of [`Where::BOTH`].
     pub latencies: [Latencies; 2],
+    /// Of the same events, and of those of the calm time, in the same order.
+    pub steady: [Vec<Way>; 2],
+    pub calm: [Vec<Way>; 2],
+    /// What was sent, without the bodies: the ways name places in it.
+    pub journeys: Vec<Journey>,
 }
 
 impl Verdict {
@@ -117,28 +123,32 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// All that was sent, and what became of it.
-#[derive(Debug, Default)]
-struct Sent {
-    journeys: Vec<Journey>,
-    tally: Tally,
-}
-
 /// Runs it: with lines about how it goes, and a verdict at the end. Ends all that it started.
 ///
 /// # Errors
 /// When something cannot be started, or does not answer any more: then there is nothing to judge.
 pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError> {
-    let io = |doing| move |source| PipelineError::Io { doing, source };
     let folder = workspace::fresh_run_folder("soak").map_err(io("making a folder"))?;
     processes::build(&folder, narrate).map_err(PipelineError::from)?;
     let broker = Broker::start_alone(&folder, narrate)?;
-    let plan = Plan::for_test("soak", &broker).map_err(io("choosing ports"))?;
-    let mut plan = Plan { reorder_window: soak.reorder_window, ..plan };
-    let memory = ("TRIBUTARY__TRANSFORM__STORE_MEMORY".to_owned(), STORE_MEMORY.to_owned());
-    plan.environment.push(memory);
-    let mut pipeline = Pipeline::start(plan, narrate).await?;
+    let (verdict, ()) = run_at(&broker, soak, narrate, |_| ()).await?;
+    Ok(verdict)
+}
+
+/// The same at a broker that is there, with binaries that are built. `beside` is called as soon as all of them are
+/// ready; what it starts is given back at the end.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_at<B>(
+    broker: &Broker,
+    soak: Soak,
+    narrate: Narrate<'_>,
+    beside: impl FnOnce(&Pipeline) -> B,
+) -> Result<(Verdict, B), SoakError> {
+    let mut pipeline = start(broker, soak, narrate).await?;
     let clocks = Clocks::read(&pipeline.destinations);
+    let beside = beside(&pipeline);
 
     let mut sent = Sent::default();
     let saturated = saturate(&pipeline, soak, clocks, &mut sent).await?;
@@ -149,20 +159,62 @@ pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError>
     let port = pipeline.configuration.listeners.webhooks;
     let sending = tokio::spawn(steadily(soak, rate, port, sent));
     let readings = block_in_place(|| watch(&mut pipeline, began, soak.length, narrate))?;
-    let sent = sending.await??;
+    let mut sent = sending.await??;
     narrate("everything is sent; waiting until all of it is told");
-    let settling = pipeline.destinations.settle(&sent.journeys, QUIET, PATIENCE, &|_| ());
-    let findings = settling.await;
+    let mut findings = settle(&pipeline, &sent).await;
+    let calm = Instant::now();
+    if !soak.calm.is_zero() {
+        narrate("now and then a webhook from now on");
+        calmly(soak, port, &mut sent).await;
+        findings = settle(&pipeline, &sent).await;
+    }
 
     let mut rows = gauges::rows(&readings, soak.length);
-    let latencies = Where::BOTH.map(|at| {
-        let arrivals = clocks.arrivals(&pipeline.destinations, at, &sent.journeys);
-        let taken = steady(&sent.tally, &arrivals, began);
-        rows.extend(latencies(at, &taken, soak.length));
-        taken.into_iter().map(|(_, took)| took).collect()
+    let ways = Where::BOTH.map(|at| {
+        Way::all(&sent.tally, &clocks.arrivals(&pipeline.destinations, at, &sent.journeys))
     });
+    let steady = ways.each_ref().map(|ways| taken_in(ways, began, Some(calm)));
+    for (at, ways) in Where::BOTH.into_iter().zip(&steady) {
+        rows.extend(latencies(at, ways, began, soak.length));
+    }
+    let calm = ways.each_ref().map(|ways| taken_in(ways, calm, None));
+    let latencies = steady.each_ref().map(|ways| ways.iter().map(Way::took).collect());
     let (accepted, refused) = (sent.tally.all_accepted(), sent.tally.all_refused());
-    Ok(Verdict { saturated, rate, accepted, refused, rows, findings, latencies })
+    let journeys = sent.journeys;
+    let verdict = Verdict {
+        saturated,
+        rate,
+        accepted,
+        refused,
+        rows,
+        findings,
+        latencies,
+        steady,
+        calm,
+        journeys,
+    };
+    Ok((verdict, beside))
+}
+
+fn io(doing: &'static str) -> impl Fn(std::io::Error) -> PipelineError {
+    move |source| PipelineError::Io { doing, source }
+}
+
+async fn start(
+    broker: &Broker,
+    soak: Soak,
+    narrate: Narrate<'_>,
+) -> Result<Pipeline, PipelineError> {
+    let plan = Plan::for_test("soak", broker).map_err(io("choosing ports"))?;
+    let mut plan = Plan { reorder_window: soak.reorder_window, ..plan };
+    let memory = ("TRIBUTARY__TRANSFORM__STORE_MEMORY".to_owned(), STORE_MEMORY.to_owned());
+    plan.environment.push(memory);
+    Pipeline::start(plan, narrate).await
+}
+
+/// Waits until both show all of it.
+async fn settle(pipeline: &Pipeline, sent: &Sent) -> [Finding; 2] {
+    pipeline.destinations.settle(&sent.journeys, QUIET, PATIENCE, &|_| ()).await
 }
 
 /// How many webhooks a second are told to both destinations when there are always more. The first and the last tenth
@@ -187,7 +239,7 @@ async fn saturate(
     };
     let tally = sender::send(portion.sendings(now, &mut sent.journeys), manners, |_| ()).await;
     sent.tally.absorb(tally);
-    pipeline.destinations.settle(&sent.journeys, QUIET, PATIENCE, &|_| ()).await;
+    settle(pipeline, sent).await;
     let mut slowest = Duration::ZERO;
     for at in Where::BOTH {
         let arrivals = clocks.arrivals(&pipeline.destinations, at, &sent.journeys);
@@ -203,66 +255,6 @@ async fn saturate(
     }
     let told = u32::try_from(sent.tally.all_accepted()).unwrap_or(u32::MAX);
     Ok(f64::from(told) * 0.8 / slowest.as_secs_f64())
-}
-
-/// Part of what is sent.
-#[derive(Debug, Clone, Copy)]
-struct Portion {
-    seed: u64,
-    /// Copies among them.
-    webhooks: usize,
-    /// Within which time the stories begin.
-    spread_over: Duration,
-    /// How far a webhook may come after one that happened later.
-    disorder: Duration,
-}
-
-impl Portion {
-    /// Adds its stories to those that were told before, without the bodies, of which there would be too many.
-    fn sendings(self, now_ms: i64, journeys: &mut Vec<Journey>) -> Vec<Sending> {
-        let Self { seed, webhooks, spread_over, disorder } = self;
-        let copied = 100 + usize::try_from(DUPLICATES_PERCENT).unwrap_or_default();
-        let mut told = journeys::generate(seed, now_ms, webhooks * 100 / copied);
-        let shape = Shape {
-            duplicates_percent: DUPLICATES_PERCENT,
-            shuffle_within: disorder,
-            ..Shape::disordered(seed, spread_over)
-        };
-        let mut sendings = schedule::schedule(&told, shape);
-        for sending in &mut sendings {
-            sending.place.0 += journeys.len();
-        }
-        for webhook in told.iter_mut().flat_map(|journey| &mut journey.webhooks) {
-            webhook.body = Value::Null;
-        }
-        journeys.append(&mut told);
-        sendings
-    }
-}
-
-/// Sends so many a second for the whole time.
-async fn steadily(soak: Soak, rate: f64, port: u16, mut sent: Sent) -> Result<Sent, SoakError> {
-    let began = tokio::time::Instant::now();
-    let mut portions = JoinSet::new();
-    let mut at = Duration::ZERO;
-    while at < soak.length {
-        let spread_over = PORTION.min(soak.length.saturating_sub(at));
-        // Whole webhooks of a positive rate.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
-        let webhooks = (rate * spread_over.as_secs_f64()) as usize;
-        // Other people each time, because they are of another moment.
-        let now = SystemClock::new().now_millis();
-        let seed = soak.seed.wrapping_add(at.as_secs() + 1);
-        let portion = Portion { seed, webhooks, spread_over, disorder: soak.disorder };
-        let sendings = block_in_place(|| portion.sendings(now, &mut sent.journeys));
-        tokio::time::sleep_until(began + at).await;
-        portions.spawn(sender::send(sendings, Manners::to(port), |_| ()));
-        at += spread_over;
-    }
-    while let Some(tally) = portions.join_next().await {
-        sent.tally.absorb(tally?);
-    }
-    Ok(sent)
 }
 
 /// Looks at the gauges again and again, until the time is over.
@@ -287,22 +279,42 @@ fn watch(
     Ok(readings)
 }
 
-/// How long events took that were taken in during the steady time, and when in it that was.
-fn steady(tally: &Tally, arrivals: &[Arrival], began: Instant) -> Vec<(Duration, Duration)> {
-    let taken = arrivals.iter().filter_map(|arrival| {
-        let accepted = tally.accepted_at.get(&arrival.place)?.into_std();
-        let since = accepted.checked_duration_since(began)?;
-        Some((since, arrival.at.saturating_duration_since(accepted)))
-    });
-    taken.collect()
+/// Those whose webhooks were taken in since one moment, and before another.
+fn taken_in(ways: &[Way], since: Instant, until: Option<Instant>) -> Vec<Way> {
+    let within =
+        |way: &&Way| way.accepted >= since && until.is_none_or(|until| way.accepted < until);
+    ways.iter().filter(within).copied().collect()
 }
 
-fn latencies(at: Where, taken: &[(Duration, Duration)], length: Duration) -> Vec<Row> {
-    let taken: Vec<(Duration, f64)> =
-        taken.iter().map(|(since, took)| (*since, took.as_secs_f64())).collect();
+fn latencies(at: Where, ways: &[Way], began: Instant, length: Duration) -> Vec<Row> {
+    let taken: Vec<(Duration, f64)> = ways
+        .iter()
+        .map(|way| (way.accepted.duration_since(began), way.took().as_secs_f64()))
+        .collect();
     let row = |percent| {
         let name = format!("{}: latency, {percent} of 100", at.name());
         Row::new(name, (Unit::Time, Stands::Percentile(percent)), &taken, length)
     };
     [50, 99].into_iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_belongs_to_the_time_in_which_its_webhook_was_taken_in() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let way = |seconds| Way {
+            place: (0, 0),
+            name: "any",
+            sent: began,
+            accepted: at(seconds),
+            arrived: at(9),
+        };
+        let ways = [way(0), way(1), way(2), way(3)];
+        assert_eq!(taken_in(&ways, at(1), Some(at(3))), ways[1..3]);
+        assert_eq!(taken_in(&ways, at(3), None), ways[3..]);
+    }
 }
