@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use end_to_end::workspace;
 
+use crate::against::Against;
 use crate::ground::{Ground, Layout, Scale, results, say};
 use crate::limits::Limit;
 use crate::report::Report;
@@ -23,6 +24,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Measures stages and writes the page
     Measure(Measure),
+    /// Measures this state of the workspace against an earlier one
+    Against(Against),
     /// Runs as one of the limits that stages are held against
     #[command(subcommand)]
     Limit(Limit),

@@ -28,12 +28,12 @@ const DELIVERED_WITHIN: Duration = Duration::from_mins(10);
 
 /// How many subscribers share the events of a run, and how many events there are, in full and quick.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+pub(crate) struct Cell {
     subscribers: usize,
     events: (usize, usize),
 }
 
-const CELLS: [Cell; 3] = [
+pub(crate) const CELLS: [Cell; 3] = [
     Cell { subscribers: 20, events: (5_000, 1_500) },
     Cell { subscribers: 1_000, events: (25_000, 6_000) },
     Cell { subscribers: 100_000, events: (100_000, 6_000) },
@@ -47,7 +47,7 @@ impl Cell {
 }
 
 /// Something that delivers.
-struct Deliverer {
+pub(crate) struct Deliverer {
     name: &'static str,
     running: Running,
     receiver: Receiver,
@@ -70,7 +70,7 @@ impl Deliverer {
     }
 
     /// One run: it stands still while the topic is filled, and then delivers all of it.
-    fn measure(&mut self, cell: Cell, events: usize) -> Result<Sample> {
+    pub(crate) fn measure(&mut self, cell: Cell, events: usize) -> Result<Sample> {
         let usage = self.running.usage()?;
         self.running.signal(Signal::Stop);
         usage.await_stop()?;
@@ -173,7 +173,7 @@ fn report(ground: &Ground, cells: &[(Cell, [Series; 3])]) -> Report {
     }
 }
 
-fn tributary(ground: &Ground) -> Result<Deliverer> {
+pub(crate) fn tributary(ground: &Ground) -> Result<Deliverer> {
     let receiver = Receiver::start(LATENCY)?;
     let (concurrency, session) =
         (CONCURRENCY.to_string(), format!("{}s", SESSION_TIMEOUT.as_secs()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -83,17 +84,29 @@ pub(crate) struct Ground {
     pub(crate) scale: Scale,
     layout: Layout,
     pub(crate) folder: PathBuf,
-    pub(crate) broker: Broker,
+    pub(crate) broker: Rc<Broker>,
     pub(crate) raw: Raw,
+    /// Where our binaries lie, unless it is where the build puts them.
+    binaries: Option<PathBuf>,
 }
 
 impl Ground {
     pub(crate) fn prepare(stage: &'static str, scale: Scale, layout: Layout) -> Result<Self> {
         let folder = workspace::fresh_run_folder(&format!("bench-{stage}"))?;
         keep_to(&layout.of_the_load())?;
-        let broker = Broker::start_alone(&folder, &say)?;
+        let broker = Rc::new(Broker::start_alone(&folder, &say)?);
         let raw = Raw::create(&results(scale)?.join(format!("{stage}.csv")))?;
-        Ok(Self { stage, scale, layout, folder, broker, raw })
+        Ok(Self { stage, scale, layout, folder, broker, raw, binaries: None })
+    }
+
+    /// The same, with a folder of its own and these binaries; the broker is the same one.
+    pub(crate) fn beside(&self, name: &str, binaries: Option<&Path>) -> Result<Self> {
+        let folder = self.folder.join(name);
+        std::fs::create_dir_all(&folder).context("making a folder")?;
+        let Self { stage, scale, layout, .. } = *self;
+        let (broker, raw) = (Rc::clone(&self.broker), self.raw.clone());
+        let binaries = binaries.map(Path::to_path_buf);
+        Ok(Self { stage, scale, layout, folder, broker, raw, binaries })
     }
 
     /// Starts a program on the core that is measured. Its log is `<name>.log` in `folder`.
@@ -149,7 +162,8 @@ impl Ground {
         let variable =
             |&(key, value): &(&str, &str)| (format!("TRIBUTARY__{key}"), value.to_owned());
         let environment = environment.iter().map(variable).collect();
-        let setting = Setting { configuration: file, folder, environment };
+        let binaries = self.binaries.clone();
+        let setting = Setting { configuration: file, folder, environment, binaries };
         setting.command(binary, "setup", SETUP_WITHIN)?;
         Ok(Side { binary, layout: self.layout, prefix, configuration, setting })
     }

@@ -23,7 +23,7 @@ use crate::topics::Tail;
 use crate::usage::Usage;
 use crate::volley::{Answered, Signed, fire, request};
 
-const SUBSCRIBERS: usize = 10_000;
+pub(crate) const SUBSCRIBERS: usize = 10_000;
 /// Senders at once, each with a connection that stays open.
 const CONNECTIONS: usize = 64;
 /// One in so many requests is signed by somebody else, and must be refused.
@@ -33,7 +33,7 @@ const PRODUCED_WITHIN: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Something that takes webhooks.
-struct Server {
+pub(crate) struct Server {
     series: Series,
     /// What 99 of 100 answers did not exceed in each run, in milliseconds.
     almost_all: Vec<f64>,
@@ -144,7 +144,7 @@ fn report(ground: &Ground, requests: usize, all: &[&Series; 4]) -> Report {
     }
 }
 
-fn tributary(ground: &Ground) -> Result<Server> {
+pub(crate) fn tributary(ground: &Ground) -> Result<Server> {
     let side = ground.side("tributary", Binary::Ingest, &[])?;
     let process = side.start()?;
     Ok(Server {
@@ -202,7 +202,7 @@ pub(crate) fn limit(ground: &Ground, name: &str, words: &[OsString]) -> Result<S
 }
 
 /// One run, and how long each answer took, in milliseconds.
-fn measure(
+pub(crate) fn measure(
     server: &mut Server,
     renewals: &mut Renewals,
     requests: usize,

@@ -4,12 +4,14 @@
 //! [`sample`]s of all sides in turn, judges them by [`statistics`] and leaves a [`report`]; the [`page`] shows the last of
 //! every stage. The programs in [`limits`] are this program again, as a process of its own.
 
+mod against;
 mod arguments;
 mod budget;
 mod chart;
 mod deliver;
 mod faults;
 mod follower;
+mod gate;
 mod ground;
 mod growth;
 mod ingest;
@@ -38,6 +40,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let outcome = match arguments::Arguments::parse().command {
         arguments::Command::Limit(limit) => limits::run(limit).map(|()| ExitCode::SUCCESS),
+        arguments::Command::Against(against) => against::run(&against),
         arguments::Command::Measure(measure) => arguments::measure(&measure),
     };
     outcome.unwrap_or_else(|error| {

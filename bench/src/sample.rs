@@ -105,7 +105,7 @@ const COLUMNS: &str = "side,run,events,seconds,cpu_seconds,cpu_us_per_event,peak
                        misjudged,load_1m_5m_15m";
 
 /// Appends each run to a file as it ends, so that a run that breaks off leaves what it has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Raw {
     path: std::path::PathBuf,
 }

@@ -21,11 +21,11 @@ use crate::statistics::interleaved;
 use crate::topics::{Filler, Standing, Tail};
 use crate::usage::Usage;
 
-const SUBSCRIBERS: usize = 10_000;
+pub(crate) const SUBSCRIBERS: usize = 10_000;
 /// On all sides.
 const COMMIT_INTERVAL_MS: u32 = 100;
 /// On all sides; longer than it takes to fill a topic while its reader stands still.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 const JOINS_WITHIN: Duration = Duration::from_mins(3);
 pub(crate) const READ_WITHIN: Duration = Duration::from_mins(10);

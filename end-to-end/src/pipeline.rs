@@ -90,7 +90,7 @@ impl Pipeline {
         let file = plan.folder.join("tributary.yaml");
         std::fs::write(&file, configuration.render()).map_err(io("writing the configuration"))?;
         let Plan { folder, listeners, environment, .. } = plan;
-        let setting = Setting { configuration: file, folder, environment };
+        let setting = Setting { configuration: file, folder, environment, binaries: None };
         for binary in Binary::ALL {
             narrate(&format!("{} setup", binary.name()));
             setting.command(binary, "setup", SETUP_WITHIN)?;
@@ -178,7 +178,7 @@ impl Beside {
         std::fs::write(&file, configuration.render())
             .map_err(io("writing the configuration of another instance"))?;
         let environment = self.setting.environment.clone();
-        let setting = Setting { configuration: file, folder, environment };
+        let setting = Setting { configuration: file, folder, environment, binaries: None };
         Ok(Prepared { binary, state_dir: configuration.state_dir, setting, admin_port })
     }
 }

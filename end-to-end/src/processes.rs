@@ -55,11 +55,25 @@ pub enum ProcessError {
 /// # Errors
 /// When the machine lacks a tool, or the build fails; then with the end of Cargo's output.
 pub fn build(folder: &Path, narrate: Narrate<'_>) -> Result<(), ProcessError> {
+    build_of(&workspace::root(), None, folder, narrate)
+}
+
+/// The same of another state of this workspace, by the same compiler and into a target folder of its own.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_of(
+    root: &Path,
+    target: Option<&Path>,
+    folder: &Path,
+    narrate: Narrate<'_>,
+) -> Result<(), ProcessError> {
     preflight::ensure(preflight::BUILD, narrate)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut building = Program::new(cargo, folder.join("build.log"))
         .arguments(["build", "--release", "--locked", "--manifest-path"])
-        .arguments([workspace::root().join("Cargo.toml")])
+        .arguments([root.join("Cargo.toml")])
+        .arguments(target.iter().flat_map(|target| [Path::new("--target-dir"), *target]))
         // The whole workspace, as the tests do: features are unified alike, and nothing is built twice.
         .arguments(["--workspace", "--bins"])
         .start()
@@ -95,11 +109,17 @@ pub struct Setting {
     /// Where its log goes, as `<binary>.log`.
     pub folder: PathBuf,
     pub environment: Vec<(String, String)>,
+    /// Where the binaries lie, unless it is where the build puts them.
+    pub binaries: Option<PathBuf>,
 }
 
 impl Setting {
+    fn executable(&self, binary: Binary) -> PathBuf {
+        self.binaries.as_ref().map_or_else(|| path(binary), |folder| folder.join(binary.name()))
+    }
+
     fn program(&self, under: &[OsString], binary: Binary, command: &'static str) -> Program {
-        let executable = path(binary).into_os_string();
+        let executable = self.executable(binary).into_os_string();
         let mut words = under.iter().cloned().chain([executable]);
         let first = words.next().unwrap_or_default();
         Program::new(first, self.folder.join(format!("{}.log", binary.name())))
@@ -145,7 +165,7 @@ impl Setting {
         arguments: &[&str],
     ) -> Result<String, ProcessError> {
         let name = binary.name();
-        let output = Command::new(path(binary))
+        let output = Command::new(self.executable(binary))
             .arg(command)
             .args(arguments)
             .arg("--config")

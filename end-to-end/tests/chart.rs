@@ -168,7 +168,12 @@ impl Machine {
         let configuration = folder.path().join("tributary.yaml");
         std::fs::write(&configuration, text).unwrap();
         let environment = Vec::new();
-        let setting = Setting { configuration, folder: folder.path().to_owned(), environment };
+        let setting = Setting {
+            configuration,
+            folder: folder.path().to_owned(),
+            environment,
+            binaries: None,
+        };
         Self { folder, setting, ports }
     }
 

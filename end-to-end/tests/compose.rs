@@ -61,7 +61,12 @@ async fn the_jobs_create_what_the_services_need_with_what_compose_tells_them() {
         }
         environment.push(("TRIBUTARY__KAFKA__TOPIC_PREFIX".to_owned(), prefix.clone()));
         let configuration = workspace::root().join("tributary.yaml");
-        let setting = Setting { configuration, folder: folder.path().to_path_buf(), environment };
+        let setting = Setting {
+            configuration,
+            folder: folder.path().to_path_buf(),
+            environment,
+            binaries: None,
+        };
         setting.command(binary, command, ENDS_WITHIN)
     };
     assert!(run("ingest", "check").is_err(), "the topics are not there yet");

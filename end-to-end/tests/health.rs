@@ -33,7 +33,12 @@ fn all(configuration: &Configuration) -> [(Binary, u16); 3] {
 fn setting(configuration: &Configuration, folder: &Path) -> Setting {
     let file = folder.join("tributary.yaml");
     std::fs::write(&file, configuration.render()).unwrap();
-    Setting { configuration: file, folder: folder.to_path_buf(), environment: Vec::new() }
+    Setting {
+        configuration: file,
+        folder: folder.to_path_buf(),
+        environment: Vec::new(),
+        binaries: None,
+    }
 }
 
 /// Waits for an answer that is wanted; the last one is in the message when it does not come.

@@ -2,6 +2,7 @@
 //!
 //! What is started ends with this process, however it ends; see `end_to_end::supervise`.
 
+mod base;
 mod bench;
 mod chaos;
 mod chart;

@@ -59,7 +59,8 @@ impl Edge {
         let variable =
             |(option, value): &(&str, &str)| (format!("TRIBUTARY__{option}"), (*value).to_owned());
         let environment = circumstances.environment.iter().map(variable).collect();
-        let setting = Setting { configuration: file, folder: folder.clone(), environment };
+        let setting =
+            Setting { configuration: file, folder: folder.clone(), environment, binaries: None };
         setting.command(Binary::Ingest, "setup", WITHIN).unwrap();
         let told = folder.join("pid");
         let shell = ["sh", "-c", "echo $$ > \"$0\" && exec \"$@\""].map(OsString::from);

@@ -117,7 +117,7 @@ impl Installation {
         let folder = self.folder.join(place);
         std::fs::create_dir_all(&folder).unwrap();
         let environment = environment.collect();
-        Setting { configuration: self.file.clone(), folder, environment }
+        Setting { configuration: self.file.clone(), folder, environment, binaries: None }
     }
 
     /// Makes the topics with the user that is there for that.

@@ -127,8 +127,12 @@ impl Installation {
         };
         let mut environment = self.environment.clone();
         environment.push(("TRIBUTARY__TRANSFORM__INSTANCE_ID".to_owned(), name.to_owned()));
-        let setting =
-            Setting { configuration: write(&configuration, &folder), folder, environment };
+        let setting = Setting {
+            configuration: write(&configuration, &folder),
+            folder,
+            environment,
+            binaries: None,
+        };
         (setting, configuration)
     }
 
