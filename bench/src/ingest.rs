@@ -25,7 +25,7 @@ use crate::volley::{Answered, Signed, fire, request};
 
 pub(crate) const SUBSCRIBERS: usize = 10_000;
 /// Senders at once, each with a connection that stays open.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
 /// One in so many requests is signed by somebody else, and must be refused.
 const STRANGERS: usize = 50;
 const LISTENS_WITHIN: Duration = Duration::from_mins(2);

@@ -37,6 +37,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+#[global_allocator]
+static ALLOCATOR: service::Allocator = service::ALLOCATOR;
+
 fn main() -> ExitCode {
     let outcome = match arguments::Arguments::parse().command {
         arguments::Command::Limit(limit) => limits::run(limit).map(|()| ExitCode::SUCCESS),

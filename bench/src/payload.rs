@@ -54,8 +54,7 @@ impl Renewals {
 
     /// The next of this subscriber.
     pub(crate) fn of_subscriber(&mut self, number: usize) -> Webhook {
-        let (id, subscriber) =
-            (format!("renewal-{:08}", self.told), format!("member-{:07}", self.first + number));
+        let (id, subscriber) = (uuid(self.told, "0e0e"), uuid(self.first + number, "5b5b"));
         let happened = BEGINNING + i64::try_from(self.told).unwrap_or_default();
         self.told += 1;
         let mut body = self.template.clone();
@@ -81,6 +80,11 @@ impl Renewals {
         }
         all
     }
+}
+
+/// As long as the ids that the provider makes, and tells whose it is.
+fn uuid(number: usize, kind: &str) -> String {
+    format!("{number:08x}-{kind}-4000-8000-6d6561737572")
 }
 
 impl Webhook {

@@ -137,7 +137,7 @@ impl Disposer<'_> {
         let entry = ledger::entry(topic, partition, disposal, &batch.offsets);
         let failed = |cause| DeadError::transaction(topic, cause);
         self.transactions.begin().map_err(failed)?;
-        for record in batch.copies.iter().chain([&entry]) {
+        for record in batch.copies.iter().cloned().chain([entry]) {
             self.transactions.send(record).map_err(failed)?;
         }
         self.transactions.commit_records().map_err(failed)?;

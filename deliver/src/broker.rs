@@ -329,7 +329,7 @@ impl Session {
 
     fn obey(&mut self, order: ToBroker) -> Result<(), BrokerError> {
         match order {
-            ToBroker::Commit { records, progress } => self.commit(&records, progress),
+            ToBroker::Commit { records, progress } => self.commit(records, progress),
             ToBroker::Flow { pause, resume } => {
                 let named = |list: &[(Source, i32)]| {
                     list.iter().map(|(source, at)| self.at(*source, *at)).collect::<Vec<_>>()
@@ -344,7 +344,7 @@ impl Session {
         }
     }
 
-    fn commit(&mut self, records: &[Record], progress: Vec<Position>) -> Result<(), BrokerError> {
+    fn commit(&mut self, records: Vec<Record>, progress: Vec<Position>) -> Result<(), BrokerError> {
         let progress: Vec<Progress> = progress
             .into_iter()
             .map(|position| Progress {
@@ -357,7 +357,7 @@ impl Session {
         self.tell(FromBroker::Committed)
     }
 
-    fn transact(&mut self, records: &[Record], progress: &[Progress]) -> Result<(), BrokerError> {
+    fn transact(&mut self, records: Vec<Record>, progress: &[Progress]) -> Result<(), BrokerError> {
         let member = self.group.member()?;
         self.transactions.begin()?;
         for record in records {

@@ -21,6 +21,9 @@ enum Own {
     Preview(deliver::preview::Arguments),
 }
 
+#[global_allocator]
+static ALLOCATOR: service::Allocator = service::ALLOCATOR;
+
 fn main() -> ExitCode {
     let events = deliver::configure::event_names();
     let attributes = deliver::configure::attribute_names();

@@ -112,8 +112,8 @@ fn progress_and_records_become_visible_together_and_to_the_next_owner() {
 
     let mut transactions = Transactions::open(&cluster, "together.transform-1").unwrap();
     transactions.begin().unwrap();
-    transactions.send(&record(&raw, "k", "in")).unwrap();
-    transactions.send(&record(&events, "k", "out")).unwrap();
+    transactions.send(record(&raw, "k", "in")).unwrap();
+    transactions.send(record(&events, "k", "out")).unwrap();
     let appended =
         transactions.commit(&progress(&raw, 0, "first"), &group.member().unwrap()).unwrap();
     assert_eq!(appended[&at(&events)], 1);
@@ -148,6 +148,37 @@ fn progress_and_records_become_visible_together_and_to_the_next_owner() {
 }
 
 #[test]
+fn what_is_held_back_lies_in_the_order_in_which_it_was_sent_and_nothing_of_what_was_given_up() {
+    let cluster = cluster();
+    create(&cluster, "order.", 1);
+    let events = Topic::Events.name("order.");
+    let mut transactions = Transactions::open(&cluster, "order.transform-1").unwrap();
+    transactions.begin().unwrap();
+    transactions.send(record(&events, "k", "given up")).unwrap();
+    assert!(transactions.holds_back());
+    drop(transactions);
+    let mut transactions = Transactions::open(&cluster, "order.transform-1").unwrap();
+    transactions.begin().unwrap();
+    // More than is held back at a time, and not a multiple of it; handed over in between as well.
+    let sent: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    for value in &sent {
+        transactions.send(record(&events, "k", value)).unwrap();
+        if value == "30" {
+            transactions.hand_over().unwrap();
+            assert!(!transactions.holds_back());
+        }
+    }
+    // One that is too large to be kept waiting takes along what came before it.
+    let large = "x".repeat(300 * 1024);
+    transactions.send(record(&events, "k", &large)).unwrap();
+    assert!(!transactions.holds_back());
+    transactions.commit_records().unwrap();
+    let reader = Reader::open(&cluster, "order.transform").unwrap();
+    let expected: Vec<String> = sent.into_iter().chain([large]).collect();
+    assert_eq!(values(&reader, &events), expected);
+}
+
+#[test]
 fn progress_alone_is_committed_again_and_again_without_a_doubt() {
     let cluster = cluster();
     create(&cluster, "again.", 4);
@@ -178,16 +209,20 @@ fn reading_to_the_end_waits_for_open_transactions_and_shows_only_what_they_commi
     let mut slow = open("stable.transform-1");
     let mut dying = open("stable.transform-2");
     slow.begin().unwrap();
-    slow.send(&record(&state, "k", "committed late")).unwrap();
+    slow.send(record(&state, "k", "committed late")).unwrap();
     dying.begin().unwrap();
-    dying.send(&record(&state, "k", "never committed")).unwrap();
+    dying.send(record(&state, "k", "never committed")).unwrap();
+    slow.hand_over().unwrap();
+    dying.hand_over().unwrap();
     let reader = Reader::open(&cluster, "stable.transform").unwrap();
     let deadline = Instant::now() + PATIENCE;
     while reader.low_and_high(&state, 0).unwrap().1 < 2 {
         assert!(Instant::now() < deadline, "the open transactions never reached the log");
         // Serves the producers, so that their records leave.
-        slow.send(&record(&raw, "k", "more")).unwrap();
-        dying.send(&record(&raw, "k", "more")).unwrap();
+        for producer in [&mut slow, &mut dying] {
+            producer.send(record(&raw, "k", "more")).unwrap();
+            producer.hand_over().unwrap();
+        }
     }
 
     // A reader that took the last stable offset for the end would be done at once, with nothing.
@@ -237,7 +272,7 @@ fn a_member_that_was_replaced_cannot_commit() {
     let _new_generation = next(&mut old).unwrap();
 
     transactions.begin().unwrap();
-    transactions.send(&record(&events, "k", "from a zombie")).unwrap();
+    transactions.send(record(&events, "k", "from a zombie")).unwrap();
     let refused = transactions.commit(&progress(&raw, 5, ""), &stale).unwrap_err();
     assert!(matches!(refused, TransactionError::Stale(_)), "{refused:?}");
     drop(transactions);
@@ -258,7 +293,7 @@ fn the_same_id_opened_again_fences_the_one_before() {
     assigned(&mut group);
     let mut ghost = Transactions::open(&cluster, "fence.transform-1").unwrap();
     ghost.begin().unwrap();
-    ghost.send(&record(&events, "k", "ghost")).unwrap();
+    ghost.send(record(&events, "k", "ghost")).unwrap();
     let _alive = Transactions::open(&cluster, "fence.transform-1").unwrap();
     let error = ghost.commit(&progress(&raw, 0, ""), &group.member().unwrap()).unwrap_err();
     assert!(error.is_fenced() || matches!(error, TransactionError::Unacknowledged(_)), "{error:?}");
@@ -326,7 +361,7 @@ fn assigned_partitions_start_one_after_the_other() {
     transactions.begin().unwrap();
     for (number, value) in [(0, "a"), (0, "b"), (1, "c"), (1, "d")] {
         let record = Record { partition: Some(number), ..record(&raw, "k", value) };
-        transactions.send(&record).unwrap();
+        transactions.send(record).unwrap();
     }
     transactions.commit(&progress(&raw, 0, ""), &group.member().unwrap()).unwrap();
     assert!(matches!(group.poll(Duration::from_millis(300)).unwrap(), Polled::Idle));

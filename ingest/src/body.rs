@@ -40,6 +40,9 @@ where
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
         return Err(Answer::TooLarge);
     }
+    // Most say how long they are: no more is taken, and nothing has to be given back.
+    let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    let first = announced.map_or(OWN, |announced| announced.min(OWN));
     let reading = async {
         let mut read = Vec::new();
         let mut held = Vec::new();
@@ -51,8 +54,8 @@ where
                 return Err(Answer::TooLarge);
             }
             if length > read.capacity() {
-                let wanted = length.max(read.capacity() * 2).max(OWN).min(limit.max(OWN));
-                let more = wanted - read.capacity().max(OWN);
+                let wanted = length.max(read.capacity() * 2).max(first).min(limit.max(OWN));
+                let more = wanted.saturating_sub(read.capacity().max(OWN));
                 if more > 0 {
                     held.push(guest.hold(more).await);
                 }

@@ -16,6 +16,9 @@ enum Own {
     Missed(missed::Arguments),
 }
 
+#[global_allocator]
+static ALLOCATOR: service::Allocator = service::ALLOCATOR;
+
 fn main() -> ExitCode {
     launch(Binary::Ingest, Vocabulary::default(), work)
 }

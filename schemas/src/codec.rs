@@ -24,6 +24,9 @@ use serde::de::DeserializeOwned;
 use crate::event::LifecycleEvent;
 use crate::state::{Moved, PartitionRecord, SubscriberState};
 
+/// What an event or a state usually takes, in bytes.
+const USUAL_BYTES: usize = 1024;
+
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const CONFLUENT: u8 = 0x00;
 
@@ -171,6 +174,8 @@ impl<T: Described> Codec<T> {
     /// Replaces `bytes` by the framed value. Leaves an unspecified content on error.
     pub fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
         bytes.clear();
+        // Most are not larger, and growing there step by step would copy them seven times.
+        bytes.reserve(USUAL_BYTES);
         match self.framing {
             Framing::SingleObject => {
                 bytes.extend_from_slice(&SINGLE_OBJECT);

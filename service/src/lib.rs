@@ -17,6 +17,13 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod traces;
 
+/// What the binaries allocate with: an event is made of a hundred small texts, and with the allocator of the system a
+/// fifth of `transform`'s time went into it (docs/performance.md).
+pub const ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The type of [`ALLOCATOR`], for `#[global_allocator]`.
+pub type Allocator = mimalloc::MiMalloc;
+
 /// Which of the three this process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]

@@ -17,6 +17,7 @@
 //! by a thread of their own and are given up ([`bounded`]), which is doubt as well.
 
 mod bounded;
+mod error;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use self::bounded::Bounded;
+pub use self::error::TransactionError;
 use crate::{Cluster, Record, TopicPartition};
 
 /// An open transaction of a dead instance blocks every reader for this long.
@@ -61,87 +63,16 @@ const TOLD_ONCE_WITHIN: Duration = Duration::from_millis(450);
 /// `…AddPartitionsToTxn`). So progress alone waits until the markers are written, by all experience.
 const MARKED_AFTER: Duration = Duration::from_millis(100);
 
-/// Why a transaction did not surely commit. Whichever it is, only a new producer helps.
-#[derive(Debug, thiserror::Error)]
-pub enum TransactionError {
-    /// Another producer with the same transactional id has taken over.
-    #[error("fenced by another producer with the same transactional id")]
-    Fenced(#[source] KafkaError),
-    /// The group has gone on without this member: its progress is refused.
-    #[error("the group refuses the progress of this member")]
-    Stale(#[source] KafkaError),
-    /// A record was not acknowledged.
-    #[error("a record of the transaction was not acknowledged: {0}")]
-    Unacknowledged(RDKafkaErrorCode),
-    /// The outcome of a call is not known, or it failed.
-    #[error("cannot tell whether the transaction can go on, while trying to {step}")]
-    Doubt {
-        /// What was being done.
-        step: &'static str,
-        /// What the client says.
-        #[source]
-        cause: KafkaError,
-    },
-    /// The transaction is committed, but another copy of one of its requests may still be on its way to the cluster.
-    #[error(
-        "the commit took {0:?}: a repeated request may be on its way, and end the next transaction"
-    )]
-    Repeated(Duration),
-    /// A call did not end although its time was over.
-    #[error("the client library did not {step} within {within:?}, nor say that it cannot")]
-    Hung {
-        /// What was being done.
-        step: &'static str,
-        /// When it was given up.
-        within: Duration,
-    },
-    /// No thread can be started.
-    #[error("no thread can be started")]
-    NoThread(#[source] std::io::Error),
-    /// Records did not get acknowledged in time.
-    #[error("records of the transaction were not acknowledged within {0:?}")]
-    Slow(Duration),
-}
+/// Records that are handed over together: the library sends whatever it has been given as soon as it looks, and one by
+/// one it would look after each. More at once gave nothing more.
+const TOGETHER: usize = 64;
 
-impl TransactionError {
-    /// Whether another producer with the same id is alive: twice within a minute means that two
-    /// instances share an identity.
-    pub fn is_fenced(&self) -> bool {
-        match self {
-            Self::Fenced(_) => true,
-            Self::Unacknowledged(code) => is_fencing(*code),
-            Self::Stale(_)
-            | Self::Doubt { .. }
-            | Self::Repeated(_)
-            | Self::Hung { .. }
-            | Self::NoThread(_)
-            | Self::Slow(_) => false,
-        }
-    }
+/// Bytes of their values at most, so that large ones are not held twice.
+const TOGETHER_BYTES: usize = 256 * 1024;
 
-    fn of(step: &'static str, cause: KafkaError) -> Self {
-        match cause.rdkafka_error_code() {
-            Some(code) if is_fencing(code) => Self::Fenced(cause),
-            Some(
-                RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::UnknownMemberId
-                | RDKafkaErrorCode::FencedInstanceId
-                | RDKafkaErrorCode::RebalanceInProgress,
-            ) => Self::Stale(cause),
-            _ => Self::Doubt { step, cause },
-        }
-    }
-}
-
-/// A later producer of the same id moved the epoch on.
-fn is_fencing(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::Fenced
-            | RDKafkaErrorCode::ProducerFenced
-            | RDKafkaErrorCode::InvalidProducerEpoch
-    )
-}
+/// Between two looks at what is not acknowledged yet. A look that may wait does not help: it ends when its time is over,
+/// whatever comes, and turns in circles for the last millisecond of it (rust-rdkafka 0.39, `BaseProducer::poll`).
+const LOOKS_EVERY: Duration = Duration::from_micros(200);
 
 /// How far a group has come in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,6 +140,9 @@ pub struct Transactions {
     reports: Arc<Mutex<Reports>>,
     /// The open transaction has no records yet.
     is_empty: bool,
+    /// Records of it that have not been handed over yet, and the bytes of their values.
+    held_back: Vec<Record>,
+    held_bytes: usize,
     /// When the last one ended.
     ended: Option<Instant>,
 }
@@ -237,7 +171,14 @@ impl Transactions {
             .create_with_context(Context { reports: Arc::clone(&reports) })
             .map_err(|cause| TransactionError::of("set up the producer", cause))?;
         let producer = Bounded::new(producer).map_err(TransactionError::NoThread)?;
-        let own = Self { producer, reports, is_empty: true, ended: None };
+        let own = Self {
+            producer,
+            reports,
+            is_empty: true,
+            held_back: Vec::new(),
+            held_bytes: 0,
+            ended: None,
+        };
         own.in_time("initialise transactions", INIT_TIMEOUT, |producer| {
             producer.init_transactions(INIT_TIMEOUT)
         })?;
@@ -262,14 +203,42 @@ impl Transactions {
     pub fn begin(&mut self) -> Result<(), TransactionError> {
         *self.reports() = Reports::default();
         self.is_empty = true;
+        self.held_back.clear();
+        self.held_bytes = 0;
         self.producer
             .begin_transaction()
             .map_err(|cause| TransactionError::of("begin a transaction", cause))
     }
 
-    /// Adds a record to the open transaction. Waits while the producer's queue is full.
-    pub fn send(&mut self, record: &Record) -> Result<(), TransactionError> {
+    /// Adds a record to the open transaction. It may be held back to be handed over with others, at the latest when the
+    /// transaction is committed.
+    pub fn send(&mut self, record: Record) -> Result<(), TransactionError> {
         self.is_empty = false;
+        self.held_bytes += record.value.as_ref().map_or(0, Vec::len);
+        self.held_back.push(record);
+        if self.held_back.len() < TOGETHER && self.held_bytes < TOGETHER_BYTES {
+            return Ok(());
+        }
+        self.hand_over()
+    }
+
+    /// Whether [`Self::hand_over`] has anything to do.
+    pub fn holds_back(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// Hands over what is held back, as whoever has nothing else to do should. Waits while the producer's queue is full.
+    pub fn hand_over(&mut self) -> Result<(), TransactionError> {
+        self.held_bytes = 0;
+        // The place for them is kept.
+        let mut records = std::mem::take(&mut self.held_back);
+        let handed_over = records.iter().try_for_each(|record| self.produce(record));
+        records.clear();
+        self.held_back = records;
+        handed_over
+    }
+
+    fn produce(&self, record: &Record) -> Result<(), TransactionError> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         let mut message = BaseRecord::<[u8], [u8]>::to(&record.topic)
             .key(&record.key)
@@ -301,6 +270,7 @@ impl Transactions {
         progress: &[Progress],
         member: &GroupMember,
     ) -> Result<Appended, TransactionError> {
+        self.hand_over()?;
         self.wait_for_acknowledgements()?;
         if let Some(ended) = self.ended.filter(|_| self.is_empty) {
             std::thread::sleep(MARKED_AFTER.saturating_sub(ended.elapsed()));
@@ -319,6 +289,7 @@ impl Transactions {
     /// No group fences such a transaction, only the id does: whoever opens the id later has ended or
     /// outlasted it, and must read what is committed after that, not before.
     pub fn commit_records(&mut self) -> Result<Appended, TransactionError> {
+        self.hand_over()?;
         self.wait_for_acknowledgements()?;
         self.end(Duration::ZERO)
     }
@@ -338,11 +309,16 @@ impl Transactions {
 
     fn wait_for_acknowledgements(&self) -> Result<(), TransactionError> {
         let deadline = Instant::now() + CALL_TIMEOUT;
-        while self.producer.in_flight_count() > 0 {
+        let mut left = self.producer.in_flight_count();
+        while left > 0 {
             if Instant::now() >= deadline {
                 return Err(TransactionError::Slow(CALL_TIMEOUT));
             }
-            self.producer.poll(Duration::from_millis(5));
+            self.producer.poll(Duration::ZERO);
+            let before = std::mem::replace(&mut left, self.producer.in_flight_count());
+            if left == before {
+                std::thread::sleep(LOOKS_EVERY);
+            }
         }
         // Reports of what has just landed may still be queued.
         self.producer.poll(Duration::ZERO);

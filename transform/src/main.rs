@@ -9,6 +9,9 @@ use service::config::Vocabulary;
 use strum::IntoEnumIterator;
 use transform::run::work;
 
+#[global_allocator]
+static ALLOCATOR: service::Allocator = service::ALLOCATOR;
+
 fn main() -> ExitCode {
     let events: Vec<_> = EventType::iter()
         .map(EventType::name)

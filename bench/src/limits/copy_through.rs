@@ -87,7 +87,18 @@ pub(crate) fn group(prefix: &str) -> String {
 impl Copier {
     fn step(&mut self, interval: Duration) -> Result<()> {
         let wait = if self.open.is_some() { Duration::ZERO } else { Duration::from_millis(100) };
-        match self.group.poll(wait)? {
+        if self.transactions.holds_back() {
+            match self.group.poll(Duration::ZERO)? {
+                Polled::Idle => self.transactions.hand_over()?,
+                polled => return self.react(polled, interval),
+            }
+        }
+        let polled = self.group.poll(wait)?;
+        self.react(polled, interval)
+    }
+
+    fn react(&mut self, polled: Polled, interval: Duration) -> Result<()> {
+        match polled {
             Polled::Record(record) => self.copy(record)?,
             Polled::Idle => self.commit()?,
             Polled::Assigned(partitions) => self.take(&partitions)?,
@@ -129,7 +140,9 @@ impl Copier {
         }
         held.next_offset = record.offset + 1;
         let key = record.key.unwrap_or_default();
-        let id = Correlation::of(&record.headers).event_id.unwrap_or_default().as_bytes().to_vec();
+        let id = Correlation::of(&record.headers).event_id.unwrap_or_default().as_bytes();
+        // It begins with what tells it from others.
+        let id = id.get(..ID_BYTES).unwrap_or(id).to_vec();
         let known = match held.changed.get(&key) {
             Some(known) => Some(known.clone()),
             None => held.store.get(&key)?.map(std::borrow::Cow::into_owned),
@@ -182,8 +195,7 @@ impl Copier {
 /// The state with one more id at its end.
 fn remember(known: Option<Vec<u8>>, id: &[u8]) -> Vec<u8> {
     let mut value = known.unwrap_or_else(|| vec![b'.'; STATE_BYTES]);
-    let own = id.get(id.len().saturating_sub(ID_BYTES)..).unwrap_or(id);
-    value.extend_from_slice(own);
+    value.extend_from_slice(id);
     value
 }
 
@@ -193,7 +205,7 @@ fn send(
     (key, value): (&[u8], Vec<u8>),
     headers: Vec<Header>,
 ) -> Result<()> {
-    transactions.send(&Record {
+    transactions.send(Record {
         topic: topic.to_owned(),
         partition: Some(partition),
         key: key.to_vec(),

@@ -19,7 +19,7 @@ impl Session {
         let (positions, missing) = self.positions(&committed)?;
         if !missing.is_empty() {
             // From the first record on, a restart must not depend on where the log ends then.
-            self.transact(&[], &missing)?;
+            self.transact(Vec::new(), &missing)?;
         }
         let standing = |source, partition| {
             let nothing = || (Marks::up_to(0), Tenure::none());

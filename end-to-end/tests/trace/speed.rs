@@ -79,7 +79,7 @@ impl Filling {
             for sequence in 1..=EVENTS {
                 for number in first..subscribers.min(first + TOGETHER) {
                     for record in self.records(number, sequence) {
-                        self.transactions.send(&record).unwrap();
+                        self.transactions.send(record).unwrap();
                     }
                 }
             }

@@ -91,12 +91,23 @@ impl<'a> Tenure<'a> {
                 Step::Commit => self.commit()?,
                 Step::Tick(partition) => self.append_tick(partition)?,
                 Step::Poll(wait) => {
-                    let polled = self.group.poll(wait)?;
+                    let polled = self.poll(wait)?;
                     self.react(polled)?;
                 }
             }
         }
         self.commit_if_open()
+    }
+
+    /// What has been fetched comes first; before anything is waited for, what is held back goes out.
+    fn poll(&mut self, wait: Duration) -> Result<Polled, WorkerError> {
+        if self.transactions.holds_back() {
+            match self.group.poll(Duration::ZERO)? {
+                Polled::Idle => self.transactions.hand_over()?,
+                polled => return Ok(polled),
+            }
+        }
+        Ok(self.group.poll(wait)?)
     }
 
     fn react(&mut self, polled: Polled) -> Result<(), WorkerError> {
@@ -269,33 +280,33 @@ impl<'a> Tenure<'a> {
         self.held.touch(partition);
         let outgoing = &self.worker.outgoing;
         for emission in &taken.events {
-            self.transactions.send(&outgoing.event(partition, emission)?)?;
+            self.transactions.send(outgoing.event(partition, emission)?)?;
             self.spans.event(partition, emission);
         }
         for copy in taken.copies {
-            self.transactions.send(&outgoing.copy(copy))?;
+            self.transactions.send(outgoing.copy(copy))?;
         }
         for link in taken.links {
-            self.transactions.send(&outgoing.link(link))?;
+            self.transactions.send(outgoing.link(link))?;
         }
         for given_up in taken.expired {
             let at = (partition, given_up.offset);
             super::tell_parked(at, &given_up.headers, &given_up.parking);
             let reason = given_up.parking.reason;
             self.spans.parked((partition, given_up.appended_at), &given_up.headers, reason);
-            self.transactions.send(&outgoing.given_up(partition, given_up))?;
+            self.transactions.send(outgoing.given_up(partition, given_up))?;
         }
         if let (Some(parking), Some(received)) = (&taken.parked, record) {
             super::tell_parked((partition, received.offset), &received.headers, parking);
             self.spans.parked((partition, received.timestamp), &received.headers, parking.reason);
-            self.transactions.send(&outgoing.parked(received, parking))?;
+            self.transactions.send(outgoing.parked(received, parking))?;
         }
         Ok(())
     }
 
     fn append_tick(&mut self, partition: i32) -> Result<(), WorkerError> {
         self.open_transaction()?;
-        self.transactions.send(&self.worker.outgoing.tick(partition))?;
+        self.transactions.send(self.worker.outgoing.tick(partition))?;
         self.held.touch(partition);
         self.commit()?;
         let now = self.now();
@@ -329,7 +340,7 @@ impl<'a> Tenure<'a> {
             changes.push(self.worker.outgoing.partition_record(&held.record)?);
             for change in &changes {
                 let record: Record = self.worker.outgoing.change(partition, change);
-                self.transactions.send(&record)?;
+                self.transactions.send(record)?;
             }
             written.push((partition, changes));
             let at = TopicPartition { topic: Arc::clone(&raw), partition };
