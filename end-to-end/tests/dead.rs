@@ -72,7 +72,7 @@ impl Own {
         transactions.begin().unwrap();
         for number in 0..count {
             let reason = if number == 0 { "missing_key" } else { "unreadable" };
-            transactions.send(&self.letter(number, reason)).unwrap();
+            transactions.send(self.letter(number, reason)).unwrap();
         }
         transactions.commit_records().unwrap();
     }
