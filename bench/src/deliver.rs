@@ -1,5 +1,6 @@
 //! Events → an HTTP destination that answers after 20 ms, in order for each subscriber.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use schemas::topics::Topic;
 use stream::Record;
 
 use crate::ground::{Ground, Side};
+use crate::ingest::limit_ends;
 use crate::lifecycle::Lifecycle;
 use crate::peer::Peer;
 use crate::receiver::{Came, Receiver};
@@ -91,7 +93,30 @@ impl Deliverer {
     }
 }
 
+/// A client that calls and does nothing else.
+struct Caller {
+    receiver: Receiver,
+    runs: usize,
+}
+
+impl Caller {
+    fn measure(&mut self, ground: &Ground, cell: Cell, events: usize) -> Result<Sample> {
+        self.runs += 1;
+        let connections = CONCURRENCY.min(cell.subscribers);
+        let [port, connections, requests, run] =
+            [usize::from(self.receiver.port()), connections, events, self.runs]
+                .map(|it| it.to_string());
+        let words = ["limit", "call", "--port", &port, "--connections", &connections];
+        let more = ["--requests", &requests, "--run", &run];
+        let words: Vec<OsString> = words.into_iter().chain(more).map(OsString::from).collect();
+        let (took, cpu) = limit_ends(ground, "call", &words)?;
+        let Came { flaws, .. } = self.receiver.await_all(events, DELIVERED_WITHIN)?;
+        Ok(Sample { events, took, cpu, peak: 0.0, flaws })
+    }
+}
+
 pub(crate) fn run(ground: &Ground) -> Result<Report> {
+    let mut limit = Caller { receiver: Receiver::start(LATENCY)?, runs: 0 };
     let mut all = [
         tributary(ground)?,
         parallel_consumer(ground, "Parallel Consumer, core", "core")?,
@@ -106,13 +131,19 @@ pub(crate) fn run(ground: &Ground) -> Result<Report> {
             deliverer.measure(cell, events.min(5_000))?;
         }
         let mut series = all.each_ref().map(|deliverer| named(deliverer.name, cell));
+        let mut called = named("limit: calls alone", cell);
         for (turn, place) in
             interleaved(&[0, 1, 2], ground.scale.pick(3, 1)).into_iter().enumerate()
         {
             let sample = all[place].measure(cell, events)?;
             ground.tell(&mut series[place], turn, sample)?;
+            if place == 0 {
+                let sample = limit.measure(ground, cell, events)?;
+                ground.tell(&mut called, turn, sample)?;
+            }
         }
-        cells.push((cell, series));
+        let [ours, core, vertx] = series;
+        cells.push((cell, [ours, core, vertx, called]));
     }
     Ok(report(ground, &cells))
 }
@@ -121,17 +152,19 @@ fn named(name: &str, cell: Cell) -> Series {
     Series::new(format!("{name}, {}", cell.subscribers))
 }
 
-fn report(ground: &Ground, cells: &[(Cell, [Series; 3])]) -> Report {
+fn report(ground: &Ground, cells: &[(Cell, [Series; 4])]) -> Report {
     let mut rows = Vec::new();
     let share = |series: &Series, cell: Cell| -> Option<Spread> {
         series.spread(|sample| sample.rate() / cell.ideal() * 100.0)
     };
-    for (cell, [ours, core, vertx]) in cells {
+    for (cell, [ours, core, vertx, called]) in cells {
         let subscribers = cell.subscribers;
         let what = |what: &str| format!("{subscribers} subscribers: {what}");
         let goal = Goal::AtLeast(95.0);
         let peers = [("core", core), ("Vert.x", vertx)];
         rows.push(Row::new(&what("rate, of the ideal"), "%", goal, share(ours, *cell)));
+        let of_calls = ours.ratio(called, Sample::rate).map(|ratio| ratio.scaled(100.0));
+        rows.push(Row::new(&what("rate, of calls alone"), "%", Goal::None, of_calls));
         for (module, peer) in peers {
             let ratio = ours.ratio(peer, Sample::cost);
             let text = what(&format!("processor time a request, by {module}'s"));
@@ -159,6 +192,9 @@ fn report(ground: &Ground, cells: &[(Cell, [Series; 3])]) -> Report {
                  deliverer stands still while its topic is filled, then delivers all of it: the clock runs at the \
                  destination, from the first message to the last answer."
             ),
+            "The destination shares its core with the broker and its clock ticks in milliseconds: what it can be called at \
+             most is measured beside it, by a client that calls over as many connections and does nothing else."
+                .to_owned(),
             "Each event is a message of its own, signed as Standard Webhooks has it. Peer: Parallel Consumer 0.5.3.3 in key \
              order (`bench/peers/parallel-consumer`), its core with the JDK's HTTP client and its Vert.x module, connections \
              that stay open, 512 MB of heap."

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -84,7 +84,7 @@ pub(crate) struct Ground {
     pub(crate) scale: Scale,
     layout: Layout,
     pub(crate) folder: PathBuf,
-    pub(crate) broker: Rc<Broker>,
+    pub(crate) broker: Arc<Broker>,
     pub(crate) raw: Raw,
     /// Where our binaries lie, unless it is where the build puts them.
     binaries: Option<PathBuf>,
@@ -94,7 +94,7 @@ impl Ground {
     pub(crate) fn prepare(stage: &'static str, scale: Scale, layout: Layout) -> Result<Self> {
         let folder = workspace::fresh_run_folder(&format!("bench-{stage}"))?;
         keep_to(&layout.of_the_load())?;
-        let broker = Rc::new(Broker::start_alone(&folder, &say)?);
+        let broker = Arc::new(Broker::start_alone(&folder, &say)?);
         let raw = Raw::create(&results(scale)?.join(format!("{stage}.csv")))?;
         Ok(Self { stage, scale, layout, folder, broker, raw, binaries: None })
     }
@@ -104,7 +104,7 @@ impl Ground {
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).context("making a folder")?;
         let Self { stage, scale, layout, .. } = *self;
-        let (broker, raw) = (Rc::clone(&self.broker), self.raw.clone());
+        let (broker, raw) = (Arc::clone(&self.broker), self.raw.clone());
         let binaries = binaries.map(Path::to_path_buf);
         Ok(Self { stage, scale, layout, folder, broker, raw, binaries })
     }

@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 256;
 /// One in so many requests is signed by somebody else, and must be refused.
 const STRANGERS: usize = 50;
 const LISTENS_WITHIN: Duration = Duration::from_mins(2);
-const PRODUCED_WITHIN: Duration = Duration::from_mins(2);
+const LIMIT_ENDS_WITHIN: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Something that takes webhooks.
@@ -201,6 +201,23 @@ pub(crate) fn limit(ground: &Ground, name: &str, words: &[OsString]) -> Result<S
     ground.start(&ground.folder, name, words)
 }
 
+/// Runs it to its end: how long its work took by its own words, and how much processor time.
+pub(crate) fn limit_ends(
+    ground: &Ground,
+    name: &str,
+    words: &[OsString],
+) -> Result<(Duration, Duration)> {
+    let mut process = limit(ground, name, words)?;
+    let ended = process.wait(LIMIT_ENDS_WITHIN)?;
+    ensure!(ended.is_some_and(|status| status.success()), "{name}: {}", process.last_words(20));
+    let said = process.last_words(1);
+    let mut micros = said.split(' ').map(|micros| micros.parse().map(Duration::from_micros));
+    let (Some(Ok(took)), Some(Ok(cpu))) = (micros.next(), micros.next()) else {
+        anyhow::bail!("{name} said {said}");
+    };
+    Ok((took, cpu))
+}
+
 /// One run, and how long each answer took, in milliseconds.
 pub(crate) fn measure(
     server: &mut Server,
@@ -255,14 +272,7 @@ fn produce(ground: &Ground, side: &Side, records: usize) -> Result<Sample> {
     let words = ["limit", "produce", "--brokers", brokers, "--prefix", &side.prefix];
     let more = ["--records", &count, "--subscribers", &subscribers];
     let words: Vec<OsString> = words.into_iter().chain(more).map(OsString::from).collect();
-    let mut process = limit(ground, "produce", &words)?;
-    let ended = process.wait(PRODUCED_WITHIN)?;
-    ensure!(ended.is_some_and(|status| status.success()), "produce: {}", process.last_words(20));
-    let said = process.last_words(1);
-    let mut micros = said.split(' ').map(|micros| micros.parse().map(Duration::from_micros));
-    let (Some(Ok(took)), Some(Ok(cpu))) = (micros.next(), micros.next()) else {
-        anyhow::bail!("produce said {said}");
-    };
+    let (took, cpu) = limit_ends(ground, "produce", &words)?;
     Ok(Sample { events: records, took, cpu, peak: 0.0, flaws: Flaws::default() })
 }
 

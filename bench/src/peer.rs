@@ -78,11 +78,11 @@ impl Peer {
     }
 }
 
-/// Waits until it says that it has joined its group.
+/// Waits until a program of the benchmark says that it has joined its group.
 pub(crate) fn await_joined(process: &mut Supervised, name: &str) -> Result<()> {
     let deadline = Instant::now() + JOINS_WITHIN;
     while !process.last_words(1).contains("has joined") {
-        let ended = process.ended().context("watching a peer")?;
+        let ended = process.ended().context("watching a program")?;
         ensure!(ended.is_none(), "{name} ended: {}", process.last_words(20));
         ensure!(Instant::now() < deadline, "{name} does not join: {}", process.last_words(20));
         std::thread::sleep(POLL);

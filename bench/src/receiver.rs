@@ -111,6 +111,10 @@ impl Receiver {
         Ok(Self { seen, port, _runtime: runtime })
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hooks", self.port)
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use end_to_end::processes::{Binary, Process};
 use end_to_end::supervise::{Signal, Supervised};
 use end_to_end::workspace;
@@ -14,7 +14,7 @@ use crate::ingest::limit;
 use crate::limits::copy_through_group;
 use crate::outcome::{Judged, Outcome};
 use crate::payload::{Renewals, Webhook};
-use crate::peer::Peer;
+use crate::peer::{Peer, await_joined};
 use crate::report::{Chart, Counters, Goal, Report, Row};
 use crate::sample::{Sample, Series};
 use crate::statistics::interleaved;
@@ -27,7 +27,6 @@ const COMMIT_INTERVAL_MS: u32 = 100;
 /// On all sides; longer than it takes to fill a topic while its reader stands still.
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 const BEGINS_WITHIN: Duration = Duration::from_secs(10);
-const JOINS_WITHIN: Duration = Duration::from_mins(3);
 pub(crate) const READ_WITHIN: Duration = Duration::from_mins(10);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -298,16 +297,4 @@ fn copy_through(ground: &Ground) -> Result<Reader> {
     await_joined(&mut process, "the copy-through")?;
     let group = copy_through_group(&side.prefix);
     Reader::new(ground, &side, "limit: copy-through", &group, Running::Program(process))
-}
-
-/// Programs of the benchmark say when they have joined their group.
-fn await_joined(process: &mut Supervised, name: &str) -> Result<()> {
-    let deadline = Instant::now() + JOINS_WITHIN;
-    while !process.last_words(1).contains("has joined") {
-        let ended = process.ended().context("watching a program")?;
-        ensure!(ended.is_none(), "{name} ended: {}", process.last_words(20));
-        ensure!(Instant::now() < deadline, "{name} does not join: {}", process.last_words(20));
-        std::thread::sleep(POLL);
-    }
-    Ok(())
 }

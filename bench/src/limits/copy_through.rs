@@ -88,10 +88,11 @@ impl Copier {
     fn step(&mut self, interval: Duration) -> Result<()> {
         let wait = if self.open.is_some() { Duration::ZERO } else { Duration::from_millis(100) };
         if self.transactions.holds_back() {
-            match self.group.poll(Duration::ZERO)? {
-                Polled::Idle => self.transactions.hand_over()?,
-                polled => return self.react(polled, interval),
+            let polled = self.group.poll(Duration::ZERO)?;
+            if !matches!(polled, Polled::Idle) {
+                return self.react(polled, interval);
             }
+            self.transactions.hand_over()?;
         }
         let polled = self.group.poll(wait)?;
         self.react(polled, interval)

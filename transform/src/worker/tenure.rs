@@ -102,10 +102,11 @@ impl<'a> Tenure<'a> {
     /// What has been fetched comes first; before anything is waited for, what is held back goes out.
     fn poll(&mut self, wait: Duration) -> Result<Polled, WorkerError> {
         if self.transactions.holds_back() {
-            match self.group.poll(Duration::ZERO)? {
-                Polled::Idle => self.transactions.hand_over()?,
-                polled => return Ok(polled),
+            let polled = self.group.poll(Duration::ZERO)?;
+            if !matches!(polled, Polled::Idle) {
+                return Ok(polled);
             }
+            self.transactions.hand_over()?;
         }
         Ok(self.group.poll(wait)?)
     }
