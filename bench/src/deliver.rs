@@ -133,7 +133,7 @@ pub(crate) fn run(ground: &Ground) -> Result<Report> {
         let mut series = all.each_ref().map(|deliverer| named(deliverer.name, cell));
         let mut called = named("limit: calls alone", cell);
         for (turn, place) in
-            interleaved(&[0, 1, 2], ground.scale.pick(3, 1)).into_iter().enumerate()
+            interleaved(&[0, 1, 2], ground.scale.pick(2, 1)).into_iter().enumerate()
         {
             let sample = all[place].measure(cell, events)?;
             ground.tell(&mut series[place], turn, sample)?;
