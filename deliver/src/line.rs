@@ -5,6 +5,7 @@
 //! start, commit what has to be committed, stop or start the flow of records, then wait for whatever
 //! comes first.
 
+mod cadence;
 mod errands;
 mod handover;
 mod in_a_turn;
@@ -338,8 +339,8 @@ impl<D: Destination> Line<D> {
     }
 
     fn committed(&mut self) {
-        let now = self.now();
-        let sent = self.ledger.committed(now, &self.around.metrics, &self.settings.name);
+        let times = (self.now(), self.around.clock.elapsed());
+        let sent = self.ledger.committed(times, &self.around.metrics, &self.settings.name);
         if let Some(sent) = sent {
             self.caller.gate.renew_lease(sent);
         }

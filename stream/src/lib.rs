@@ -32,4 +32,6 @@ pub use group::{Committed, Group, GroupError, Membership, Polled};
 pub use lag::{Lag, Watcher};
 pub use reader::{Glimpse, ReadError, Reader};
 pub use record::{Received, Record, TopicPartition};
-pub use transactions::{Appended, GroupMember, Progress, TransactionError, Transactions};
+pub use transactions::{
+    Appended, GroupMember, PROGRESS_APART, Progress, TransactionError, Transactions,
+};

@@ -60,8 +60,10 @@ const TOLD_ONCE_WITHIN: Duration = Duration::from_millis(450);
 /// the coordinator refuses to take progress into the next (`CONCURRENT_TRANSACTIONS`). The library repeats what was
 /// refused after [`REPEATS_AFTER`], which nobody can tell from a repetition of what was lost; a record is repeated after
 /// 20 ms and keeps the progress behind it (librdkafka 2.12, `rd_kafka_txn_handle_AddOffsetsToTxn` and
-/// `…AddPartitionsToTxn`). So progress alone waits until the markers are written, by all experience.
-const MARKED_AFTER: Duration = Duration::from_millis(100);
+/// `…AddPartitionsToTxn`). So progress alone waits for so long
+/// after the end of the transaction before, when the markers are written by all experience; whoever begins it later than
+/// that does not wait.
+pub const PROGRESS_APART: Duration = Duration::from_millis(100);
 
 /// Records that are handed over together: the library sends whatever it has been given as soon as it looks, and one by
 /// one it would look after each. More at once gave nothing more.
@@ -273,7 +275,7 @@ impl Transactions {
         self.hand_over()?;
         self.wait_for_acknowledgements()?;
         if let Some(ended) = self.ended.filter(|_| self.is_empty) {
-            std::thread::sleep(MARKED_AFTER.saturating_sub(ended.elapsed()));
+            std::thread::sleep(PROGRESS_APART.saturating_sub(ended.elapsed()));
         }
         let offsets = to_list(progress)?;
         let began = Instant::now();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemas::Timestamp;
 use stream::Received;
 
+use super::cadence::Cadence;
 use crate::broker::{Broker, Position, ToBroker};
 use crate::dispatch::Token;
 use crate::failure::{Failure, Reason};
@@ -31,7 +32,7 @@ pub(super) struct Ledger {
     last_started: i32,
     paused: BTreeSet<(Source, i32)>,
     committing: Option<Committing>,
-    committed_at: Duration,
+    cadence: Cadence,
     terms: Terms,
     /// When the last commit that was made was sent.
     renewed_at: Option<Duration>,
@@ -70,7 +71,7 @@ impl Ledger {
             last_started: -1,
             paused: BTreeSet::new(),
             committing: None,
-            committed_at: Duration::ZERO,
+            cadence: Cadence::default(),
         }
     }
 
@@ -236,7 +237,7 @@ impl Ledger {
 
     pub(super) fn is_commit_due(&self, elapsed: Duration, interval: Duration) -> bool {
         let urgent = self.partitions.values().any(Partition::urgent);
-        let overdue = elapsed.saturating_sub(self.committed_at) >= interval;
+        let overdue = self.cadence.wait(elapsed, interval).is_zero();
         let due = urgent || overdue || self.is_renewal_due(elapsed);
         self.started && self.committing.is_none() && due
     }
@@ -281,7 +282,7 @@ impl Ledger {
             let beside = checkpoint.retry.encode();
             progress.push(position(Source::Retry, *number, &checkpoint.retry, beside));
         }
-        self.committed_at = elapsed;
+        self.cadence.ended(elapsed);
         if progress.is_empty() {
             return false;
         }
@@ -299,11 +300,12 @@ impl Ledger {
     /// The commit under way succeeded. Says when it was sent.
     pub(super) fn committed(
         &mut self,
-        now: Timestamp,
+        (now, elapsed): (Timestamp, Duration),
         metrics: &Metrics,
         destination: &str,
     ) -> Option<Duration> {
         let committing = self.committing.take()?;
+        self.cadence.ended(elapsed);
         for number in committing.partitions {
             if let Some(partition) = self.partitions.get_mut(&number) {
                 partition.committed(now);
@@ -355,7 +357,7 @@ impl Ledger {
         let lanes = due.map_or(Duration::MAX, |due| due.since(now));
         let ready = self.started && self.partitions.values().any(Partition::changed);
         let commit = if ready && self.committing.is_none() {
-            (self.committed_at + interval).saturating_sub(elapsed)
+            self.cadence.wait(elapsed, interval)
         } else {
             Duration::MAX
         };
