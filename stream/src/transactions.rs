@@ -60,13 +60,12 @@ const TOLD_ONCE_WITHIN: Duration = Duration::from_millis(450);
 /// the coordinator refuses to take progress into the next (`CONCURRENT_TRANSACTIONS`). The library repeats what was
 /// refused after [`REPEATS_AFTER`], which nobody can tell from a repetition of what was lost; a record is repeated after
 /// 20 ms and keeps the progress behind it (librdkafka 2.12, `rd_kafka_txn_handle_AddOffsetsToTxn` and
-/// `…AddPartitionsToTxn`). So progress alone waits for so long
-/// after the end of the transaction before, when the markers are written by all experience; whoever begins it later than
-/// that does not wait.
+/// `…AddPartitionsToTxn`). So progress alone waits for so long after the end of the transaction before, when the markers
+/// are written by all experience; whoever begins it later than that does not wait.
 pub const PROGRESS_APART: Duration = Duration::from_millis(100);
 
 /// Records that are handed over together: the library sends whatever it has been given as soon as it looks, and one by
-/// one it would look after each. More at once gave nothing more.
+/// one it would look after each.
 const TOGETHER: usize = 64;
 
 /// Bytes of their values at most, so that large ones are not held twice.
@@ -205,8 +204,6 @@ impl Transactions {
     pub fn begin(&mut self) -> Result<(), TransactionError> {
         *self.reports() = Reports::default();
         self.is_empty = true;
-        self.held_back.clear();
-        self.held_bytes = 0;
         self.producer
             .begin_transaction()
             .map_err(|cause| TransactionError::of("begin a transaction", cause))

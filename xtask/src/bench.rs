@@ -12,7 +12,7 @@ use crate::display::{Steps, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Which stages, all if none is named: ingest, transform, deliver, end-to-end, recovery, growth; the first three
+    /// Which stages, all if none is named: ingest, transform, deliver (with faults), end-to-end, recovery, growth; the first three
     /// with --against
     stages: Vec<String>,
     /// Instead: whether it has become slower than a tag, commit or branch; without one, than the newest tag v*

@@ -221,8 +221,9 @@ impl Deliver {
             "commit_interval",
             &positive_duration(),
             "100ms",
-            "The longest time between two commits. After a crash at most what was delivered since \
-             the last one is sent again.",
+            "How long after the end of a commit the next is made, at least `100ms` unless something has \
+             to be set aside or parked. After a crash at most what was delivered since the last one is \
+             sent again.",
         );
         let drain = fields.optional(
             "drain",

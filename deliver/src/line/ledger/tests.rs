@@ -1,3 +1,5 @@
+use service::metrics::{Dimensions, Registry};
+
 use super::*;
 use crate::lanes::{Footprint, History, Identity, Sequence, Turn};
 use crate::tenure::Ending;
@@ -142,4 +144,22 @@ fn no_record_vanishes_whatever_becomes_of_it() {
     ledger.clear();
     assert_accounted_for(&ledger);
     assert_eq!((ledger.tally.settled[&Became::HandedOver], ledger.owed()), (4, 0));
+}
+
+#[test]
+fn the_interval_to_the_next_commit_counts_from_the_end_of_the_last() {
+    let mut registry = Registry::new(Dimensions::default()).unwrap();
+    let metrics = Metrics::register(&mut registry).unwrap();
+    let mut ledger = ledger();
+    let interval = Duration::from_millis(100);
+    (ledger.cadence, ledger.renewed_at) = (Cadence::default(), Some(at(20)));
+    ledger.cadence.ended(at(20));
+    let (partitions, parked) = (Vec::new(), Vec::new());
+    ledger.committing =
+        Some(Committing { partitions, sent: at(20), moved: 0, shadowed: 0, parked });
+    let ended = at(20) + Duration::from_millis(90);
+    assert!(!ledger.is_commit_due(ended + interval, interval), "one is under way");
+    assert_eq!(ledger.committed((now(), ended), &metrics, "any"), Some(at(20)));
+    assert!(!ledger.is_commit_due(at(20) + interval, interval));
+    assert!(ledger.is_commit_due(ended + interval, interval));
 }
