@@ -13,9 +13,9 @@ use service::clock::{Clock, SystemClock};
 use tokio::task::block_in_place;
 
 const WEBHOOKS: usize = 1_200;
-const TIMES: usize = 5;
+const TIMES: usize = 3;
 /// Longer than a broker may be silent before it counts as gone.
-const FROZEN: Duration = Duration::from_secs(4);
+const FROZEN: Duration = Duration::from_secs(11);
 const WELL: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(90);
