@@ -62,6 +62,8 @@ pub struct Broker {
     guarded: Option<String>,
     log: PathBuf,
     started: Option<Started>,
+    /// Where it is not its own.
+    _controller: Option<Started>,
     /// So many it has to know of before it counts as ready.
     brokers: i32,
 }
@@ -93,8 +95,15 @@ impl Broker {
             Ok(address) if !address.is_empty() => {
                 narrate(&format!("using the Kafka at {address} (KAFKA_BROKERS)"));
                 let log = folder.join("kafka.log");
-                let (behind_proxy, guarded, started) = (None, None, None);
-                let broker = Self { address, behind_proxy, guarded, log, started, brokers: 1 };
+                let broker = Self {
+                    address,
+                    behind_proxy: None,
+                    guarded: None,
+                    log,
+                    started: None,
+                    _controller: None,
+                    brokers: 1,
+                };
                 broker.wait_until_ready(&mut None)?;
                 Ok(broker)
             }
@@ -170,7 +179,8 @@ impl Broker {
         let data = data_folder()?;
         let guarded = guard.map(|_| ports::free()).transpose().map_err(io("choosing a port"))?;
         let controllers = vec![controller_port];
-        let node = settings::Node { place: 0, controllers, port, proxied, guarded };
+        let roles = settings::Roles::Both;
+        let node = settings::Node { place: 0, controllers, port, proxied, guarded, roles };
         let log = folder.join("kafka.log");
         let (program, container) = if guard.is_none() && container::daemon_answers() {
             let (program, container) = container::prepare(&node, &log, narrate)?;
@@ -185,6 +195,7 @@ impl Broker {
             guarded: guarded.map(|port| format!("localhost:{port}")),
             log,
             started: Some(Started { program, container, running: None, _data: data }),
+            _controller: None,
             brokers: 1,
         };
         broker.start_again()?;

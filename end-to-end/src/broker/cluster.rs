@@ -1,10 +1,11 @@
-//! Several brokers that are one cluster, each of which can be ended by itself.
+//! Several nodes that are one cluster, each of which can be ended by itself.
 //!
-//! Every node is broker and controller, so that of three any one can be away and the two others go on, as with the
-//! smallest cluster that anybody should run.
+//! Of several brokers each is controller as well, so that of three any one can be away and the two others go on, as with
+//! the smallest cluster that anybody should run.
 
 use std::path::Path;
 
+use super::settings::Roles;
 use super::{Broker, BrokerError, KAFKA_VERSION, Started, data_folder, io, maven, settings};
 use crate::{Narrate, ports};
 
@@ -35,6 +36,55 @@ impl Broker {
         let proxy_ports: Vec<Option<u16>> = proxy_ports.iter().copied().map(Some).collect();
         start(&proxy_ports, folder, narrate)
     }
+
+    /// Obtains and starts the only broker of a cluster whose controller is a process of its own and stays when the broker
+    /// is ended. Its log is `kafka-2.log` in `folder`.
+    ///
+    /// One that is controller as well loses what it was committing when it was killed: when it is started again it looks
+    /// for the leader of `__consumer_offsets` before there is any, and Apache Kafka 4.3.1 takes a partition without a
+    /// leader for deleted. No marker is ever written, and the group's offsets are told to nobody. Here it leads nothing
+    /// until it leads everything.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_apart(folder: &Path, narrate: Narrate<'_>) -> Result<Self, BrokerError> {
+        let free = || ports::free().map_err(io("choosing a port"));
+        let controllers = vec![free()?];
+        let node = settings::Node {
+            place: 0,
+            controllers,
+            port: free()?,
+            proxied: None,
+            guarded: None,
+            roles: Roles::Controller,
+        };
+        let mut controller = prepare(&node, folder, narrate)?;
+        let mut broker =
+            prepare(&settings::Node { roles: Roles::Broker, ..node }, folder, narrate)?;
+        controller.begin()?;
+        broker._controller = controller.started;
+        broker.start_again()?;
+        Ok(broker)
+    }
+}
+
+fn prepare(
+    node: &settings::Node,
+    folder: &Path,
+    narrate: Narrate<'_>,
+) -> Result<Broker, BrokerError> {
+    let data = data_folder()?;
+    let log = folder.join(format!("kafka-{}.log", node.id()));
+    let program = maven::prepare(node, None, (data.path(), &log), narrate)?;
+    Ok(Broker {
+        address: format!("127.0.0.1:{}", node.port),
+        behind_proxy: node.behind_proxy(),
+        guarded: None,
+        log,
+        started: Some(Started { program, container: None, running: None, _data: data }),
+        _controller: None,
+        brokers: 1,
+    })
 }
 
 fn start(
@@ -52,18 +102,15 @@ fn start(
             None => None,
         };
         let controllers = controllers.clone();
-        let node = settings::Node { place, controllers, port: free()?, proxied, guarded: None };
-        let data = data_folder()?;
-        let log = folder.join(format!("kafka-{}.log", node.id()));
-        let program = maven::prepare(&node, None, (data.path(), &log), narrate)?;
-        brokers.push(Broker {
-            address: format!("127.0.0.1:{}", node.port),
-            behind_proxy: node.behind_proxy(),
+        let node = settings::Node {
+            place,
+            controllers,
+            port: free()?,
+            proxied,
             guarded: None,
-            log,
-            started: Some(Started { program, container: None, running: None, _data: data }),
-            brokers: size,
-        });
+            roles: Roles::Both,
+        };
+        brokers.push(Broker { brokers: size, ..prepare(&node, folder, narrate)? });
     }
     narrate(&format!("starting {size} nodes of Apache Kafka {KAFKA_VERSION} as one cluster"));
     // None of them serves before most of them are there.

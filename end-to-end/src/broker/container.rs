@@ -98,7 +98,8 @@ mod tests {
     fn the_container_is_reached_from_this_machine_only() {
         let (proxied, guarded) = (None, None);
         let controllers = vec![20_001];
-        let node = settings::Node { place: 0, controllers, port: 9092, proxied, guarded };
+        let roles = settings::Roles::Both;
+        let node = settings::Node { place: 0, controllers, port: 9092, proxied, guarded, roles };
         let arguments = create(&node, "k");
         let publish = arguments.iter().position(|argument| argument == "-p").expect("published");
         assert_eq!(arguments[publish + 1], "127.0.0.1:9092:9092");

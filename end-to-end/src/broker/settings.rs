@@ -14,6 +14,16 @@ pub(super) struct Node {
     pub(super) proxied: Option<Proxied>,
     /// Of the listener that lets in only whom it knows, see [`super::guard`].
     pub(super) guarded: Option<u16>,
+    pub(super) roles: Roles,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Roles {
+    Both,
+    /// The only controller, of a broker beside it.
+    Controller,
+    /// The only broker, of a controller beside it.
+    Broker,
 }
 
 /// More replicas than that nobody asks for.
@@ -22,7 +32,10 @@ const MOST_REPLICAS: usize = 3;
 impl Node {
     /// Which one it is, for Kafka.
     pub(super) fn id(&self) -> usize {
-        self.place + 1
+        match self.roles {
+            Roles::Both | Roles::Controller => self.place + 1,
+            Roles::Broker => self.place + 2,
+        }
     }
 
     /// Where a proxy finds it, if there is one.
@@ -39,13 +52,14 @@ impl Node {
     /// How long a broker that was killed counts as alive, and between its heartbeats. Its successor waits for that, so
     /// it is short.
     ///
-    /// Not for the only broker, which has no successor. Started again, it is its own predecessor until its session from
-    /// before is over: it leads its partitions, leads none for a moment, and leads them again. In Apache Kafka 4.3.1 the
-    /// end of a load of `__consumer_offsets` that began before that moment counts as the end of the one that began
-    /// after it, and groups get old offsets or no answer any more; and a transaction that is being committed in that
-    /// moment gets no marker. By Kafka's own default both are long over then.
+    /// Not for a broker that is its own only controller. Started again, it is its own predecessor until its session
+    /// from before is over: it leads its partitions, leads none for a moment, and leads them again. In Apache Kafka
+    /// 4.3.1 the end of a load of `__consumer_offsets` that began before that moment counts as the end of the one that
+    /// began after it, and groups get old offsets or no answer any more. By Kafka's own default the first is long over
+    /// then.
     fn session(&self) -> (&'static str, &'static str) {
-        if self.controllers.len() == 1 { ("9000", "2000") } else { ("2000", "400") }
+        let is_alone = self.controllers.len() == 1 && self.roles == Roles::Both;
+        if is_alone { ("9000", "2000") } else { ("2000", "400") }
     }
 
     /// Of each internal topic, and how many of them have to have what is acknowledged.
@@ -67,12 +81,17 @@ pub(super) struct Proxied {
 /// Settings of a node for tests: internal topics with as many replicas as there are nodes and few partitions, groups
 /// that form at once, and nothing created by accident (a missing topic must be noticed).
 pub(super) fn of(node: &Node, log_dir: &str) -> Vec<(&'static str, String)> {
-    let Node { place, controllers, port, proxied, guarded } = node;
+    let Node { place, controllers, port, proxied, guarded, roles } = node;
     let controller_port = controllers.get(*place).copied().unwrap_or_default();
     let (replicas, in_sync) = node.replicas();
     let (session, heartbeat) = node.session();
-    let mut listeners =
-        vec![format!("PLAINTEXT://:{port}"), format!("CONTROLLER://127.0.0.1:{controller_port}")];
+    let serves = format!("PLAINTEXT://:{port}");
+    let controls = format!("CONTROLLER://127.0.0.1:{controller_port}");
+    let (role, mut listeners) = match roles {
+        Roles::Both => ("broker,controller", vec![serves, controls]),
+        Roles::Controller => return controller(node, controls, log_dir),
+        Roles::Broker => ("broker", vec![serves]),
+    };
     let mut advertised = vec![format!("PLAINTEXT://127.0.0.1:{port}")];
     if let Some(proxied) = proxied {
         listeners.push(format!("PROXIED://:{}", proxied.port));
@@ -84,7 +103,7 @@ pub(super) fn of(node: &Node, log_dir: &str) -> Vec<(&'static str, String)> {
         advertised.push(format!("GUARDED://localhost:{guarded}"));
     }
     let mut settings = vec![
-        ("process.roles", "broker,controller".to_owned()),
+        ("process.roles", role.to_owned()),
         ("node.id", node.id().to_string()),
         ("controller.quorum.voters", node.voters()),
         ("listeners", listeners.join(",")),
@@ -130,6 +149,21 @@ pub(super) fn of(node: &Node, log_dir: &str) -> Vec<(&'static str, String)> {
     settings
 }
 
+fn controller(node: &Node, listener: String, log_dir: &str) -> Vec<(&'static str, String)> {
+    let (session, heartbeat) = node.session();
+    vec![
+        ("process.roles", "controller".to_owned()),
+        ("node.id", node.id().to_string()),
+        ("controller.quorum.voters", node.voters()),
+        ("listeners", listener),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT".to_owned()),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("log.dirs", log_dir.to_owned()),
+        ("broker.session.timeout.ms", session.to_owned()),
+        ("broker.heartbeat.interval.ms", heartbeat.to_owned()),
+    ]
+}
+
 /// As `server.properties`.
 pub(super) fn properties(node: &Node, log_dir: &Path) -> String {
     let log_dir = log_dir.display().to_string();
@@ -153,7 +187,7 @@ mod tests {
 
     fn node() -> Node {
         let controllers = vec![20_001];
-        Node { place: 0, controllers, port: 9092, proxied: None, guarded: None }
+        Node { place: 0, controllers, port: 9092, proxied: None, guarded: None, roles: Roles::Both }
     }
 
     #[test]
@@ -180,6 +214,20 @@ mod tests {
         assert!(session(&node(), "9000"));
         let controllers = vec![20_001, 20_002, 20_003];
         assert!(session(&Node { controllers, ..node() }, "2000"));
+    }
+
+    #[test]
+    fn a_broker_and_its_controller_know_each_other() {
+        let of = |roles| properties(&Node { roles, ..node() }, Path::new("data"));
+        let (controller, broker) = (of(Roles::Controller), of(Roles::Broker));
+        for properties in [&controller, &broker] {
+            assert!(properties.contains("\ncontroller.quorum.voters=1@127.0.0.1:20001\n"));
+            assert!(properties.contains("\nbroker.session.timeout.ms=2000\n"));
+        }
+        assert!(controller.starts_with("process.roles=controller\nnode.id=1\n"));
+        assert!(controller.contains("\nlisteners=CONTROLLER://127.0.0.1:20001\n"));
+        assert!(broker.starts_with("process.roles=broker\nnode.id=2\n"));
+        assert!(broker.contains("\nlisteners=PLAINTEXT://:9092\n"));
     }
 
     #[test]
