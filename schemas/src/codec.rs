@@ -11,13 +11,14 @@
 //! Neither framing has a checksum: what is not ours may decode to nonsense and must be judged by its
 //! content.
 
+mod datum;
+
 use std::collections::HashMap;
 
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::util::max_allocation_bytes;
-use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -113,7 +114,6 @@ pub enum Framing {
 /// kind and thread, not one per value.
 pub struct Codec<T> {
     framing: Framing,
-    writer: GenericDatumWriter<'static>,
     fingerprint: [u8; 8],
     by_fingerprint: HashMap<[u8; 8], GenericDatumReader<'static>>,
     by_id: HashMap<u32, GenericDatumReader<'static>>,
@@ -138,13 +138,8 @@ impl<T: Described> Codec<T> {
             newest = Some(schema);
         }
         let schema = newest.ok_or(CodecError::Encode(T::NAME))?;
-        let writer = GenericDatumWriter::builder(schema)
-            .human_readable(false)
-            .build()
-            .map_err(|error| CodecError::Schema(T::NAME, Box::new(error)))?;
         let mut codec = Self {
             framing,
-            writer,
             fingerprint: fingerprint::<T>(schema)?,
             by_fingerprint,
             by_id: HashMap::new(),
@@ -186,9 +181,7 @@ impl<T: Described> Codec<T> {
                 bytes.extend_from_slice(&id.to_be_bytes());
             }
         }
-        // The library's message would quote the value.
-        self.writer.write_ser(bytes, value).map_err(|_| CodecError::Encode(T::NAME))?;
-        Ok(())
+        datum::write(value, bytes).map_err(|_| CodecError::Encode(T::NAME))
     }
 
     /// Reads a value in either framing.

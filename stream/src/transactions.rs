@@ -64,12 +64,12 @@ const TOLD_ONCE_WITHIN: Duration = Duration::from_millis(450);
 /// are written by all experience; whoever begins it later than that does not wait.
 pub const PROGRESS_APART: Duration = Duration::from_millis(100);
 
-/// Records that are handed over together: the library sends whatever it has been given as soon as it looks, and one by
-/// one it would look after each.
-const TOGETHER: usize = 64;
+/// Records that are handed over together: the library sends whatever it has been given as soon as it looks, each partition
+/// by itself, so that few at a time are many small requests.
+const TOGETHER: usize = 4_096;
 
 /// Bytes of their values at most, so that large ones are not held twice.
-const TOGETHER_BYTES: usize = 256 * 1024;
+const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Between two looks at what is not acknowledged yet. A look that may wait does not help: it ends when its time is over,
 /// whatever comes, and turns in circles for the last millisecond of it (rust-rdkafka 0.39, `BaseProducer::poll`).
