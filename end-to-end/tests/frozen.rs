@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use end_to_end::broker::Broker;
+use end_to_end::broker::{Broker, BrokerError};
 use end_to_end::journeys::{self, Journey};
 use end_to_end::pipeline::{Pipeline, Plan};
 use end_to_end::schedule::{self, Shape};
@@ -37,7 +37,7 @@ async fn clients_find_a_broker_again_that_said_there_is_none() {
 
     // It commits from time to time, whatever there is to do.
     pipeline.deliver.terminate(ENDS_WITHIN).unwrap();
-    pause(&mut broker).await;
+    pause(&mut broker).await.unwrap();
     pipeline.deliver.start_again().unwrap();
     let sendings = schedule::schedule(&journeys, Shape::disordered(5, Duration::from_secs(2)));
     assert_eq!(pipeline.send(sendings, |_| ()).await.all_refused(), 0);
@@ -56,7 +56,7 @@ async fn clients_find_a_broker_again_that_said_there_is_none() {
         ..Manners::to(pipeline.configuration.listeners.webhooks)
     };
     let sending = tokio::spawn(sender::send(schedule::schedule(&later, shape), manners, |_| ()));
-    pause(&mut broker).await;
+    pause(&mut broker).await.unwrap();
     assert_eq!(sending.await.unwrap().all_refused(), 0);
     pipeline.transform.start_again().unwrap();
     pipeline.deliver.start_again().unwrap();
@@ -68,13 +68,14 @@ async fn clients_find_a_broker_again_that_said_there_is_none() {
 }
 
 /// Some times. How long is what is done to the broker; nothing is waited for.
-async fn pause(broker: &mut Broker) {
+async fn pause(broker: &mut Broker) -> Result<(), BrokerError> {
     for _ in 0..TIMES {
         tokio::time::sleep(WELL).await;
-        broker.freeze().unwrap();
+        broker.freeze()?;
         tokio::time::sleep(FROZEN).await;
-        broker.thaw().unwrap();
+        broker.thaw()?;
     }
+    Ok(())
 }
 
 async fn assert_all_is_told(pipeline: &Pipeline, journeys: &[Journey]) {

@@ -59,10 +59,9 @@ impl Broker {
             roles: Roles::Controller,
         };
         let mut controller = prepare(&node, folder, narrate)?;
-        let mut broker =
-            prepare(&settings::Node { roles: Roles::Broker, ..node }, folder, narrate)?;
+        let broker = prepare(&settings::Node { roles: Roles::Broker, ..node }, folder, narrate)?;
         controller.begin()?;
-        broker._controller = controller.started;
+        let mut broker = Self { _controller: controller.started, ..broker };
         broker.start_again()?;
         Ok(broker)
     }
