@@ -41,7 +41,11 @@ struct Incident {
 impl Incident {
     async fn after_half(name: &str) -> Self {
         let broker = Broker::shared().expect("a broker to test against");
-        let environment = vec![("TRIBUTARY__KAFKA__SESSION_TIMEOUT".to_owned(), "6s".to_owned())];
+        let environment = vec![
+            ("TRIBUTARY__KAFKA__SESSION_TIMEOUT".to_owned(), "6s".to_owned()),
+            // What is refused is sent again, and comes by so much later than what was not.
+            ("TRIBUTARY__TRANSFORM__REORDER_WINDOW".to_owned(), "5s".to_owned()),
+        ];
         let plan = Plan { environment, ..Plan::for_test(name, broker).unwrap() };
         let journeys = journeys::generate(3, SystemClock::new().now_millis(), WEBHOOKS);
         let mut moments: Vec<i64> = journeys
