@@ -39,7 +39,7 @@ pub(crate) fn write(results: &Path, page: &Path) -> Result<()> {
         STAGES.iter().filter_map(|stage| Report::load(results, stage)).collect();
     let folder = page.with_extension("");
     std::fs::create_dir_all(&folder).context("making the folder of the charts")?;
-    for report in &reports {
+    for report in reports.iter().filter(|report| !report.charts.is_empty()) {
         let chart = folder.join(format!("{}.svg", report.stage));
         std::fs::write(chart, chart::svg(&report.charts)).context("writing a chart")?;
     }
