@@ -11,6 +11,7 @@ use end_to_end::sender::{self, Manners, Order};
 use end_to_end::workspace;
 use service::clock::{Clock, SystemClock};
 use tokio::task::block_in_place;
+use tokio::time::Instant;
 
 const FEW: usize = 100;
 const MANY: usize = 800;
@@ -52,7 +53,8 @@ async fn clients_find_a_broker_again_that_said_there_is_none() {
     let manners = Manners {
         order: Order::OneAfterTheOther,
         concurrency: 256,
-        give_up_after: whole + PATIENCE,
+        // All of them together: who waits for a client that is lost must hear of it.
+        give_up_at: Some(Instant::now() + whole + PATIENCE),
         ..Manners::to(pipeline.configuration.listeners.webhooks)
     };
     let sending = tokio::spawn(sender::send(schedule::schedule(&later, shape), manners, |_| ()));
