@@ -1,0 +1,170 @@
+//! Scripts in a process of their own.
+//!
+//! The parent writes a question and reads the answer, one at a time: each is a line of JSON. The worker has no
+//! environment, no file but these two and no privileges of its own to lose; before each call it asks the kernel to be
+//! ended if it computes for a second longer than it has by then ([`Resource::Cpu`]). So the parent need not look at a
+//! clock: an answer comes, or the end of the worker does. Then the next call gets a new one.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::{Ambient, Fault, Kind, Output, Script};
+
+/// Seconds of the processor that a call may take beyond its own limit: of those that are counted, the first may be
+/// nearly over.
+const GRACE_SECONDS: u64 = 2;
+
+/// A question.
+#[derive(Serialize, Deserialize)]
+enum Asked {
+    /// Of these is spoken from now on.
+    Script(Script),
+    /// Calls it.
+    Call(String, Ambient),
+}
+
+/// Answers questions until there are no more.
+///
+/// # Errors
+/// When what is asked cannot be read, or nobody listens.
+pub fn serve(questions: impl Read, mut answers: impl Write) -> std::io::Result<()> {
+    let mut script: Option<Script> = None;
+    for line in BufReader::new(questions).lines() {
+        match serde_json::from_str(&line?)? {
+            Asked::Script(given) => script = Some(given),
+            Asked::Call(input, ambient) => {
+                let Some(script) = &script else { continue };
+                limit_processor_time(script)?;
+                let answer = script.call(&input, ambient);
+                let mut line = serde_json::to_vec(&answer)?;
+                line.push(b'\n');
+                answers.write_all(&line)?;
+                answers.flush()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn limit_processor_time(script: &Script) -> std::io::Result<()> {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    let spent = u64::try_from(spent.tv_sec).unwrap_or(0);
+    let until = spent + script.limits.time.as_secs() + GRACE_SECONDS;
+    let limit = Rlimit { current: Some(until), maximum: None };
+    Ok(setrlimit(Resource::Cpu, limit)?)
+}
+
+/// Calls one script, each call in a process that serves nothing else.
+#[derive(Debug)]
+pub struct Worker {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    script: Script,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// A worker that is begun with the first call: `program` with these arguments does nothing but [`serve`].
+    pub fn new(
+        program: PathBuf,
+        arguments: impl IntoIterator<Item = OsString>,
+        script: Script,
+    ) -> Self {
+        Self { program, arguments: arguments.into_iter().collect(), script, running: None }
+    }
+
+    /// Calls the handler, as [`Script::call`] does.
+    ///
+    /// # Errors
+    /// As there; and when the worker was ended, or none can be begun.
+    pub fn call(&mut self, input: &str, ambient: Ambient) -> Result<Output, Fault> {
+        match self.ask(input, ambient) {
+            Ok(answer) => answer,
+            Err(error) => Err(self.ended(&error)),
+        }
+    }
+
+    /// What the end of the worker means. One that did not heed its limits, or met with a mistake in the engine, would
+    /// end in the same way again.
+    fn ended(&mut self, error: &std::io::Error) -> Fault {
+        let status = self.end();
+        let (kind, message) =
+            match status.and_then(|status| status.signal()).map(Signal::from_named_raw) {
+                Some(Some(Signal::XCPU)) => (Kind::Ended, "it does not end".to_owned()),
+                Some(Some(signal @ (Signal::ABORT | Signal::SEGV | Signal::BUS | Signal::ILL))) => {
+                    (Kind::Ended, format!("the process it ran in broke down ({signal:?})"))
+                }
+                Some(Some(_) | None) | None => {
+                    (Kind::Lost, format!("the process to run it in is gone: {error}"))
+                }
+            };
+        Fault { kind, message, script: self.script.name.clone(), at: None }
+    }
+
+    fn ask(&mut self, input: &str, ambient: Ambient) -> std::io::Result<Result<Output, Fault>> {
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => self.begin()?,
+        };
+        let running = self.running.insert(running);
+        running.tell(&Asked::Call(input.to_owned(), ambient))?;
+        let mut line = String::new();
+        running.answers.read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    fn begin(&self) -> std::io::Result<Running> {
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .env_clear()
+            // What ends the parent at a terminal is told to the parent alone; it ends this by asking no more.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        };
+        let mut running = Running { child, questions, answers: BufReader::new(answers) };
+        running.tell(&Asked::Script(self.script.clone()))?;
+        Ok(running)
+    }
+
+    /// Ends the worker, and says how it ended.
+    fn end(&mut self) -> Option<std::process::ExitStatus> {
+        let mut child = self.running.take()?.child;
+        // One that has ended by itself cannot be ended any more.
+        drop(child.kill());
+        child.wait().ok()
+    }
+}
+
+impl Running {
+    fn tell(&mut self, asked: &Asked) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(asked)?;
+        line.push(b'\n');
+        self.questions.write_all(&line)?;
+        self.questions.flush()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
