@@ -1,6 +1,7 @@
 //! From the operator's configuration to what the modules of this crate take.
 
 mod names;
+mod transformation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +34,10 @@ use crate::lease::{Lease, Terms};
 use crate::line::{Mode, Settings};
 use crate::preview::Rehearse;
 use crate::tenure::Owner;
+use crate::transformation::{Counts, Transformable, Transformed};
 use crate::waits;
+
+pub use self::transformation::{handlers, reach, read as read_handler};
 
 /// How long one question to the schema registry may take.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
@@ -52,6 +56,7 @@ pub fn attribute_names() -> Vec<&'static str> {
 /// `naming: provider`, secrets that nothing can be signed with.
 pub fn judge(config: &Config) -> Result<(), Problems> {
     let mut problems = Problems::new();
+    transformation::judge(config, &mut problems);
     for destination in config.destinations.values() {
         if let Account::Webhook(account) = &destination.account
             && !account.secrets.current().iter().all(is_signing_secret)
@@ -212,32 +217,37 @@ pub fn caller(
 
 /// What opens the connections to a destination.
 pub fn http(destination: &config::Destination) -> Result<Http, HttpError> {
-    let (default_url, credentials, headers) = match &destination.account {
+    let (credentials, headers) = match &destination.account {
         Account::Customerio(account) => {
-            let url = match account.region {
-                CustomerioRegion::Us => "https://track.customer.io",
-                CustomerioRegion::Eu => "https://track-eu.customer.io",
-            };
             let user = account.site_id.clone();
             let password = account.api_key.clone();
-            (url, Credentials::Basic { user, password }, Vec::new())
+            (Credentials::Basic { user, password }, Vec::new())
         }
         Account::Intercom(account) => {
-            let url = match account.region {
-                IntercomRegion::Us => "https://api.intercom.io",
-                IntercomRegion::Eu => "https://api.eu.intercom.io",
-                IntercomRegion::Au => "https://api.au.intercom.io",
-            };
             let token = Credentials::Bearer(account.access_token.clone());
-            (url, token, vec![("intercom-version", API_VERSION)])
+            (token, vec![("intercom-version", API_VERSION)])
         }
-        Account::Webhook(account) => {
-            let (origin, _) = origin_and_path(&account.url);
-            (origin, Credentials::Signed(account.secrets.clone()), Vec::new())
-        }
+        Account::Webhook(account) => (Credentials::Signed(account.secrets.clone()), Vec::new()),
     };
+    let default_url = default_url(&destination.account);
     let url = destination.base_url.as_deref().unwrap_or(default_url);
     Http::new(url, credentials, destination.timeout, headers)
+}
+
+/// Where a service is, unless the configuration says otherwise.
+fn default_url(account: &Account) -> &str {
+    match account {
+        Account::Customerio(account) => match account.region {
+            CustomerioRegion::Us => "https://track.customer.io",
+            CustomerioRegion::Eu => "https://track-eu.customer.io",
+        },
+        Account::Intercom(account) => match account.region {
+            IntercomRegion::Us => "https://api.intercom.io",
+            IntercomRegion::Eu => "https://api.eu.intercom.io",
+            IntercomRegion::Au => "https://api.au.intercom.io",
+        },
+        Account::Webhook(account) => origin_and_path(&account.url).0,
+    }
 }
 
 /// A Customer.io workspace as configured.
@@ -275,12 +285,28 @@ fn origin_and_path(url: &str) -> (&str, &str) {
 }
 
 /// A destination of any kind, to ask for its requests: one row for each kind.
-pub fn rehearsed(destination: &config::Destination) -> Box<dyn Rehearse> {
+///
+/// # Errors
+/// What is wrong with its transformation code.
+pub fn rehearsed(destination: &config::Destination) -> Result<Box<dyn Rehearse>, Problems> {
     match &destination.account {
-        Account::Customerio(_) => Box::new(customerio(destination)),
-        Account::Intercom(_) => Box::new(intercom(destination)),
-        Account::Webhook(account) => Box::new(webhook(destination, account)),
+        Account::Customerio(_) => transformed(destination, customerio(destination)),
+        Account::Intercom(_) => transformed(destination, intercom(destination)),
+        Account::Webhook(account) => transformed(destination, webhook(destination, account)),
     }
+}
+
+fn transformed<D: Transformable>(
+    destination: &config::Destination,
+    inner: D,
+) -> Result<Box<dyn Rehearse>, Problems> {
+    Ok(match handlers(destination)? {
+        None => Box::new(inner),
+        Some(handlers) => {
+            let (reach, counts) = (reach(destination), Counts::default());
+            Box::new(Transformed::new(inner, handlers, reach, counts))
+        }
+    })
 }
 
 /// Purchases of which environments a destination is sent.

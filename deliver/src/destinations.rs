@@ -28,7 +28,7 @@ pub use audience::{Anonymous, Audience, Identifier, Identity, Recipient};
 pub use integrations::Receiver;
 pub use metadata::Fact;
 pub use names::{Change, Changes, Names, Naming, Standing};
-pub use request::{Method, Request, segment};
+pub use request::{Elsewhere, Method, Request, segment};
 
 /// What one receiver needs, decided without IO.
 pub trait Destination: std::fmt::Debug + Send + Sync + 'static {
@@ -36,6 +36,9 @@ pub trait Destination: std::fmt::Debug + Send + Sync + 'static {
     type Delivery: std::fmt::Debug + Send + Sync + 'static;
     /// How a group of deliveries is made.
     type Conversation: Conversation;
+
+    /// Whether [`Self::plan`] takes so long that time has to be looked at between two.
+    const PLANS_SLOWLY: bool = false;
 
     /// What has to be sent for `event`, or why nothing is.
     fn plan(&self, event: &LifecycleEvent) -> Plan<Self::Delivery>;
@@ -99,6 +102,8 @@ pub enum Plan<D> {
     Skip(Skip),
     /// This.
     Send(D),
+    /// Nothing can be made of it, and this is what becomes of it.
+    End(Verdict),
 }
 
 /// Why an event is not sent.
@@ -125,6 +130,8 @@ pub enum Skip {
     UnknownType,
     /// This destination has nothing that corresponds to it.
     Unsupported,
+    /// Transformation code cancelled it.
+    Cancelled,
 }
 
 /// The names that may stand below `attributes:` where ours are the default ones: what people show, and
@@ -153,6 +160,7 @@ impl Skip {
             Self::NotInIntegration => "the provider's own integration does not send it",
             Self::UnknownType => "its type is of a later version than this program",
             Self::Unsupported => "the destination has nothing that corresponds to it",
+            Self::Cancelled => "transformation code cancelled it",
         }
     }
 }

@@ -39,6 +39,12 @@ pub enum Reason {
     UnexpectedAnswer,
     /// Something the request needs is not there yet and may be soon.
     NotReady,
+    /// Transformation code gave nothing that can be sent.
+    TransformationFailed,
+    /// Transformation code needs the webhook, and the event does not carry it.
+    PayloadMissing,
+    /// A host that transformation code calls, and that is not the destination, did not take it.
+    OtherHost,
 }
 
 impl Reason {
@@ -62,7 +68,10 @@ impl Reason {
             | Self::TimedOut
             | Self::ConnectionLost
             | Self::UnexpectedAnswer
-            | Self::NotReady => true,
+            | Self::NotReady
+            | Self::TransformationFailed
+            | Self::PayloadMissing
+            | Self::OtherHost => true,
         }
     }
 }
@@ -92,7 +101,8 @@ impl Failure {
     /// (502, 504, and 520 to 524 of a content delivery network) or a server that did (408) does not know.
     pub fn may_still_land(&self) -> bool {
         match self.reason {
-            Reason::TimedOut | Reason::ConnectionLost => true,
+            // Of another host it is not known when it stops to work on a call.
+            Reason::TimedOut | Reason::ConnectionLost | Reason::OtherHost => true,
             Reason::ServerError => matches!(self.status, Some(408 | 502 | 504 | 520..=524)),
             Reason::Undecodable
             | Reason::Refused
@@ -104,7 +114,9 @@ impl Failure {
             | Reason::Throttled
             | Reason::CredentialsRefused
             | Reason::UnexpectedAnswer
-            | Reason::NotReady => false,
+            | Reason::NotReady
+            | Reason::TransformationFailed
+            | Reason::PayloadMissing => false,
         }
     }
 

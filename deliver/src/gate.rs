@@ -213,7 +213,10 @@ fn is_suspicious(failure: &Failure) -> bool {
         | Reason::HorizonExceeded
         | Reason::Throttled
         | Reason::CredentialsRefused
-        | Reason::NotReady => false,
+        | Reason::NotReady
+        | Reason::TransformationFailed
+        | Reason::PayloadMissing
+        | Reason::OtherHost => false,
     }
 }
 

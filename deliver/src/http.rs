@@ -125,12 +125,16 @@ impl Http {
 
     /// Where the request goes.
     fn url(&self, request: &Request) -> String {
-        format!("{}{}", self.base_url, request.path)
+        format!("{}{}", self.origin(request), request.path)
     }
 
     /// The same for people: without a query.
     pub fn shown_url(&self, request: &Request) -> String {
-        format!("{}{}", self.base_url, request.shown_path())
+        format!("{}{}", self.origin(request), request.shown_path())
+    }
+
+    fn origin<'a>(&'a self, request: &'a Request) -> &'a str {
+        request.elsewhere.as_ref().map_or(&self.base_url, |elsewhere| &elsewhere.origin)
     }
 
     /// The headers that go with the request, for people: secrets and what is made of them are left out.
@@ -140,6 +144,11 @@ impl Http {
         wall_seconds: i64,
     ) -> Vec<(&'static str, String)> {
         let mut shown = self.plain_headers(request, wall_seconds);
+        if let Some(elsewhere) = &request.elsewhere {
+            // Their names are the operator's to choose, and their values may be credentials.
+            shown.push(("others", format!("{} (not shown)", elsewhere.headers.len())));
+            return shown;
+        }
         shown.push(match &self.credentials {
             Credentials::Basic { .. } => ("authorization", "Basic (not shown)".to_owned()),
             Credentials::Bearer(_) => ("authorization", "Bearer (not shown)".to_owned()),
@@ -151,6 +160,11 @@ impl Http {
     /// All headers but those that a secret is needed for.
     fn plain_headers(&self, request: &Request, wall_seconds: i64) -> Vec<(&'static str, String)> {
         let mut headers = vec![("accept", "application/json".to_owned())];
+        if request.elsewhere.is_some() {
+            headers.push(("content-type", "application/json".to_owned()));
+            headers.extend(request.message_id.clone().map(|id| ("idempotency-key", id)));
+            return headers;
+        }
         headers.extend(self.headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
         if request.body.is_some() {
             headers.push(("content-type", "application/json".to_owned()));
@@ -180,7 +194,13 @@ impl Http {
         if let Some(trace) = trace {
             call = call.header("traceparent", trace.to_string());
         }
-        call = self.authorized(call, request, wall_seconds);
+        call = match &request.elsewhere {
+            None => self.authorized(call, request, wall_seconds),
+            Some(elsewhere) => elsewhere
+                .headers
+                .iter()
+                .fold(call, |call, (name, value)| call.header(name.as_str(), value.as_str())),
+        };
         if let Some(body) = &request.body {
             call = call.body(body.clone());
         }
@@ -195,7 +215,7 @@ impl Http {
             }
         }
         let status = response.status().as_u16();
-        if status >= 400 {
+        if status >= 400 && request.elsewhere.is_none() {
             body = self.credentials.taken_out_of(&body);
         }
         Ok(reply(status, &headers, body, wall_seconds))
@@ -219,6 +239,36 @@ impl Http {
                 call.header(signature::SIGNATURE, signatures)
             }
         }
+    }
+}
+
+/// A web address without a user in it, as whoever opens connections reads it.
+pub(crate) struct Address {
+    /// `http` or `https`.
+    pub(crate) scheme: String,
+    /// In lower case, with the port where it is not the scheme's own.
+    pub(crate) host: String,
+    /// Path and query.
+    pub(crate) path: String,
+}
+
+impl Address {
+    /// Reads it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let url = reqwest::Url::parse(text).ok()?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user || !["http", "https"].contains(&url.scheme()) {
+            return None;
+        }
+        let host = match (url.host_str()?, url.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Some(Self { scheme: url.scheme().to_owned(), host, path })
     }
 }
 

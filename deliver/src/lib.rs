@@ -32,5 +32,7 @@ pub mod run;
 pub mod shadow;
 pub mod tally;
 pub mod tenure;
+pub mod test_transform;
 pub mod trace;
+pub mod transformation;
 pub mod waits;

@@ -267,7 +267,7 @@ impl<D: Destination> Line<D> {
         }
         let (now, elapsed) = (self.now(), self.around.clock.elapsed());
         for _ in 0..STARTS_IN_A_TURN {
-            if !self.dispatch.has_room() {
+            if !self.dispatch.has_room() || self.limit.is_stopped() || self.is_slow(elapsed) {
                 break;
             }
             let Some((partition, ticket, received)) = self.ledger.start(now, elapsed) else {

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use deliver::test_transform::BUILT_IN;
 use service::Binary;
-use service::cli::{Command, Invocation, launch};
+use service::cli::{Command, Invocation, launch_with};
 use service::config::Vocabulary;
 use service::exit::Failure;
 
@@ -19,15 +20,26 @@ enum Own {
     Refresh(deliver::refresh::Arguments),
     /// Show the requests that a webhook would cause, without making any.
     Preview(deliver::preview::Arguments),
+    /// Show what transformation code makes of webhooks, without making any request.
+    TestTransform(deliver::test_transform::Arguments),
 }
 
 #[global_allocator]
 static ALLOCATOR: service::Allocator = service::ALLOCATOR;
 
 fn main() -> ExitCode {
+    if let Some(ended) = deliver::transformation::run_scripts_if_asked() {
+        return ended;
+    }
     let events = deliver::configure::event_names();
     let attributes = deliver::configure::attribute_names();
-    launch(Binary::Deliver, Vocabulary { events: &events, attributes: &attributes }, work)
+    let vocabulary = Vocabulary { events: &events, attributes: &attributes };
+    launch_with(
+        Binary::Deliver,
+        vocabulary,
+        |own| matches!(own, Own::TestTransform(_)).then_some(BUILT_IN),
+        work,
+    )
 }
 
 async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
@@ -47,6 +59,9 @@ async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {
         }
         Command::Own(Own::Preview(arguments)) => {
             deliver::preview::work(arguments, &config, &clock).await
+        }
+        Command::Own(Own::TestTransform(arguments)) => {
+            deliver::test_transform::work(arguments, &config, &clock).await
         }
     }
 }

@@ -14,6 +14,7 @@ pub use self::answers::{Answers, code};
 use crate::destinations::Skip;
 use crate::failure::Reason;
 use crate::tally::Fate;
+use crate::transformation::Outcome;
 
 const CONSUMED: Counter<1> = Counter {
     name: "tributary_deliver_consumed_total",
@@ -111,6 +112,14 @@ const DUPLICATES: Counter<1> = Counter {
     name: "tributary_deliver_duplicates_total",
     help: "Second copies of an event that a lane held already. Not zero only after a replay.",
     labels: [Label::DESTINATION],
+};
+const TRANSFORMED: Counter<2> = Counter {
+    name: "tributary_deliver_transformed_total",
+    help: "Times that an event was planned by transformation code, by what came of it; again with each attempt.",
+    labels: [
+        Label::DESTINATION,
+        Label { name: "outcome", values: Values::Words(transformation_outcomes) },
+    ],
 };
 const BREAKER: Gauge<2> = Gauge {
     name: "tributary_deliver_breaker",
@@ -211,6 +220,10 @@ fn skip_reasons() -> Vec<&'static str> {
     Skip::iter().map(Skip::word).collect()
 }
 
+fn transformation_outcomes() -> Vec<&'static str> {
+    Outcome::iter().map(Outcome::word).collect()
+}
+
 fn park_reasons() -> Vec<&'static str> {
     Reason::iter().filter(|reason| reason.parks()).map(Reason::word).collect()
 }
@@ -247,6 +260,8 @@ pub struct Metrics {
     pub attempts: CounterFamily<2>,
     /// Recognised as copies.
     pub duplicates: CounterFamily<1>,
+    /// Planned by transformation code.
+    pub transformed: CounterFamily<2>,
     /// State of the breaker.
     pub breaker: GaugeFamily<2>,
     /// Waiting in the retry topic.
@@ -277,6 +292,7 @@ impl Metrics {
             moved: registry.counter(&MOVED)?,
             attempts: registry.counter(&ATTEMPTS)?,
             duplicates: registry.counter(&DUPLICATES)?,
+            transformed: registry.counter(&TRANSFORMED)?,
             breaker: registry.gauge(&BREAKER)?,
             backlog: registry.gauge(&BACKLOG)?,
             line_stopped: registry.gauge(&LINE_STOPPED)?,

@@ -19,7 +19,7 @@ mod recorded;
 mod rehearsal;
 #[cfg(test)]
 mod tests;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +30,9 @@ use service::clock::Clock;
 use service::config::{self, Config};
 use service::exit::Failure;
 
+pub(crate) use self::page::why;
 use self::rehearsal::{Fictitious, Rehearsal};
-pub use self::rehearsal::{Rehearse, rehearse};
+pub use self::rehearsal::{Rehearse, Untold, rehearse};
 use self::webhook::{Given, Pipeline};
 use crate::configure;
 
@@ -119,7 +120,7 @@ fn destinations(config: &Config, only: Option<&str>) -> Result<Vec<Rehearsal>, F
     let rehearsals = chosen.map(|(name, destination)| {
         Ok(Rehearsal {
             name: name.clone(),
-            destination: configure::rehearsed(destination),
+            destination: configure::rehearsed(destination)?,
             http: configure::http(destination).map_err(Failure::failed)?,
             calls: match destination.mode {
                 config::Mode::Live => Fictitious::No,

@@ -25,7 +25,7 @@ use dead_letters::present::clean;
 use schemas::codec::CodecError;
 use service::cli::say;
 use service::clock::Clock;
-use service::config::{Config, Rate};
+use service::config::{Config, Problems, Rate};
 use service::exit::Failure;
 use stream::{AppendError, ReadError};
 use tokio::runtime::Handle;
@@ -87,6 +87,9 @@ enum RefreshError {
     /// The process was asked to end.
     #[error("ended before everybody was refreshed{}", go_on(.0.as_deref()))]
     Interrupted(Option<String>),
+    /// A destination's transformation code cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
     /// Topics or a group could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -127,6 +130,7 @@ impl From<RefreshError> for Failure {
     fn from(error: RefreshError) -> Self {
         match error {
             RefreshError::NoTopic(_) => Self::Refused(error.to_string()),
+            RefreshError::Configuration(problems) => problems.into(),
             RefreshError::Unknown(_)
             | RefreshError::Unreadable(_)
             | RefreshError::SomeUnreadable(_)

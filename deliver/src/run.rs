@@ -26,6 +26,7 @@ use crate::line::{Line, Mode, Surroundings};
 use crate::metrics::Metrics;
 use crate::preflight::{check_topics, require_home};
 use crate::records::Records;
+use crate::transformation::{Counts, Transformable, Transformed};
 use crate::waits::{self, Exchange};
 
 /// How often topics out of reach are looked at again.
@@ -129,17 +130,34 @@ fn begin(
     match &destination.account {
         Account::Customerio(_) => {
             let workspace = configure::customerio(destination);
-            spawn(lines, config, name, destination, workspace, around)
+            spawn_transformed(lines, config, name, destination, workspace, around)
         }
         Account::Intercom(_) => {
             let workspace = configure::intercom(destination);
-            spawn(lines, config, name, destination, workspace, around)
+            spawn_transformed(lines, config, name, destination, workspace, around)
         }
         Account::Webhook(account) => {
             let receiver = configure::webhook(destination, account);
-            spawn(lines, config, name, destination, receiver, around)
+            spawn_transformed(lines, config, name, destination, receiver, around)
         }
     }
+}
+
+/// With its transformation code, where it has any. Without, it is what it would be if there were no such thing.
+fn spawn_transformed<D: Transformable>(
+    lines: &mut Lines,
+    config: &Config,
+    name: &str,
+    destination: &config::Destination,
+    workspace: D,
+    around: Surroundings,
+) -> Result<(), Failure> {
+    let Some(handlers) = configure::handlers(destination)? else {
+        return spawn(lines, config, name, destination, workspace, around);
+    };
+    let counts = Counts::of(name, around.metrics.transformed.clone());
+    let workspace = Transformed::new(workspace, handlers, configure::reach(destination), counts);
+    spawn(lines, config, name, destination, workspace, around)
 }
 
 fn spawn<D: Destination>(

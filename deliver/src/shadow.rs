@@ -11,7 +11,7 @@ use schemas::headers::Header;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::destinations::{Method, Request};
+use crate::destinations::{Elsewhere, Method, Request};
 
 /// A note, as it is written. It is about people, hence only its size is shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,6 +51,9 @@ pub struct Asked {
     /// By what a receiver of signed messages recognises a repetition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
+    /// Scheme and host, where that is not the destination's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// What would have been sent there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
@@ -128,6 +131,7 @@ impl Asked {
             method: request.method,
             path: request.shown_path().into_owned(),
             message_id: request.message_id.clone(),
+            origin: request.elsewhere.as_ref().map(|elsewhere| elsewhere.origin.clone()),
             body: request.body.as_ref().map(json),
         }
     }
@@ -139,6 +143,7 @@ impl Asked {
             path: self.path.clone(),
             body: self.body.as_ref().map(|body| body.to_string().into_bytes()),
             message_id: self.message_id.clone(),
+            elsewhere: self.origin.clone().map(|origin| Elsewhere { origin, headers: Vec::new() }),
         }
     }
 }

@@ -41,7 +41,7 @@ use schemas::Timestamp;
 use schemas::codec::CodecError;
 use service::cli::say;
 use service::clock::Clock;
-use service::config::{Config, read_duration};
+use service::config::{Config, Problems, read_duration};
 use service::exit::Failure;
 use stream::ReadError;
 use tokio::runtime::Handle;
@@ -109,6 +109,9 @@ pub(crate) enum TraceError {
     /// A topic is not there.
     #[error("the topic {0} does not exist; `setup` creates it")]
     NoTopic(String),
+    /// A destination's transformation code cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
     /// A topic or a group could not be read.
     #[error(transparent)]
     Read(Box<ReadError>),
@@ -153,6 +156,7 @@ impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         match error {
             TraceError::NoTopic(_) => Self::Refused(error.to_string()),
+            TraceError::Configuration(problems) => problems.into(),
             TraceError::Dead(error) => (*error).into(),
             TraceError::Read(_)
             | TraceError::State(_)

@@ -13,7 +13,7 @@ use transform::line::{Line, LinkAnnouncement, Taken};
 use transform::parking::Parking;
 use transform::record::Raw;
 use transform::rules::{Rules, Times};
-use transform::sources::{Source, SourceSettings, Sources, mapper_of};
+use transform::sources::{Payload, Source, SourceSettings, Sources, mapper_of};
 use transform::state::{Batch, Link, MemoryStore};
 
 use self::books::Books;
@@ -86,6 +86,7 @@ fn sources() -> Sources {
         plans: words(&["basic", "plus", "pro"]),
         also: words(&["ping", "product.created"]),
         environment: None,
+        payload: Payload::Carried,
     };
     let source = |provider: Provider| {
         let (name, settings) = (provider.name().to_owned(), settings.clone());

@@ -85,6 +85,7 @@ impl Described for SubscriberState {
         include_str!("../released/subscriber_state.2.avsc"),
         include_str!("../released/subscriber_state.3.avsc"),
         include_str!("../released/subscriber_state.4.avsc"),
+        include_str!("../released/subscriber_state.5.avsc"),
     ];
 }
 

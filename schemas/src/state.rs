@@ -180,6 +180,9 @@ pub struct Facts {
     /// What an import says of the subscriber as of `occurred_at`; it gives no event.
     #[serde(default)]
     pub imported: Option<Imported>,
+    /// The provider's body, where events are to carry it and it is not kept in `hand_over`.
+    #[serde(default, with = "serde_bytes")]
+    pub payload: Option<Vec<u8>>,
 }
 
 impl Facts {
@@ -208,6 +211,7 @@ impl Facts {
             traceparent: None,
             hand_over: None,
             imported: None,
+            payload: None,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ use crate::{Ambient, Fault, Kind, Output, Script};
 /// Seconds of the processor that a call may take beyond its own limit: of those that are counted, the first may be
 /// nearly over.
 const GRACE_SECONDS: u64 = 2;
+
+/// Bytes of an answer: an output as JSON may say it once more, in six bytes for each.
+const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// A question.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +38,10 @@ enum Asked {
 /// # Errors
 /// When what is asked cannot be read, or nobody listens.
 pub fn serve(questions: impl Read, mut answers: impl Write) -> std::io::Result<()> {
+    // What it is given names people, and must not lie about as the memory of a process that was ended.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)?;
+    setrlimit(Resource::Nofile, none)?;
     let mut script: Option<Script> = None;
     for line in BufReader::new(questions).lines() {
         match serde_json::from_str(&line?)? {
@@ -57,8 +64,9 @@ fn limit_processor_time(script: &Script) -> std::io::Result<()> {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     let spent = u64::try_from(spent.tv_sec).unwrap_or(0);
     let until = spent + script.limits.time.as_secs() + GRACE_SECONDS;
-    let limit = Rlimit { current: Some(until), maximum: None };
-    Ok(setrlimit(Resource::Cpu, limit)?)
+    let Rlimit { maximum, .. } = getrlimit(Resource::Cpu);
+    let current = Some(maximum.map_or(until, |most| until.min(most)));
+    Ok(setrlimit(Resource::Cpu, Rlimit { current, maximum })?)
 }
 
 /// Calls one script, each call in a process that serves nothing else.
@@ -123,7 +131,7 @@ impl Worker {
         let running = self.running.insert(running);
         running.tell(&Asked::Call(input.to_owned(), ambient))?;
         let mut line = String::new();
-        running.answers.read_line(&mut line)?;
+        running.answers.by_ref().take(LONGEST_ANSWER).read_line(&mut line)?;
         Ok(serde_json::from_str(&line)?)
     }
 

@@ -86,6 +86,21 @@ where
     Work: FnOnce(Invocation<Own>) -> Done,
     Done: Future<Output = Result<(), Failure>>,
 {
+    launch_with(binary, vocabulary, |_| None, work)
+}
+
+/// The same, where some commands need no configuration: `instead` is what they are given when there is no file.
+pub fn launch_with<Own, Work, Done>(
+    binary: Binary,
+    vocabulary: Vocabulary<'_>,
+    instead: fn(&Own) -> Option<&'static str>,
+    work: Work,
+) -> ExitCode
+where
+    Own: Subcommand + fmt::Debug,
+    Work: FnOnce(Invocation<Own>) -> Done,
+    Done: Future<Output = Result<(), Failure>>,
+{
     let line = match parse::<Own>(binary, std::env::args_os()) {
         Ok(line) => line,
         Err(error) => {
@@ -95,7 +110,7 @@ where
             return ExitCode::from(code);
         }
     };
-    match begin(binary, vocabulary, line, work) {
+    match begin(binary, vocabulary, line, instead, work) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(failure) => {
             drop(writeln!(std::io::stderr(), "{}", failure.report()));
@@ -126,6 +141,7 @@ fn begin<Own, Work, Done>(
     binary: Binary,
     vocabulary: Vocabulary<'_>,
     line: CommandLine<Own>,
+    instead: fn(&Own) -> Option<&'static str>,
     work: Work,
 ) -> Result<(), Failure>
 where
@@ -136,7 +152,14 @@ where
     let variables = Variables::of_process();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let loader = Loader { binary, variables: &variables, vocabulary, clock: Arc::clone(&clock) };
-    let config = loader.load(&line.config)?;
+    let built_in = match &line.command {
+        Some(Wanted::Work(Command::Own(own))) if !line.config.exists() => instead(own),
+        Some(Wanted::Work(_) | Wanted::Healthcheck) | None => None,
+    };
+    let config = match built_in {
+        Some(text) => loader.read("built in", text)?,
+        None => loader.load(&line.config)?,
+    };
     let command = match line.command.unwrap_or(Wanted::Work(Command::Run)) {
         Wanted::Work(command) => command,
         Wanted::Healthcheck => return healthcheck::ready(binary, &config).map_err(Failure::failed),

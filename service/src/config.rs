@@ -22,6 +22,7 @@ mod problems;
 mod reference;
 mod source;
 mod steps;
+mod transformation;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub use self::problems::{Origin, Place, Problem, Problems};
 pub use self::reference::reference;
 pub use self::source::{Environment, Provider, Source};
 pub use self::steps::{Deliver, Ingest, LogFormat, Telemetry, Transform};
+pub use self::transformation::Transformation;
 use crate::Binary;
 use crate::clock::Clock;
 

@@ -8,6 +8,10 @@
 //! key where some wait, nobody has a state yet. No single event may say more than a sixteenth of a
 //! message (68 KiB), because what it says of the person and the subscription is kept, and a lifecycle
 //! event repeats it; a transfer's own bytes count as what it says, because they go on to the receiver.
+//!
+//! Where transformation code is configured, events carry the provider's body, and what is held holds it until then. It
+//! counts as held, and one of more than an eighth of a message (136 KiB) is left out, so that two of them still wait for
+//! each other.
 
 use schemas::event::Subscription;
 use schemas::state::{
@@ -37,6 +41,8 @@ pub struct Budget {
     pub held_bytes: usize,
     /// Bytes of what one event says.
     pub facts_bytes: usize,
+    /// Bytes of a body that an event carries.
+    pub payload_bytes: usize,
     /// Records that wait.
     pub waiting: usize,
     /// Bytes of all records that wait.
@@ -53,6 +59,7 @@ impl Budget {
             held: MOST_HELD,
             held_bytes: max_message_bytes / 4,
             facts_bytes: max_message_bytes / 16,
+            payload_bytes: max_message_bytes / 8,
             waiting: MOST_WAITING,
             waiting_bytes: max_message_bytes / 4,
             subscription_bytes: max_message_bytes / 4,
@@ -118,6 +125,7 @@ fn weight(facts: &Facts) -> usize {
         + facts.before.as_ref().map_or(0, of_subscription)
         + facts.hand_over.as_ref().map_or(0, |one| of_record(&one.record))
         + facts.imported.as_ref().map_or(0, of_import)
+        + facts.payload.as_ref().map_or(0, Vec::len)
 }
 
 fn of_record(record: &KeptRecord) -> usize {
@@ -247,6 +255,19 @@ mod tests {
         let mut one = held("X", 10);
         one.facts.hand_over = Some(HandOver { role: Role::Sender, record });
         assert_eq!(budget.surplus(&[one]), 1);
+    }
+
+    #[test]
+    fn a_body_that_is_carried_counts_as_held_and_two_of_the_largest_nearly_fit() {
+        let budget = Budget::of(MESSAGE);
+        let with = |id: &str, bytes: usize| {
+            let mut one = held(id, 10);
+            one.facts.payload = Some(vec![0; bytes]);
+            one
+        };
+        let largest = budget.payload_bytes;
+        assert_eq!(budget.surplus(&[with("a", largest), with("b", largest - 1_000)]), 0);
+        assert_eq!(budget.surplus(&[with("a", largest), with("b", largest), with("c", 1)]), 1);
     }
 
     #[test]

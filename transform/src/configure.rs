@@ -7,7 +7,7 @@ use service::config::{self, Config};
 use stream::Cluster;
 
 use crate::rules::{Rules, Times};
-use crate::sources::{Source, SourceSettings, Sources, mapper_of};
+use crate::sources::{Payload, Source, SourceSettings, Sources, mapper_of};
 use crate::worker::agenda::Bounds;
 
 /// Records a transaction takes in at most, whatever its interval.
@@ -70,11 +70,18 @@ pub fn sources(config: &Config) -> Sources {
             plans: source.plans.clone(),
             also: source.also.clone(),
             environment: source.environment.map(environment),
+            payload: payload(config, name),
         };
         let mapper = mapper_of(provider)?;
         Some(Source { name: name.clone(), provider, mapper, settings })
     });
     sources.collect()
+}
+
+/// Events carry the body of their webhook where a destination has transformation code for them.
+fn payload(config: &Config, source: &str) -> Payload {
+    let is_read = config.destinations.values().any(|one| one.transformation.of(source).is_some());
+    if is_read { Payload::Carried } else { Payload::Dropped }
 }
 
 fn provider(configured: config::Provider) -> schemas::Provider {

@@ -70,6 +70,17 @@ pub struct Audience {
 }
 
 impl Audience {
+    /// Whether events like this are for the destination at all, whoever the subscriber is there.
+    pub fn admits(&self, event: &LifecycleEvent) -> Result<(), Skip> {
+        if !self.environments.contains(&event.environment) {
+            return Err(Skip::Environment);
+        }
+        match self.anonymous {
+            Anonymous::Skip if event.subscriber.anonymous => Err(Skip::Anonymous),
+            Anonymous::Skip | Anonymous::Send => Ok(()),
+        }
+    }
+
     /// As whom the subscriber of `event` is known at the destination, or why the event is not sent. An
     /// identifier of more than `longest` bytes identifies nobody there.
     pub fn admit(

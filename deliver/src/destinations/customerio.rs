@@ -7,6 +7,7 @@
 mod batch;
 mod judge;
 mod plan;
+mod returned;
 mod ulid;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use schemas::{EventType, LifecycleEvent};
 
 pub use batch::Batch;
 pub use plan::Operations;
+pub(crate) use returned::ENTITY_PATH;
 
 use super::telling::{refreshing, telling, untold};
 use super::{Audience, Destination, Grouping, Names, Plan, Receiver, Reply, Request};

@@ -11,6 +11,7 @@ mod plan;
 mod progress;
 mod remembered;
 mod requests;
+mod returned;
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,24 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// By what a receiver of signed messages recognises a repetition.
     pub message_id: Option<String>,
+    /// Where else than to the destination it goes.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Where a request goes that is not for the destination: without its credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Scheme and host.
+    pub origin: String,
+    /// Headers that go with it, some of which may be credentials.
+    pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Elsewhere {
+    /// Without the headers: some may be credentials.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Elsewhere({})", self.origin)
+    }
 }
 
 impl Request {
@@ -63,7 +81,8 @@ impl fmt::Debug for Request {
 impl Request {
     /// Reads `path`.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::Get, path: path.into(), body: None, message_id: None }
+        let path = path.into();
+        Self { method: Method::Get, path, body: None, message_id: None, elsewhere: None }
     }
 
     /// Sends `body` to `path`.
@@ -78,13 +97,20 @@ impl Request {
 
     /// Any method with JSON that is written already.
     pub fn with_body(method: Method, path: impl Into<String>, body: String) -> Self {
-        Self { method, path: path.into(), body: Some(body.into_bytes()), message_id: None }
+        let body = Some(body.into_bytes());
+        Self { method, path: path.into(), body, message_id: None, elsewhere: None }
     }
 
     /// The same, as the message of this id.
     #[must_use]
     pub fn identified(self, message_id: impl Into<String>) -> Self {
         Self { message_id: Some(message_id.into()), ..self }
+    }
+
+    /// The same, to somebody else.
+    #[must_use]
+    pub fn to(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere: Some(elsewhere), ..self }
     }
 }
 

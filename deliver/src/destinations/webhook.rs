@@ -9,6 +9,7 @@
 
 mod judge;
 mod plan;
+mod returned;
 
 #[cfg(test)]
 mod tests;

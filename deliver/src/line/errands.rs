@@ -1,5 +1,7 @@
 //! Events and refreshes: what differs between the two where a line plans, counts and gives up.
 
+use std::time::Duration;
+
 use schemas::LifecycleEvent;
 use schemas::headers::Correlation;
 use service::traces::Span;
@@ -12,7 +14,15 @@ use crate::metrics::{Attempt, OCCURRED, RECEIVED, SKIPPED_REFRESH};
 use crate::park_limit::Ending;
 use crate::records::Errand;
 
+/// Time in which lanes are started in one turn, where that takes time: the lease has to be renewed meanwhile.
+const LONGEST_PLANNING: Duration = Duration::from_millis(200);
+
 impl<D: Destination> Line<D> {
+    /// Whether what was planned since took so long that something else has its turn.
+    pub(super) fn is_slow(&self, since: Duration) -> bool {
+        D::PLANS_SLOWLY && self.around.clock.elapsed().saturating_sub(since) >= LONGEST_PLANNING
+    }
+
     /// What is to be sent.
     pub(super) fn planned(&self, errand: Errand, event: &LifecycleEvent) -> Plan<D::Delivery> {
         match errand {

@@ -29,6 +29,7 @@ impl<D: Destination> Line<D> {
                     self.count_done(token, Outcome::Done, Fate::Skipped);
                     return;
                 }
+                (Plan::End(verdict), Mode::Live | Mode::Shadow) => self.outcome(token, verdict),
                 (Plan::Send(delivery), Mode::Shadow) => {
                     let requests = rehearse(&*self.destination, delivery);
                     Outcome::Shadowed(Note::of(&event, &requests, self.settings.longest_note))

@@ -3,9 +3,9 @@
 use schemas::{LifecycleEvent, Timestamp};
 use serde_json::Value;
 
-use super::rehearsal::{Fictitious, Rehearsal};
+use super::rehearsal::{Fictitious, Rehearsal, Untold};
 use super::webhook::{Fate, Told};
-use crate::destinations::Request;
+use crate::destinations::{Request, Verdict};
 use crate::http::Http;
 use crate::shadow::Planned;
 
@@ -47,9 +47,7 @@ fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], w
     line(page, 0, &headline(name, sequence, &at.to_string()));
     for Rehearsal { name, destination, http, calls } in destinations {
         match destination.requests(event) {
-            Err(skip) => {
-                line(page, 1, &format!("{name}: not sent, {}: {}", skip.word(), skip.meaning()));
-            }
+            Err(untold) => line(page, 1, &format!("{name}: {}", why(&untold))),
             Ok(requests) => {
                 let remark = match calls {
                     Fictitious::No => "",
@@ -61,6 +59,22 @@ fn tell(page: &mut String, event: &LifecycleEvent, destinations: &[Rehearsal], w
                 }
             }
         }
+    }
+}
+
+/// Why an event causes no requests.
+pub(crate) fn why(untold: &Untold) -> String {
+    match untold {
+        Untold::Skip(skip) => format!("not sent, {}: {}", skip.word(), skip.meaning()),
+        Untold::End(Verdict::Park(failure)) => {
+            format!("parked as {}: {}", failure.reason.word(), failure.message)
+        }
+        Untold::End(Verdict::Retry(failure) | Verdict::Pause { failure, .. }) => {
+            format!("not sent yet, {}: {}", failure.reason.word(), failure.message)
+        }
+        Untold::End(
+            Verdict::Delivered | Verdict::DeliveredWithoutAttributes(_) | Verdict::Outdated,
+        ) => "nothing is sent".to_owned(),
     }
 }
 

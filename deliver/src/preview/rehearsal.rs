@@ -2,7 +2,7 @@
 
 use schemas::LifecycleEvent;
 
-use crate::destinations::{Answer, Conversation, Destination, Plan, Request, Skip, Turn};
+use crate::destinations::{Answer, Conversation, Destination, Plan, Request, Skip, Turn, Verdict};
 use crate::http::Http;
 
 /// Requests of one event beyond which a conversation is not believed to end.
@@ -29,13 +29,22 @@ pub(super) enum Fictitious {
 pub trait Rehearse {
     /// The requests that the event causes, or why it causes none. What is learned on the way (a contact's
     /// id) is known to the next event.
-    fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Skip>;
+    fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Untold>;
 
     /// Why the event is not sent; none for one that is.
     fn skip(&self, event: &LifecycleEvent) -> Option<Skip>;
 
     /// Why a person is not refreshed; none for one that is.
     fn skip_refresh(&self, snapshot: &LifecycleEvent) -> Option<Skip>;
+}
+
+/// Why an event causes no requests.
+#[derive(Debug)]
+pub enum Untold {
+    /// It is not sent.
+    Skip(Skip),
+    /// Nothing can be made of it.
+    End(Verdict),
 }
 
 /// The requests of a delivery to somebody of whom the destination knows nothing yet.
@@ -60,9 +69,10 @@ fn conversation<D: Destination>(destination: &D, delivery: D::Delivery) -> Vec<R
 }
 
 impl<D: Destination> Rehearse for D {
-    fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Skip> {
+    fn requests(&self, event: &LifecycleEvent) -> Result<Vec<Request>, Untold> {
         let delivery = match self.plan(event) {
-            Plan::Skip(skip) => return Err(skip),
+            Plan::Skip(skip) => return Err(Untold::Skip(skip)),
+            Plan::End(verdict) => return Err(Untold::End(verdict)),
             Plan::Send(delivery) => delivery,
         };
         Ok(conversation(self, delivery))
@@ -71,14 +81,14 @@ impl<D: Destination> Rehearse for D {
     fn skip(&self, event: &LifecycleEvent) -> Option<Skip> {
         match self.plan(event) {
             Plan::Skip(skip) => Some(skip),
-            Plan::Send(_) => None,
+            Plan::Send(_) | Plan::End(_) => None,
         }
     }
 
     fn skip_refresh(&self, snapshot: &LifecycleEvent) -> Option<Skip> {
         match self.refresh(snapshot) {
             Plan::Skip(skip) => Some(skip),
-            Plan::Send(_) => None,
+            Plan::Send(_) | Plan::End(_) => None,
         }
     }
 }

@@ -26,29 +26,29 @@ use super::none_such;
 const MOST_COPIES: usize = 16;
 
 /// A payload as it was given.
-pub(super) struct Given {
-    pub(super) body: Vec<u8>,
+pub(crate) struct Given {
+    pub(crate) body: Vec<u8>,
     /// Instead of the id that the body tells.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Instead of the person that the body names.
-    pub(super) subscriber: Option<String>,
+    pub(crate) subscriber: Option<String>,
     /// When it is taken to be received.
-    pub(super) at: jiff::Timestamp,
+    pub(crate) at: jiff::Timestamp,
 }
 
 /// What a payload came to.
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The source, the provider's type of the event, and its id.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// The key it has in the topics.
-    pub(super) key: String,
-    pub(super) fate: Fate,
+    pub(crate) key: String,
+    pub(crate) fate: Fate,
     /// How long it would wait for a record that says whose it is.
-    pub(super) waits: Option<Duration>,
+    pub(crate) waits: Option<Duration>,
 }
 
 /// What becomes of a record.
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Events(Vec<LifecycleEvent>),
     Duplicate,
     Ignored(Vec<&'static str>),
@@ -58,13 +58,13 @@ pub(super) enum Fate {
 }
 
 impl Told {
-    pub(super) fn is_parked(&self) -> bool {
+    pub(crate) fn is_parked(&self) -> bool {
         matches!(self.fate, Fate::Parked(_) | Fate::TooLarge(_))
     }
 }
 
 /// The two steps before this one, for one source, over nothing.
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     source: String,
     provider: Provider,
     longest: usize,
@@ -75,7 +75,7 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn new(config: &Config, source: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(config: &Config, source: &str) -> Result<Self, Failure> {
         let Some(configured) = config.sources.get(source) else {
             return Err(none_such("source", source, config.sources.keys()));
         };
@@ -95,7 +95,7 @@ impl Pipeline {
     }
 
     /// What the payload comes to, after those before it.
-    pub(super) fn take(&mut self, given: Given) -> Result<Told, Failure> {
+    pub(crate) fn take(&mut self, given: Given) -> Result<Told, Failure> {
         let size = given.body.len();
         let at = Timestamp::from_millis(given.at.as_millisecond());
         let record = self.record(given);

@@ -96,8 +96,11 @@ impl<'a> Refreshing<'a> {
         }
         let targets = chosen.iter().filter_map(|chosen| {
             let rehearsed = configure::rehearsed(config.destinations.get(&chosen.name)?);
-            let room = Room::open(&cluster, config, &chosen.name);
-            Some(room.map(|room| Target { chosen, rehearsed, room }))
+            let target = || -> Result<_, RefreshError> {
+                let room = Room::open(&cluster, config, &chosen.name)?;
+                Ok(Target { chosen, rehearsed: rehearsed?, room })
+            };
+            Some(target())
         });
         let append = || Appender::open(&cluster, ACKNOWLEDGED_WITHIN);
         let appender = match done {
@@ -107,7 +110,7 @@ impl<'a> Refreshing<'a> {
             }
         };
         Ok(Self {
-            targets: targets.collect::<Result<_, _>>()?,
+            targets: targets.collect::<Result<_, RefreshError>>()?,
             sources: transform::configure::sources(config),
             known: Codec::new(Framing::SingleObject)?,
             events: Codec::new(Framing::SingleObject)?,

@@ -187,6 +187,7 @@ async fn deliver<D: Destination>(
                 skipped.push(skip.word());
                 continue;
             }
+            Plan::End(verdict) => panic!("{verdict:?}"),
             Plan::Send(delivery) => delivery,
         };
         let mut conversation = destination.converse(vec![delivery]);

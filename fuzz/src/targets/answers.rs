@@ -106,7 +106,7 @@ where
 {
     let planned = events.iter().filter_map(|event| match to.plan(event) {
         Plan::Send(delivery) => Some(delivery),
-        Plan::Skip(_) => None,
+        Plan::Skip(_) | Plan::End(_) => None,
     });
     let group: Vec<D::Delivery> = planned.collect();
     let size = group.len();

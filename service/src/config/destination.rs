@@ -13,6 +13,7 @@ use super::kinds::{
 use super::problems::Place;
 use super::source::Environment;
 use super::steps::PARK_LIMIT;
+use super::transformation::Transformation;
 
 /// One configured receiver: its account, and what all receivers have in common.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Destination {
     pub park_limit: Rate,
     /// When a failed call is made again.
     pub retry: Retry,
+    /// Code of the operator's that says what is sent.
+    pub transformation: Transformation,
     /// Where the destination stands in the configuration.
     pub place: Place,
 }
@@ -171,6 +174,7 @@ impl Destination {
         let attributes = read_entries(fields, "attributes", "attribute", naming);
         let pacing = Pacing::read(fields);
         let retry = fields.section("retry", "When a failed call is made again.", Retry::read);
+        let transformation = Transformation::read(fields);
         refuse_empty(fields, "identify_by", identify_by.as_deref());
         refuse_empty(fields, "environments", environments.as_deref());
         let place = fields.place().clone();
@@ -191,6 +195,7 @@ impl Destination {
             timeout: pacing.timeout,
             park_limit: pacing.park_limit,
             retry: retry?,
+            transformation: transformation?,
             place,
         })
     }

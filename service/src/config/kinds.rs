@@ -208,6 +208,15 @@ pub(super) fn endpoint() -> Kind<String> {
     })
 }
 
+/// A host as it stands in a URL.
+pub(super) fn host() -> Kind<String> {
+    Kind::new("a host such as `hooks.example.com`, with its port if it has one", |text| {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-.:".contains(letter);
+        let valid = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+        (valid && text.chars().all(is_plain)).then(|| text.to_ascii_lowercase())
+    })
+}
+
 /// A URL that may hold a user and a password, and is a secret for that reason.
 pub(super) fn url_with_user() -> Kind<SecretString> {
     let says = "a URL such as `https://example.com` or `https://user:password@example.com`";

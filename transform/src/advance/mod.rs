@@ -32,7 +32,7 @@ pub use self::import::import;
 pub use self::snapshot::snapshot;
 pub use self::transfer::{PassedOn, receive, send};
 use crate::order::{is_late, key_of};
-use crate::sources::{Decision, Draft, Known, Source};
+use crate::sources::{Decision, Draft, Known, Payload, Source};
 
 /// What became of one provider event.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,7 +165,18 @@ fn emit(
         offer: draft.offer,
         transfer: draft.transfer,
         reason: draft.reason,
-        payload: None,
+        payload: payload(facts, source),
+    }
+}
+
+/// The provider's body, where it is asked for and was not too large to be held.
+fn payload(facts: &Facts, source: &Source) -> Option<Vec<u8>> {
+    match source.settings.payload {
+        Payload::Dropped => None,
+        Payload::Carried => {
+            let kept = facts.hand_over.as_ref().map(|hand_over| &hand_over.record.value);
+            facts.payload.as_ref().or(kept).cloned()
+        }
     }
 }
 

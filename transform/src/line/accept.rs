@@ -16,7 +16,7 @@ use crate::rekey::{Address, after_look_up, copy_for, is_known, role_at};
 use crate::rules::{Mode, Rules};
 use crate::seen::SeenIds;
 use crate::sources::native::imported;
-use crate::sources::{RawView, Reading, Source};
+use crate::sources::{Payload, RawView, Reading, Source, SourceSettings};
 use crate::state::{StateError, Store};
 use crate::tally::{Fate, Tally};
 
@@ -125,6 +125,7 @@ impl<S: Store> Line<S> {
         // Not with the first event that is let go: of what raw topic is left, the first record is always a later one.
         state.begun_at.get_or_insert(at);
         facts.received_at = at;
+        facts.payload = carried(&envelope.source.settings, &facts, raw, rules);
         let in_time = !is_late(&facts, state.emitted_up_to.as_ref());
         if hold(&mut state.held, Held { facts, appended_at: at }) == Placed::Earlier && in_time {
             tally.reordered += 1;
@@ -142,6 +143,22 @@ impl<S: Store> Line<S> {
         // Transfers that waited for this key to become somebody wait no longer.
         self.look_up(&key, rules, taken)
     }
+}
+
+/// The body for the events to carry. One that is too large to wait for the window is not; a transfer's is kept anyway,
+/// and an import gives no event.
+fn carried(
+    settings: &SourceSettings,
+    facts: &Facts,
+    raw: &Raw<'_>,
+    rules: &Rules,
+) -> Option<Vec<u8>> {
+    let is_carried = match settings.payload {
+        Payload::Dropped => false,
+        Payload::Carried => facts.hand_over.is_none() && facts.imported.is_none(),
+    };
+    let body = raw.value.filter(|body| is_carried && body.len() <= rules.budget.payload_bytes)?;
+    Some(body.to_vec())
 }
 
 /// Where facts are let go.

@@ -19,6 +19,7 @@ mod price;
 pub mod purchasely;
 mod registry;
 pub mod revenuecat;
+pub mod samples;
 pub mod stripe;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,18 @@ pub struct SourceSettings {
     pub also: Vec<String>,
     /// The environment of a source whose payloads do not say.
     pub environment: Option<Environment>,
+    /// Whether events carry the provider's body.
+    pub payload: Payload,
+}
+
+/// Whether events carry the provider's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Payload {
+    /// Nobody asks for it.
+    #[default]
+    Dropped,
+    /// Transformation code is given it.
+    Carried,
 }
 
 /// What became of the bytes of one record.

@@ -77,7 +77,7 @@ impl Fixture {
             user_id: user_id.clone(),
             plans: plans.clone(),
             also: also.clone(),
-            environment: None,
+            ..SourceSettings::default()
         };
         let provider = self.provider();
         let (name, mapper) = (provider.name().to_owned(), mapper_of(provider).unwrap());

@@ -19,9 +19,9 @@ use crate::failure::shortened;
 
 /// Documented limits (Track API specification, read 2026-08-22).
 const ATTRIBUTE_NAME_LIMIT: usize = 150;
-const ATTRIBUTE_VALUE_LIMIT: usize = 1_000;
+pub(super) const ATTRIBUTE_VALUE_LIMIT: usize = 1_000;
 const ATTRIBUTES_LIMIT: usize = 300;
-const EVENT_NAME_LIMIT: usize = 100;
+pub(super) const EVENT_NAME_LIMIT: usize = 100;
 
 /// How old a snapshot is taken to be, in seconds: what happened before has mostly arrived by then.
 const SETTLED_AFTER: i64 = 60;
@@ -51,6 +51,11 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
+    /// These, each in JSON.
+    pub(super) fn of(items: Vec<String>) -> Self {
+        Self(items)
+    }
+
     /// The items for the batch.
     pub fn items(&self) -> &[String] {
         &self.0

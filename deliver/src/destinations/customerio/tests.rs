@@ -27,7 +27,7 @@ fn workspace() -> CustomerIo {
 fn planned(workspace: &CustomerIo, event: &LifecycleEvent) -> Operations {
     match workspace.plan(event) {
         Plan::Send(operations) => operations,
-        Plan::Skip(skip) => panic!("skipped: {skip}"),
+        other @ (Plan::Skip(_) | Plan::End(_)) => panic!("{other:?}"),
     }
 }
 
@@ -43,6 +43,7 @@ fn told(workspace: &CustomerIo) -> String {
         lines.push(format!("{ours} ({} {theirs})", event.provider.name()));
         match workspace.plan(&event) {
             Plan::Skip(skip) => lines.push(format!("  skipped: {skip}")),
+            Plan::End(verdict) => panic!("{verdict:?}"),
             Plan::Send(operations) => {
                 lines.extend(operations.items().iter().map(|item| format!("  {item}")));
             }
@@ -416,7 +417,7 @@ fn trouble_in_the_middle_leaves_what_was_accepted_as_it_is() {
 fn refreshed(workspace: &CustomerIo, snapshot: &LifecycleEvent) -> Vec<Value> {
     match workspace.refresh(snapshot) {
         Plan::Send(operations) => values(&operations),
-        Plan::Skip(skip) => panic!("skipped: {skip}"),
+        other @ (Plan::Skip(_) | Plan::End(_)) => panic!("{other:?}"),
     }
 }
 

@@ -22,6 +22,12 @@ pub(super) fn of(event_id: &str, occurred_at: Timestamp) -> String {
         .collect()
 }
 
+/// Whether the text is a ULID.
+pub(super) fn is_one(text: &str) -> bool {
+    let is_digit = |byte: u8| ALPHABET.contains(&byte.to_ascii_uppercase());
+    text.len() == 26 && text.starts_with(|first| first <= '7') && text.bytes().all(is_digit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +41,10 @@ mod tests {
         assert_eq!(ulid.len(), 26);
         assert_eq!(ulid, of("evt", moment));
         assert_ne!(ulid, of("evt2", moment));
+        assert!(is_one(&ulid) && is_one(&ulid.to_lowercase()));
+        for text in ["", "evt_1", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "01ARZ3NDEKTSV4RRFFQ69G5FAI"] {
+            assert!(!is_one(text), "{text}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn shown(request: &Request) -> Value {
 fn begin(workspace: &Intercom, event: &LifecycleEvent) -> Visit {
     match workspace.plan(event) {
         Plan::Send(message) => workspace.converse(vec![message]),
-        Plan::Skip(skip) => panic!("skipped: {skip}"),
+        other @ (Plan::Skip(_) | Plan::End(_)) => panic!("{other:?}"),
     }
 }
 
@@ -93,6 +93,7 @@ fn told(naming: Naming) -> String {
                 lines.push(format!("  skipped: {skip}"));
                 continue;
             }
+            Plan::End(verdict) => panic!("{verdict:?}"),
             Plan::Send(delivery) => delivery,
         };
         workspace.forget();

@@ -20,7 +20,7 @@ fn receiver() -> Webhook {
 fn request(receiver: &Webhook, event: &LifecycleEvent) -> Request {
     match receiver.plan(event) {
         Plan::Send(message) => receiver.converse(vec![message]).begin(),
-        Plan::Skip(skip) => panic!("skipped: {skip}"),
+        other @ (Plan::Skip(_) | Plan::End(_)) => panic!("{other:?}"),
     }
 }
 
@@ -35,6 +35,7 @@ fn every_type_as_the_receiver_gets_it() {
         lines.push(event.event_type.to_string());
         lines.push(match receiver().plan(&event) {
             Plan::Skip(skip) => format!("  skipped: {skip}"),
+            Plan::End(verdict) => panic!("{verdict:?}"),
             Plan::Send(_) => format!("  {}", body(&receiver(), &event)),
         });
     }

@@ -87,7 +87,7 @@ impl<'a> Receiving<'a> {
         Ok(Self {
             name,
             destination,
-            rehearsed: configure::rehearsed(destination),
+            rehearsed: configure::rehearsed(destination)?,
             reader: Reader::open(cluster, &configure::group(config, name, destination.mode))?,
             events: topic(Topic::Events),
             retry: topic(Topic::Retry(name.to_owned())),

@@ -1,0 +1,101 @@
+//! From `transform` of a destination to its handlers, read and judged.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use script::{Limits, Script};
+use service::config::{self, Account, Config, Place, Problems, unknown};
+
+use crate::destinations::customerio::ENTITY_PATH;
+use crate::http::Address;
+use crate::transformation::{Handler, Handlers, Reach};
+
+/// A script is read whole for every destination that has it.
+const LONGEST_SCRIPT: u64 = 1 << 20;
+
+/// What is wrong with the transformation code of all destinations.
+pub(super) fn judge(config: &Config, problems: &mut Problems) {
+    for destination in config.destinations.values() {
+        for (source, (_, place)) in &destination.transformation.by_source {
+            if !config.sources.contains_key(source) {
+                let known = config.sources.keys().map(String::as_str);
+                problems.push(place, unknown("source", source, known));
+            }
+        }
+        for (file, place) in files(destination) {
+            if let Err(message) = read(file) {
+                problems.push(place, message);
+            }
+        }
+    }
+}
+
+/// The handlers of a destination, each to run in a process of its own; `None` where it has none.
+///
+/// # Errors
+/// What is wrong with a file.
+pub fn handlers(destination: &config::Destination) -> Result<Option<Handlers>, Problems> {
+    let transformation = &destination.transformation;
+    if !transformation.is_configured() {
+        return Ok(None);
+    }
+    let mut problems = Problems::new();
+    let mut handler = |file: &Path, place: &Place| match read(file) {
+        Ok(script) => Some(Arc::new(Handler::apart(script))),
+        Err(message) => {
+            problems.push(place, message);
+            None
+        }
+    };
+    let all = transformation.all.as_deref();
+    let all = all.and_then(|file| handler(file, &transformation.place));
+    let by_source = transformation
+        .by_source
+        .iter()
+        .filter_map(|(source, (file, place))| Some((source.clone(), handler(file, place)?)));
+    let by_source = by_source.collect();
+    problems.into_result().map(|()| Some(Handlers { all, by_source }))
+}
+
+fn files(destination: &config::Destination) -> impl Iterator<Item = (&Path, &Place)> {
+    let config::Transformation { all, by_source, place, .. } = &destination.transformation;
+    let all = all.as_deref().map(|file| (file, place));
+    all.into_iter().chain(by_source.values().map(|(file, place)| (file.as_path(), place)))
+}
+
+/// Reads a file with a handler. The error says what is wrong with it, with line and column where it has them.
+pub fn read(file: &Path) -> Result<Script, String> {
+    let shown = file.display();
+    let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
+    let length = std::fs::metadata(file).map_err(unreadable)?.len();
+    if length > LONGEST_SCRIPT {
+        return Err(format!("{shown} has {length} bytes, and {LONGEST_SCRIPT} are allowed"));
+    }
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    Script::read(&name.unwrap_or_default(), &text, Limits::default())
+        .map_err(|fault| fault.to_string())
+}
+
+/// What the handlers of a destination may have called, and what they are given as the destination's address.
+pub fn reach(destination: &config::Destination) -> Reach {
+    let default = super::default_url(&destination.account);
+    let (url, path) = match &destination.account {
+        Account::Customerio(_) => (format!("{default}{ENTITY_PATH}"), ENTITY_PATH.to_owned()),
+        Account::Intercom(_) => (format!("{default}/events"), "/events".to_owned()),
+        Account::Webhook(account) => {
+            let shown = account.url.split('?').next().unwrap_or_default().to_owned();
+            (shown, super::origin_and_path(&account.url).1.to_owned())
+        }
+    };
+    // Whichever region the account lies in, its calls go there.
+    let regions: &[&str] = match &destination.account {
+        Account::Customerio(_) => &["track.customer.io", "track-eu.customer.io"],
+        Account::Intercom(_) => &["api.intercom.io", "api.eu.intercom.io", "api.au.intercom.io"],
+        Account::Webhook(_) => &[],
+    };
+    let addresses = [Some(default), destination.base_url.as_deref()].into_iter().flatten();
+    let hosts = addresses.filter_map(|url| Some(Address::read(url)?.host));
+    let own = regions.iter().map(|host| (*host).to_owned()).chain(hosts).collect();
+    Reach { url, path, own, allowed: destination.transformation.hosts.clone() }
+}

@@ -1,0 +1,40 @@
+//! Calls of the receiver that a handler makes: messages of its own making, signed as ours are.
+
+use schemas::LifecycleEvent;
+
+use super::{Message, Webhook};
+use crate::destinations::{Audience, Destination, Plan, Request};
+use crate::failure::Failure;
+use crate::transformation::{OwnCall, Told, Transformable, Understood};
+
+impl Transformable for Webhook {
+    fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    fn understand(
+        &self,
+        event: &LifecycleEvent,
+        told: Vec<Told>,
+    ) -> Result<Understood<Message>, Failure> {
+        let mut understood = Understood::nothing();
+        for (at, one) in told.into_iter().enumerate() {
+            match one {
+                Told::AsMapped => match self.plan(event) {
+                    Plan::Send(message) => understood.calls.push(message.0),
+                    Plan::Skip(skip) => understood.skipped = Some(skip),
+                    Plan::End(_) => {}
+                },
+                Told::Call(OwnCall { method, path, payload }) => {
+                    let request = Request::with_body(method, path, payload.to_string());
+                    let id = format!("{}.{at}", event.event_id);
+                    understood.calls.push(request.identified(id));
+                }
+            }
+        }
+        if !understood.calls.is_empty() {
+            understood.delivery = Some(Message(understood.calls.remove(0)));
+        }
+        Ok(understood)
+    }
+}

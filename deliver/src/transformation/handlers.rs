@@ -1,0 +1,86 @@
+//! Which handler is given the events of which source, and where it runs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use script::{Ambient, Fault, Output, Script, Worker};
+
+/// The argument with which this program does nothing but run scripts.
+const WORKER: &str = "transformation-worker";
+
+/// Runs scripts, where another process of this program has begun this one for that, until it asks no more. Neither a
+/// configuration nor a log is within reach of what runs there.
+pub fn run_scripts_if_asked() -> Option<ExitCode> {
+    let first = std::env::args_os().nth(1);
+    first.filter(|first| first == WORKER)?;
+    let served = script::serve(std::io::stdin().lock(), std::io::stdout().lock());
+    Some(if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The handlers of one destination.
+#[derive(Clone, Debug, Default)]
+pub struct Handlers {
+    /// For the events of every source that has none of its own.
+    pub all: Option<Arc<Handler>>,
+    /// By source.
+    pub by_source: BTreeMap<String, Arc<Handler>>,
+}
+
+impl Handlers {
+    /// The handler of a source's events.
+    pub fn of(&self, source: &str) -> Option<&Handler> {
+        self.by_source.get(source).or(self.all.as_ref()).map(Arc::as_ref)
+    }
+}
+
+/// One handler.
+#[derive(Debug)]
+pub struct Handler {
+    name: String,
+    runner: Runner,
+}
+
+#[derive(Debug)]
+enum Runner {
+    /// In this process.
+    Here(Script),
+    /// In one of its own, which is begun when it is first needed.
+    Apart(Mutex<Worker>),
+}
+
+impl Handler {
+    /// A handler that runs in this process: for whoever may stand still.
+    pub fn here(script: Script) -> Self {
+        Self { name: script.name().to_owned(), runner: Runner::Here(script) }
+    }
+
+    /// A handler that runs in a process of its own, which is this program once more.
+    pub fn apart(script: Script) -> Self {
+        let name = script.name().to_owned();
+        let worker = Worker::new(this_program(), [OsString::from(WORKER)], script);
+        Self { name, runner: Runner::Apart(Mutex::new(worker)) }
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn call(&self, input: &str, ambient: Ambient) -> Result<Output, Fault> {
+        match &self.runner {
+            Runner::Here(script) => script.call(input, ambient),
+            Runner::Apart(worker) => {
+                worker.lock().unwrap_or_else(PoisonError::into_inner).call(input, ambient)
+            }
+        }
+    }
+}
+
+/// The file of a running program may have been replaced meanwhile; Linux knows it all the same.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
+}
