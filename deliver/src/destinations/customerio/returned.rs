@@ -7,7 +7,7 @@
 //! ordered.
 
 use schemas::LifecycleEvent;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::plan::{ATTRIBUTE_VALUE_LIMIT, EVENT_NAME_LIMIT, Operations};
 use super::{BATCH_PATH, CustomerIo, ITEM_LIMIT, ulid};
@@ -38,7 +38,8 @@ impl Transformable for CustomerIo {
     ) -> Result<Understood<Operations>, Failure> {
         let mut understood = Understood::nothing();
         let mut items: Vec<String> = Vec::new();
-        let mut reader = Reader { event, events: 0, corrections: Vec::new() };
+        let mut reader =
+            Reader { event, events: 0, introduced: Vec::new(), corrections: Vec::new() };
         for one in told {
             match one {
                 Told::AsMapped => match self.plan(event) {
@@ -48,7 +49,7 @@ impl Transformable for CustomerIo {
                 },
                 Told::Call(call) => {
                     for operation in operations(call).map_err(wrong)? {
-                        items.push(reader.operation(operation)?);
+                        items.extend(reader.operation(operation)?);
                     }
                 }
             }
@@ -88,11 +89,15 @@ struct Reader<'a> {
     event: &'a LifecycleEvent,
     /// Events so far: each has an id of its own.
     events: usize,
+    /// Whom the handler identifies or who was identified for it.
+    introduced: Vec<Value>,
     corrections: Vec<Correction>,
 }
 
 impl Reader<'_> {
-    fn operation(&mut self, operation: Value) -> Result<String, Failure> {
+    /// The operation, behind what introduces the person where nothing else did: an event of somebody who is not known
+    /// makes an empty profile.
+    fn operation(&mut self, operation: Value) -> Result<Vec<String>, Failure> {
         let Value::Object(mut fields) = operation else {
             return Err(wrong(
                 "an operation is no object: was the payload meant for somebody else?",
@@ -117,13 +122,40 @@ impl Reader<'_> {
             _ => {}
         }
         self.shorten(&mut fields);
+        let introduction = self.introduction(&action, &fields);
         let item = Value::Object(fields).to_string();
         if item.len() > ITEM_LIMIT {
             let message =
                 format!("an operation has {} bytes, and {ITEM_LIMIT} are allowed", item.len());
             return Err(Failure::new(Reason::TooLarge, message));
         }
-        Ok(item)
+        Ok(introduction.into_iter().chain([item]).collect())
+    }
+
+    /// An identify of the person of an event, with the address that the event tells of them.
+    fn introduction(&mut self, action: &str, fields: &Fields) -> Option<String> {
+        let person = fields.get("identifiers")?;
+        let is_known = self.introduced.contains(person);
+        if !is_known {
+            self.introduced.push(person.clone());
+        }
+        if is_known || !["event", "screen", "page"].contains(&action) {
+            return None;
+        }
+        let address = fields.get("attributes").and_then(|all| all.get("email"));
+        let address = address.and_then(Value::as_str).filter(|text| text.contains('@'));
+        let mut attributes = Map::new();
+        if let (Some(address), None) = (address, person.get("email")) {
+            attributes.insert("email".to_owned(), Value::from(address));
+        }
+        let identify = json!({
+            "type": "person",
+            "identifiers": person,
+            "action": "identify",
+            "timestamp": self.event.distinct_second,
+            "attributes": attributes,
+        });
+        Some(identify.to_string())
     }
 
     fn correct(&mut self, what: Corrected, text: impl Into<String>) {
