@@ -8,6 +8,8 @@
 
 mod columns;
 mod money;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -22,6 +22,9 @@ mod route;
 mod sending;
 mod surface;
 
+#[cfg(test)]
+mod tests;
+
 use schemas::LifecycleEvent;
 use script::{Ambient, Kind};
 

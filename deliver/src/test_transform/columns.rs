@@ -27,3 +27,19 @@ fn fitting(text: &str) -> String {
     }
     text.chars().take(WIDTH - 1).chain(['…']).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stand_beside_each_other_and_long_ones_are_cut_on_the_left_alone() {
+        let long = "é".repeat(80);
+        let page = columns(("before", &format!("a\n{long}")), ("after", &format!("b\nc\n{long}")));
+        let rows: Vec<&str> = page.lines().collect();
+        assert_eq!(rows.len(), 5);
+        let at = |row: &str| row.chars().position(|letter| letter == '│');
+        assert!(rows.iter().all(|row| at(row) == at(rows[0])), "{page}");
+        assert!(rows[3].contains("é… │ c") && rows[4].ends_with(&long), "{page}");
+    }
+}

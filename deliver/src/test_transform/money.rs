@@ -115,3 +115,47 @@ fn gather(value: &Value, path: &str, found: &mut BTreeMap<String, f64>) {
 fn is_same(left: f64, right: f64) -> bool {
     (left - right).abs() < 0.005
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::samples;
+    use schemas::EventType;
+    use serde_json::json;
+
+    fn found(handler: fn(&Value) -> Value) -> Vec<String> {
+        let mut event = samples::event(EventType::TransactionProcessed);
+        let payload = json!({"data": {"total_amount": 1071, "quantity": 10, "currency": "EUR"}});
+        event.payload = Some(payload.to_string().into_bytes());
+        doubts(&event, &|event| {
+            let payload = event.payload.as_deref().unwrap();
+            vec![handler(&serde_json::from_slice::<Value>(payload).unwrap()["data"])]
+        })
+    }
+
+    fn amount(data: &Value) -> f64 {
+        data["total_amount"].as_f64().unwrap()
+    }
+
+    #[test]
+    fn an_amount_that_is_divided_by_a_hundred_is_doubted_in_yen_and_in_dinars() {
+        let text = found(|data| json!({"paid": format!("{:.2}", amount(data) / 100.0)}));
+        assert_eq!(text.len(), 2, "{text:?}");
+        assert!(text[0].contains("`paid` is 1071 divided by 100 also in JPY"), "{text:?}");
+        assert_eq!(found(|data| json!({"paid": amount(data) / 100.0})).len(), 2);
+    }
+
+    #[test]
+    fn one_that_heeds_the_currency_is_not() {
+        let heeds = |data: &Value| {
+            let decimals = exponent_of(data["currency"].as_str().unwrap());
+            json!({"paid": amount(data) / 10_f64.powi(decimals.cast_signed()), "n": data["quantity"]})
+        };
+        assert_eq!(found(heeds), [""; 0]);
+        let yen_alone = |data: &Value| {
+            let by = if data["currency"] == "JPY" { 1.0 } else { 100.0 };
+            json!({"paid": amount(data) / by})
+        };
+        assert_eq!(found(yen_alone).len(), 1, "thousandths are forgotten");
+    }
+}

@@ -61,3 +61,48 @@ impl Reach {
         Ok(Route::Elsewhere(format!("{scheme}://{host}"), path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(url: &str) -> Result<Route, Failure> {
+        let reach = Reach {
+            url: "https://hooks.example.com/in".to_owned(),
+            path: "/in?token=t".to_owned(),
+            own: vec!["hooks.example.com".to_owned()],
+            allowed: vec!["api.example.org".to_owned(), "localhost:9".to_owned()],
+        };
+        reach.route(url)
+    }
+
+    #[test]
+    fn the_destination_and_what_is_allowed_are_within_reach() {
+        let own = |path: &str| Ok(Route::Own(path.to_owned()));
+        assert_eq!(route("https://hooks.example.com/in"), own("/in?token=t"));
+        assert_eq!(route("https://HOOKS.example.com/other?a=1"), own("/other?a=1"));
+        let elsewhere = Route::Elsewhere("https://api.example.org".into(), "/a?b=c".into());
+        assert_eq!(route("https://api.example.org/a?b=c"), Ok(elsewhere));
+        assert!(matches!(route("http://localhost:9/"), Ok(Route::Elsewhere(..))));
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        for url in [
+            "https://evil.example.com/",
+            "https://api.example.org:8443/",
+            "http://api.example.org/",
+            "https://api.example.org@evil.example.com/",
+            "https://api.example.org.evil.example.com/",
+            "https://evil.example.com/#https://api.example.org/",
+            "https://evil.example.com\\@api.example.org/",
+            "file:///etc/passwd",
+            "//api.example.org/",
+            "/api/v2/entity",
+            "",
+        ] {
+            let failure = route(url).unwrap_err();
+            assert_eq!(failure.reason, Reason::TransformationFailed, "{url}");
+        }
+    }
+}

@@ -105,3 +105,93 @@ fn verdict(request: &Request, answer: &Answer, before: &Verdict) -> Verdict {
         (None, Answer::Failed(_)) => Verdict::Retry(Failure::new(Reason::UnexpectedAnswer, "")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::{Elsewhere, Reply, Transport};
+
+    /// Takes a group with one request.
+    #[derive(Debug)]
+    struct One(usize);
+
+    impl Conversation for One {
+        fn begin(&mut self) -> Request {
+            Request::get("/own")
+        }
+
+        fn judge(&mut self, answer: &Answer) -> Turn {
+            let verdict = match trouble(answer) {
+                Some(verdict) => verdict,
+                None => Verdict::Delivered,
+            };
+            Turn::Over(vec![verdict; self.0])
+        }
+    }
+
+    fn call(path: &str) -> Request {
+        let origin = "https://other".to_owned();
+        Request::get(path).to(Elsewhere { origin, headers: Vec::new() })
+    }
+
+    fn replied(status: u16) -> Answer {
+        Answer::Replied(Reply { status, ..Reply::default() })
+    }
+
+    /// The paths that are asked for, and the verdicts, when these are the answers.
+    fn play(group: Vec<Sending<()>>, answers: &[Answer]) -> (Vec<String>, Vec<Verdict>) {
+        let mut exchange = Exchange::new(group, |own| One(own.len()));
+        let mut asked = vec![exchange.begin().path];
+        for answer in answers {
+            match exchange.judge(answer) {
+                Turn::Ask(request) => asked.push(request.path),
+                Turn::Over(verdicts) => return (asked, verdicts),
+            }
+        }
+        panic!("not over after {asked:?}")
+    }
+
+    #[test]
+    fn the_destinations_own_goes_first_and_then_each_call() {
+        let group = vec![
+            Sending { own: Some(()), calls: vec![call("/a"), call("/b")] },
+            Sending { own: None, calls: vec![call("/c")] },
+        ];
+        let answers = [200, 200, 201, 204].map(replied);
+        let (asked, verdicts) = play(group, &answers);
+        assert_eq!(asked, ["/own", "/a", "/b", "/c"]);
+        assert_eq!(verdicts, [Verdict::Delivered, Verdict::Delivered]);
+    }
+
+    #[test]
+    fn what_fails_ends_its_own_delivery_and_no_other() {
+        let group = || {
+            vec![
+                Sending { own: Some(()), calls: vec![call("/a"), call("/b")] },
+                Sending { own: None, calls: vec![call("/c")] },
+            ]
+        };
+        let (asked, verdicts) = play(group(), &[replied(200), replied(400), replied(200)]);
+        assert_eq!(asked, ["/own", "/a", "/c"]);
+        assert!(matches!(&verdicts[..], [Verdict::Park(_), Verdict::Delivered]), "{verdicts:?}");
+        let (asked, verdicts) = play(group(), &[replied(503), replied(200)]);
+        assert_eq!(asked, ["/own", "/c"]);
+        assert!(matches!(&verdicts[..], [Verdict::Retry(_), Verdict::Delivered]), "{verdicts:?}");
+    }
+
+    #[test]
+    fn another_hosts_trouble_pauses_nobody_and_may_still_have_had_an_effect() {
+        for answer in [
+            Answer::Failed(Transport::Unreachable),
+            Answer::Failed(Transport::TimedOut),
+            replied(401),
+            replied(429),
+            replied(500),
+        ] {
+            let group = vec![Sending { own: None, calls: vec![call("/a")] }];
+            let (_, verdicts) = play(group, std::slice::from_ref(&answer));
+            let [Verdict::Retry(failure)] = &verdicts[..] else { panic!("{verdicts:?}") };
+            assert!(failure.reason == Reason::OtherHost && failure.may_still_land(), "{answer:?}");
+        }
+    }
+}

@@ -181,3 +181,80 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::samples;
+    use schemas::EventType;
+
+    const PAYLOAD: &str =
+        r#"{"type":"payment.succeeded","data":{"total":1071.0,"list":[1,{"a":null}]}}"#;
+
+    fn given() -> Given<'static> {
+        let mut event = samples::event(EventType::TransactionProcessed);
+        event.payload = Some(PAYLOAD.as_bytes().to_vec());
+        Given::of(&event, PAYLOAD.as_bytes(), "https://a.example/").unwrap()
+    }
+
+    fn returned(json: &str) -> String {
+        match given().returned(json) {
+            Err(message) => message,
+            Ok(parts) => format!("{parts:?}"),
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_given_whole_and_with_its_event() {
+        let json: Value = serde_json::from_str(&given().json).unwrap();
+        assert_eq!(json["payload"]["data"]["list"][1]["a"], Value::Null);
+        assert_eq!(json["method"], "POST");
+        assert_eq!(json["event"]["type"], "transaction_processed");
+        assert_eq!(json["event"]["subscriber"]["user_id"], "u_42");
+        assert_eq!(json["event"]["money"]["amount"].as_i64(), Some(1_499));
+        assert!(json["event"].get("payload").is_none());
+    }
+
+    #[test]
+    fn text_after_a_body_becomes_no_part_of_the_webhook() {
+        let event = samples::event(EventType::TransactionProcessed);
+        let body = br#"{},"url":"https://evil.example/","x":{}"#;
+        assert!(Given::of(&event, body, "https://a.example/").is_none());
+    }
+
+    #[test]
+    fn what_is_left_as_it_is_is_recognised_however_it_is_written() {
+        let untouched = r#"{"payload":{"data":{"list":[1,{"a":null}],"total":1071},"type":"payment.succeeded"},"method":"POST","url":"https://a.example/"}"#;
+        assert_eq!(returned(untouched), "[AsMapped]");
+        assert_eq!(returned(&format!("[{untouched},{untouched}]")), "[AsMapped, AsMapped]");
+        let changed = untouched.replace("1071", "1072");
+        assert_eq!(returned(&changed), "[Call(Call { method: Post, .. })]");
+        let elsewhere = untouched.replace("a.example", "b.example");
+        assert_eq!(returned(&elsewhere), "[Call(Call { method: Post, .. })]");
+    }
+
+    #[test]
+    fn what_is_cancelled_is_no_part() {
+        assert_eq!(returned(r#"{"cancel":true}"#), "[]");
+        assert_eq!(returned("[]"), "[]");
+    }
+
+    #[test]
+    fn what_is_no_webhook_is_refused() {
+        for (json, message) in [
+            ("1", "it returned a number, and no webhook"),
+            ("[null]", "it returned null, and no webhook"),
+            ("{}", "`url` of the webhook it returned is no text"),
+            (r#"{"url":"a","method":"DELETE","payload":1}"#, "`method` is neither POST nor PUT"),
+            (r#"{"url":"a","method":"POST"}"#, "the webhook it returned has no `payload`"),
+            (
+                r#"{"url":"a","method":"POST","payload":1,"headers":{"a":"b\r\nc: d"}}"#,
+                "a header of the webhook it returned is none",
+            ),
+        ] {
+            assert_eq!(returned(json), message, "{json}");
+        }
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        assert!(returned(&deep).starts_with("what it returned cannot be read"));
+    }
+}

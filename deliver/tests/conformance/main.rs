@@ -14,3 +14,4 @@ mod revenuecat_at_customerio;
 mod revenuecat_at_intercom;
 mod stage;
 mod stripe_customers_at_customerio;
+mod transformed;

@@ -119,7 +119,7 @@ pub(crate) type Skipped = Vec<&'static str>;
 /// A Customer.io workspace.
 pub(crate) struct AtCustomerio {
     pub(crate) emulator: emulators::CustomerIo,
-    destination: CustomerIo,
+    pub(crate) destination: CustomerIo,
     http: Http,
 }
 
@@ -141,10 +141,25 @@ impl AtCustomerio {
     pub(crate) async fn get(&self, events: &[LifecycleEvent]) -> (Vec<Value>, Skipped) {
         let (sent, skipped) = deliver(&self.destination, &self.http, events).await;
         assert_eq!(self.emulator.violations(), []);
-        let batches = sent.into_iter().map(|mut sent| sent.body["batch"].take());
-        let items = batches.flat_map(|batch| batch.as_array().cloned().unwrap());
-        (items.collect(), skipped)
+        (items(sent), skipped)
     }
+
+    /// The same of a destination that plans them otherwise.
+    pub(crate) async fn get_by<D: Destination>(
+        &self,
+        destination: &D,
+        events: &[LifecycleEvent],
+    ) -> Vec<Value> {
+        let (sent, _) = deliver(destination, &self.http, events).await;
+        assert_eq!(self.emulator.violations(), []);
+        items(sent)
+    }
+}
+
+/// The operations of all batches.
+fn items(sent: Vec<Sent>) -> Vec<Value> {
+    let batches = sent.into_iter().map(|mut sent| sent.body["batch"].take());
+    batches.flat_map(|batch| batch.as_array().cloned().unwrap()).collect()
 }
 
 /// An Intercom workspace.

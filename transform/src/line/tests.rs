@@ -15,6 +15,7 @@ mod forget;
 mod imports;
 mod own;
 mod owner;
+mod payload;
 mod rekeying;
 mod story;
 mod world;

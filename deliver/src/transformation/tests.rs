@@ -1,0 +1,225 @@
+use schemas::{Environment, EventType};
+use script::{Limits, Script};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::destinations::customerio::{CustomerIo, OnCustomerDeleted};
+use crate::destinations::{Anonymous, Audience, Identity, Names, samples};
+use crate::preview::rehearse;
+
+const PAYMENT: &str = include_str!("../../../transform/src/sources/dodo/fixtures/payment.json");
+const ENTITY: &str = "https://track.customer.io/api/v2/entity";
+
+fn workspace() -> CustomerIo {
+    CustomerIo {
+        audience: Audience {
+            identify_by: vec![Identity::UserId],
+            anonymous: Anonymous::Skip,
+            environments: vec![Environment::Production],
+        },
+        names: Names::default(),
+        on_customer_deleted: OnCustomerDeleted::Keep,
+    }
+}
+
+fn with(text: &str) -> Transformed<CustomerIo> {
+    let script = Script::read("pay.js", text, Limits::default()).unwrap();
+    let handlers = Handlers { all: Some(Handler::here(script).into()), ..Handlers::default() };
+    let reach = Reach {
+        url: ENTITY.to_owned(),
+        path: "/api/v2/entity".to_owned(),
+        own: vec!["track.customer.io".to_owned()],
+        allowed: vec!["hooks.example.com".to_owned()],
+    };
+    Transformed::new(workspace(), handlers, reach, Counts::default())
+}
+
+fn body(statements: &str) -> String {
+    format!("function handler(webhook) {{\n  {statements}\n  return webhook;\n}}")
+}
+
+fn payment() -> LifecycleEvent {
+    let mut event = samples::event(EventType::TransactionProcessed);
+    event.provider_event_type = "payment.succeeded".to_owned();
+    event.payload = Some(PAYMENT.as_bytes().to_vec());
+    event
+}
+
+/// What is sent for an event: the items of the batch, and then the requests beside it.
+fn sent(code: &str, event: &LifecycleEvent) -> (Vec<Value>, Vec<Request>) {
+    let told = with(code);
+    let Plan::Send(delivery) = told.plan(event) else { panic!("{:?}", told.plan(event)) };
+    let mut requests = rehearse(&told, delivery);
+    let is_batch = requests.first().is_some_and(|first| first.path == "/api/v2/batch");
+    let batch = is_batch.then(|| requests.remove(0).body.unwrap());
+    let batch: Value =
+        batch.map_or(json!({"batch": []}), |body| serde_json::from_slice(&body).unwrap());
+    (batch["batch"].as_array().unwrap().clone(), requests)
+}
+
+fn failure(code: &str, event: &LifecycleEvent) -> Failure {
+    match with(code).plan(event) {
+        Plan::End(Verdict::Park(failure)) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_action_that_there_is_none_of_is_sent_as_an_event_with_an_id_and_a_time() {
+    let code = body(
+        "const paid = webhook.payload.data;
+         webhook.url = 'https://track.customer.io/api/v2/entity';
+         webhook.payload = { type: 'person', identifiers: { id: paid.customer.customer_id },
+           action: 'payment_completed', name: 'Payment Completed',
+           attributes: { amount: (paid.total_amount / 100).toFixed(2), gone: undefined } };",
+    );
+    let event = payment();
+    let (items, further) = sent(&code, &event);
+    assert_eq!(further.len(), 0);
+    assert_eq!(
+        items,
+        [json!({
+            "type": "person", "identifiers": {"id": "cus_Keel"}, "action": "event",
+            "name": "Payment Completed", "attributes": {"amount": "10.71"},
+            "id": items[0]["id"], "timestamp": event.occurred_at.seconds(),
+        })]
+    );
+    assert_eq!(items[0]["id"].as_str().map(str::len), Some(26));
+    assert_eq!(sent(&code, &event).0, items, "a repetition is the same to the byte");
+    let corrections = with(&code).consider(&event).corrections;
+    assert_eq!(corrections.len(), 1);
+    assert!(corrections[0].text.contains("`payment_completed`"), "{}", corrections[0].text);
+}
+
+#[test]
+fn an_identify_keeps_its_attributes_and_gets_the_second_of_its_event() {
+    let code = body(
+        "webhook.payload = { type: 'person', identifiers: { id: 7 }, action: 'identify',
+           name: 'Customer Identified', attributes: { since: webhook.payload.timestamp } };",
+    );
+    let event = payment();
+    let (items, _) = sent(&code, &event);
+    let expected = json!({
+        "type": "person", "identifiers": {"id": "7"}, "action": "identify",
+        "attributes": {"since": "2026-05-01T08:00:01Z"}, "timestamp": event.distinct_second,
+    });
+    assert_eq!(items, [expected]);
+    let what = with(&code).consider(&event).corrections;
+    let what: Vec<_> = what.iter().map(|correction| correction.what).collect();
+    assert_eq!(what, [Corrected::Identifier, Corrected::Field]);
+}
+
+#[test]
+fn a_webhook_left_as_it_is_is_told_as_without_a_handler() {
+    let event = payment();
+    let Plan::Send(plain) = workspace().plan(&event) else { panic!("not sent") };
+    let plain = rehearse(&workspace(), plain);
+    let told = with(&body("webhook.payload.data.total_amount += 0;"));
+    let Plan::Send(delivery) = told.plan(&event) else { panic!("not sent") };
+    assert!(rehearse(&told, delivery) == plain);
+    let other = LifecycleEvent { ordinal: 1, ..event.clone() };
+    assert!(matches!(told.plan(&other), Plan::Send(_)), "each event of the webhook");
+}
+
+#[test]
+fn several_calls_come_of_one_event_in_their_order_and_only_of_the_first() {
+    let code = body(
+        "const person = { id: 'u' };
+         return [webhook,
+           { ...webhook, payload: { identifiers: person, action: 'event', name: 'a' } },
+           { ...webhook, payload: { identifiers: person, action: 'event', name: 'b' } },
+           { ...webhook, url: 'https://hooks.example.com/in', headers: { 'X-Key': 'k' } }];",
+    );
+    let event = payment();
+    let (items, further) = sent(&code, &event);
+    let named = |item: &Value| item["name"].as_str().unwrap_or("-").to_owned();
+    let names: Vec<_> = items.iter().map(named).collect();
+    assert_eq!(names, ["-", "transaction_processed", "a", "b"]);
+    assert_ne!(items[2]["id"], items[3]["id"]);
+    let [call] = &further[..] else { panic!("{further:?}") };
+    let elsewhere = call.elsewhere.as_ref().unwrap();
+    assert_eq!(elsewhere.origin, "https://hooks.example.com");
+    assert_eq!(elsewhere.headers, [("x-key".to_owned(), "k".to_owned())]);
+    assert_eq!(call.message_id, Some(format!("{}.0", event.event_id)));
+    let later = LifecycleEvent { ordinal: 1, ..event };
+    assert_eq!(sent(&code, &later), (workspace_items(&later), Vec::new()));
+}
+
+fn workspace_items(event: &LifecycleEvent) -> Vec<Value> {
+    let Plan::Send(operations) = workspace().plan(event) else { panic!("not sent") };
+    operations.items().iter().map(|item| serde_json::from_str(item).unwrap()).collect()
+}
+
+#[test]
+fn what_is_not_told_says_why() {
+    let skipped = |code: &str, event: &LifecycleEvent| match with(code).plan(event) {
+        Plan::Skip(skip) => skip,
+        other => panic!("{other:?}"),
+    };
+    let event = payment();
+    assert_eq!(skipped(&body("webhook.cancel = true;"), &event), Skip::Cancelled);
+    let call = body("webhook.payload = { identifiers: { id: 'u' }, action: 'event', name: 'a' };");
+    let later = LifecycleEvent { ordinal: 1, ..event.clone() };
+    assert_eq!(skipped(&call, &later), Skip::ToldByFirst);
+    let sandbox = LifecycleEvent { environment: Environment::Sandbox, ..event.clone() };
+    assert_eq!(skipped(&body("throw 1;"), &sandbox), Skip::Environment);
+    let refreshed = with(&call).refresh(&event);
+    assert!(matches!(refreshed, Plan::Skip(Skip::Unsupported)), "{refreshed:?}");
+}
+
+#[test]
+fn a_handler_that_fails_parks_its_event_with_message_and_line() {
+    let event = payment();
+    for (code, message) in [
+        ("webhook.payload.nothing.there;", "pay.js:2:"),
+        ("for (;;);", "it takes longer than"),
+        ("const all = []; for (;;) all.push(new ArrayBuffer(1 << 20));", "MiB of memory"),
+        ("return handler(webhook);", "calls itself too deeply"),
+        ("return;", "the handler returned nothing"),
+        ("return 'nonsense';", "it returned text, and no webhook"),
+        (
+            "webhook.url = 'https://evil.example.com/';",
+            "evil.example.com, which is not the destination",
+        ),
+        ("webhook.url = 'http://hooks.example.com/';", "without TLS"),
+        (
+            "webhook.url = 'https://track.customer.io/api/v1/exports';",
+            "only POST to /api/v2/entity",
+        ),
+        ("webhook.payload = { action: 'identify' };", "exactly one of id, email, phone and cio_id"),
+        ("webhook.payload = { identifiers: { id: 'u' } };", "has no `action`"),
+        ("webhook.payload = 1;", "an operation is no object"),
+    ] {
+        let failure = failure(&body(code), &event);
+        assert_eq!(failure.reason, Reason::TransformationFailed, "{code}");
+        assert!(failure.message.contains(message), "{code}: {}", failure.message);
+        assert!(!format!("{failure:?}").contains(message), "{code}");
+    }
+    let large = "webhook.payload = { identifiers: { id: 'u' }, action: 'event', name: 'a', attributes: {} };
+        for (let i = 0; i < 99; i++) webhook.payload.attributes['a' + i] = 'x'.repeat(900);";
+    assert_eq!(failure(&body(large), &event).reason, Reason::TooLarge);
+    let bare = LifecycleEvent { payload: None, ..event };
+    assert_eq!(failure(&body(""), &bare).reason, Reason::PayloadMissing);
+}
+
+#[test]
+fn who_asked_to_be_forgotten_is_forgotten_whatever_a_handler_says() {
+    let mut event = samples::event(EventType::CustomerDeleted);
+    event.provider_event_type = schemas::event::FORGOTTEN.to_owned();
+    let (items, _) = sent(&body("webhook.cancel = true;"), &event);
+    assert_eq!(items.last().map(|item| item["action"].clone()), Some(json!("suppress")));
+}
+
+#[test]
+fn a_replay_gives_the_same_bytes() {
+    let code = body(
+        "webhook.payload = { identifiers: { id: 'u' }, action: 'event', name: 'a',
+           attributes: { now: Date.now(), random: Math.random() } };",
+    );
+    let event = payment();
+    let (items, _) = sent(&code, &event);
+    assert_eq!(sent(&code, &event).0, items);
+    assert_eq!(items[0]["attributes"]["now"], json!(event.received_at.millis()));
+    let other = LifecycleEvent { event_id: "00000001".to_owned(), ..event };
+    assert_ne!(sent(&code, &other).0[0]["attributes"]["random"], items[0]["attributes"]["random"]);
+}
