@@ -54,7 +54,7 @@ pub(crate) struct Run {
 #[tokio::main]
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let steps = Steps::new();
-    let (_broker, mut pipeline) = start(&steps, "demo", Receivers::Emulated).await?;
+    let (_broker, mut pipeline) = start(&steps, "demo", Receivers::Emulated, Vec::new()).await?;
     steps.finish();
     let run = send_and_settle(arguments, &pipeline).await?;
     let flawless = report::print(&run, &mut pipeline);
@@ -67,6 +67,7 @@ pub(crate) async fn start(
     steps: &Steps,
     name: &str,
     receivers: Receivers,
+    environment: Vec<(String, String)>,
 ) -> Result<(Broker, Pipeline)> {
     let folder = workspace::fresh_run_folder(name).context("making a folder for the run")?;
     let narrate = |news: &str| steps.news(news);
@@ -84,7 +85,7 @@ pub(crate) async fn start(
         reorder_window: REORDER_WINDOW,
         retry_delays: "[10s, 1m, 10m, 1h, 6h]".to_owned(),
         receivers,
-        environment: Vec::new(),
+        environment,
     };
     let pipeline = Pipeline::start(plan, &narrate).await?;
     steps.done("ingest, transform and deliver are ready");

@@ -14,6 +14,7 @@ mod fuzz;
 mod image;
 mod plant;
 mod reference;
+mod reload;
 mod report;
 mod soak;
 mod test;
@@ -30,7 +31,7 @@ enum Command {
     /// and in order
     Demo(demo::Arguments),
     /// Runs the whole pipeline on this machine for your own webhooks, until Ctrl-C
-    Up,
+    Up(up::Arguments),
     /// Runs every check that CI runs
     Test(test::Arguments),
     /// Runs the whole pipeline while everything goes wrong, and says whether every event arrived once and in order
@@ -54,7 +55,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Up => up::run(),
+        Command::Up(arguments) => up::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),

@@ -1,5 +1,6 @@
 //! `cargo xtask up`: the pipeline for your own webhooks, until Ctrl-C.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,17 +12,41 @@ use end_to_end::sign;
 
 use crate::demo;
 use crate::display::{Steps, say};
+use crate::reload::{self, Handler};
 
 /// Longer than the binaries' own time to drain.
 const STOPS_WITHIN: Duration = Duration::from_secs(40);
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A JavaScript file that says what Customer.io is sent; `deliver` follows its changes
+    #[arg(long, value_name = "FILE")]
+    transform: Option<PathBuf>,
+}
+
 #[tokio::main]
-pub(crate) async fn run() -> Result<ExitCode> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let steps = Steps::new();
-    let (_broker, mut pipeline) = demo::start(&steps, "up", Receivers::RealWhereConfigured).await?;
+    let mut handler = arguments.transform.as_deref().map(Handler::of).transpose()?;
+    let environment = handler.iter().map(Handler::environment).collect();
+    let receivers = Receivers::RealWhereConfigured;
+    let (_broker, mut pipeline) = demo::start(&steps, "up", receivers, environment).await?;
     steps.finish();
     explain(&pipeline);
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+    let mut ended = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            ended = &mut ended => {
+                ended.context("waiting for Ctrl-C")?;
+                break;
+            }
+            () = tokio::time::sleep(reload::LOOK_EVERY), if handler.is_some() => {
+                if let Some(handler) = &mut handler {
+                    handler.follow(&mut pipeline.deliver, STOPS_WITHIN)?;
+                }
+            }
+        }
+    }
     say("\nstopping");
     for process in pipeline.processes() {
         process.terminate(STOPS_WITHIN)?;

@@ -1,0 +1,101 @@
+//! Transformation code in the running pipeline: what it computes arrives once, what it cannot deal with is parked, and
+//! the lane goes on.
+
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
+
+use std::time::{Duration, Instant};
+
+use end_to_end::broker::Broker;
+use end_to_end::destinations::Where;
+use end_to_end::journeys::{Provider, Webhook};
+use end_to_end::pipeline::{Pipeline, Plan};
+use end_to_end::schedule::{Copy, Sending};
+use serde_json::{Value, json};
+use service::clock::{Clock, SystemClock};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(100);
+
+const HANDLER: &str = r#"
+function handler(webhook) {
+  const paid = webhook.payload.data;
+  if (webhook.eventType !== "payment.succeeded") return webhook;
+  if (paid.metadata.fails === "throw") throw new Error("no");
+  if (paid.metadata.fails === "loop") for (;;);
+  webhook.url = "https://track.customer.io/api/v2/entity";
+  webhook.payload = {
+    type: "person",
+    identifiers: { id: paid.customer.customer_id },
+    action: "order_paid",
+    name: "Order Paid",
+    attributes: { paid: (paid.total_amount / 100).toFixed(2) },
+  };
+  return webhook;
+}
+"#;
+
+fn payment(number: u32, fails: &str, now: i64) -> Sending {
+    let occurred_at_ms = now - 60_000 + i64::from(number) * 1_000;
+    let at = jiff::Timestamp::from_millisecond(occurred_at_ms).unwrap().to_string();
+    let body = json!({
+        "business_id": "bus_1",
+        "type": "payment.succeeded",
+        "timestamp": at,
+        "data": {
+            "payload_type": "Payment",
+            "payment_id": format!("pay_{number}"),
+            "status": "succeeded",
+            "customer": {"customer_id": "cus_coded", "email": "c@example.com", "name": "C"},
+            "currency": "USD",
+            "total_amount": number * 1_000,
+            "created_at": at,
+            "metadata": {"fails": fails},
+        },
+    });
+    let webhook = Webhook {
+        provider: Provider::Dodo,
+        event_id: format!("msg_coded_{number}"),
+        event_type: "payment.succeeded".to_owned(),
+        occurred_at_ms,
+        body,
+        expects: &[],
+    };
+    let at = Duration::from_millis(50) * number;
+    Sending { at, webhook, place: (0, 0), copy: Copy::First }
+}
+
+/// What was paid, as the person shows it.
+fn paid(pipeline: &Pipeline) -> Vec<Value> {
+    let people = pipeline.destinations.customerio.people();
+    let person = people.into_iter().find(|person| person.id.as_deref() == Some("cus_coded"));
+    let events = person.map(|person| person.events).unwrap_or_default();
+    let orders = events.into_iter().filter(|event| event.name == "Order Paid");
+    orders.map(|mut event| event.attributes.remove("paid").unwrap_or_default()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_handler_computes_arrives_and_what_it_cannot_deal_with_holds_up_nobody() {
+    let broker = Broker::shared().expect("a broker to test against");
+    let plan = Plan::for_test("transformed", broker).unwrap();
+    let file = plan.folder.join("handler.js");
+    std::fs::write(&file, HANDLER).unwrap();
+    let option = "TRIBUTARY__DESTINATIONS__CUSTOMERIO__TRANSFORM".to_owned();
+    let environment = vec![(option, file.display().to_string())];
+    let pipeline = Pipeline::start(Plan { environment, ..plan }, &|_| ()).await.unwrap();
+    let now = SystemClock::new().now_millis();
+    let fails = ["no", "throw", "loop", "no", "no"];
+    let sendings = (1..).zip(fails).map(|(number, fails)| payment(number, fails, now)).collect();
+    assert_eq!(pipeline.send(sendings, |_| ()).await.all_refused(), 0);
+
+    let deadline = Instant::now() + PATIENCE;
+    while paid(&pipeline).len() < 3 && Instant::now() < deadline {
+        tokio::time::sleep(POLL).await;
+    }
+    assert_eq!(paid(&pipeline), ["10.00", "40.00", "50.00"], "in order, each once");
+    assert_eq!(pipeline.destinations.violations(Where::Customerio), []);
+    let metrics = pipeline.deliver.metrics().unwrap();
+    let failed = ["destination=\"customerio\"", "outcome=\"failed\""];
+    assert!(metrics.sum("tributary_deliver_transformed_total", &failed) >= 2.0);
+    let elsewhere = ["destination=\"intercom\""];
+    assert!(metrics.sum("tributary_deliver_transformed_total", &elsewhere) < 1.0);
+}
