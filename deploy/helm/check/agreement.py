@@ -77,7 +77,7 @@ def references(rendered):
             # Tests run when everything is there.
             when = {"test": None}.get(moment(found), moment(found))
             needed = [("ConfigMap", volume["configMap"]["name"]) for volume in spec["volumes"]
-                      if volume["name"] == "configuration"]
+                      if volume["name"] in ("configuration", "handlers")]
             if spec["serviceAccountName"] != "default":
                 needed.append(("ServiceAccount", spec["serviceAccountName"]))
             for kind, needs in needed:

@@ -13,6 +13,7 @@ REFUSED = [
     ({"ingest": {"replicaCounts": 3}}, "replicaCounts"),
     ({"transform": {"persistance": {"enabled": False}}}, "persistance"),
     ({"deliver": {"keda": {"enable": True}}}, "enable"),
+    ({"deliver": {"handlers": {"pay.js": {"text": "function handler() {}"}}}}, "pay.js"),
     ({"metrics": {"podMonitors": {"enabled": True}}}, "podMonitors"),
     ({"networkPolicy": {"kafkaPeer": []}}, "kafkaPeer"),
     ({"strimzi": {"topics": {"created": True}}}, "created"),
@@ -163,6 +164,13 @@ RELEASE_FAULTS = {
     "a rule was changed": lambda rendered: rendered.of_kind("PrometheusRule")[0]["spec"]["groups"].pop(),
     "the setup job has no configuration": lambda rendered: rendered.objects.remove(
         next(found for found in rendered.of_kind("ConfigMap") if agreement.moment(found) is not None)
+    ),
+    "the setup job has no handlers": lambda rendered: rendered.objects.remove(
+        next(
+            found
+            for found in rendered.of_kind("ConfigMap")
+            if agreement.moment(found) is not None and found["metadata"]["name"].endswith("-handlers")
+        )
     ),
     "a pod is killed early": lambda rendered: rendered.of_kind("Deployment")[0]["spec"]["template"]["spec"].update(
         terminationGracePeriodSeconds=10

@@ -148,6 +148,7 @@ TRANSFORM = component(
 )
 DELIVER = component(
     {
+        "handlers": {**LABELS, "propertyNames": {"pattern": "^[A-Za-z0-9._-]+$"}},
         "keda": closed(
             {
                 "enabled": BOOLEAN,

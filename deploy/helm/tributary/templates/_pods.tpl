@@ -95,13 +95,18 @@ volumeMounts:
     mountPath: /secrets/{{ . }}
     readOnly: true
   {{- end }}
+  {{- if and (eq .component "deliver") $values.handlers }}
+  - name: handlers
+    mountPath: /handlers
+    readOnly: true
+  {{- end }}
   {{- with $values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end -}}
 
 {{/* What the containers of a pod mount. Takes root, components (whose containers run in it), users and configuration
-     (a ConfigMap). */}}
+     (a ConfigMap, whose name that of the handlers begins with). */}}
 {{- define "tributary.volumes" -}}
 {{- $root := .root -}}
 - name: configuration
@@ -139,6 +144,11 @@ volumeMounts:
     secretName: {{ . }}
     # For the group of the pod alone.
     defaultMode: 0440
+{{- end }}
+{{- if and (has "deliver" .components) $root.Values.deliver.handlers }}
+- name: handlers
+  configMap:
+    name: {{ .configuration }}-handlers
 {{- end }}
 {{- range .components }}
 {{- with (index $root.Values .).extraVolumes }}
@@ -189,6 +199,9 @@ metadata:
   annotations:
     # Another configuration is another pod.
     checksum/config: {{ include "tributary.configuration" .root | sha256sum }}
+    {{- if and (eq .component "deliver") $values.handlers }}
+    checksum/handlers: {{ toYaml $values.handlers | sha256sum }}
+    {{- end }}
     {{- with merge (dict) $values.podAnnotations .root.Values.commonAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
