@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use deliver::configure::{attribute_names, event_names};
 use deliver::test_transform::BUILT_IN;
 use service::Binary;
 use service::cli::{Command, Invocation, launch_with};
@@ -31,15 +32,9 @@ fn main() -> ExitCode {
     if let Some(ended) = deliver::transformation::run_scripts_if_asked() {
         return ended;
     }
-    let events = deliver::configure::event_names();
-    let attributes = deliver::configure::attribute_names();
-    let vocabulary = Vocabulary { events: &events, attributes: &attributes };
-    launch_with(
-        Binary::Deliver,
-        vocabulary,
-        |own| matches!(own, Own::TestTransform(_)).then_some(BUILT_IN),
-        work,
-    )
+    let vocabulary = Vocabulary { events: &event_names(), attributes: &attribute_names() };
+    let instead = |own: &Own| matches!(own, Own::TestTransform(_)).then_some(BUILT_IN);
+    launch_with(Binary::Deliver, vocabulary, instead, work)
 }
 
 async fn work(invocation: Invocation<Own>) -> Result<(), Failure> {

@@ -100,8 +100,7 @@ pub async fn work(
     config: &Config,
     clock: &Arc<dyn Clock>,
 ) -> Result<(), Failure> {
-    let script = configure::read_handler(&arguments.file).map_err(Failure::failed)?;
-    let handler = Arc::new(Handler::apart(script));
+    let handler = Arc::new(configure::read_handler(&arguments.file).map_err(Failure::failed)?);
     let destinations = destinations(&arguments, config, &handler)?;
     let trials = trials(&arguments, config).await?;
     let (mut failed, mut warned) = (0_usize, 0_usize);

@@ -11,8 +11,8 @@
 //! Limits ([`Limits`]) end what does not end by itself. Time is the processor time of the calling thread, so that a
 //! machine that stands still for a while makes no script too slow. But an engine asks how late it is only every 10,000
 //! steps, and a step may take half a second, with numbers of a million bits: such a loop goes on for an hour. So whoever
-//! may not stand still runs scripts in a process of their own ([`Worker`]), which the kernel ends when it computes for too
-//! long, and which nothing that goes wrong in an engine can leave.
+//! may not stand still reads and calls scripts in a process of their own ([`Worker`]), which the kernel ends when it
+//! computes for too long, and which nothing that goes wrong in an engine can leave.
 
 mod fault;
 mod run;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fault::{Fault, Kind, Position};
 pub use run::Output;
-pub use worker::{Worker, serve};
+pub use worker::{Unread, Worker, serve};
 
 /// What a script may use up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

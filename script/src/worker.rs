@@ -13,9 +13,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Ambient, Fault, Kind, Output, Script};
+use crate::{Ambient, Fault, Kind, Limits, Output, Script, run};
 
 /// Seconds of the processor that a call may take beyond its own limit: of those that are counted, the first may be
 /// nearly over.
@@ -27,7 +28,7 @@ const LONGEST_ANSWER: u64 = 16 << 20;
 /// A question.
 #[derive(Serialize, Deserialize)]
 enum Asked {
-    /// Of these is spoken from now on.
+    /// Reads it; of this is spoken from now on.
     Script(Script),
     /// Calls it.
     Call(String, Ambient),
@@ -45,19 +46,26 @@ pub fn serve(questions: impl Read, mut answers: impl Write) -> std::io::Result<(
     let mut script: Option<Script> = None;
     for line in BufReader::new(questions).lines() {
         match serde_json::from_str(&line?)? {
-            Asked::Script(given) => script = Some(given),
+            Asked::Script(given) => {
+                limit_processor_time(&given)?;
+                write_line(&mut answers, &run::check(&given))?;
+                script = Some(given);
+            }
             Asked::Call(input, ambient) => {
                 let Some(script) = &script else { continue };
                 limit_processor_time(script)?;
-                let answer = script.call(&input, ambient);
-                let mut line = serde_json::to_vec(&answer)?;
-                line.push(b'\n');
-                answers.write_all(&line)?;
-                answers.flush()?;
+                write_line(&mut answers, &script.call(&input, ambient))?;
             }
         }
     }
     Ok(())
+}
+
+fn write_line(to: &mut impl Write, said: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(said)?;
+    line.push(b'\n');
+    to.write_all(&line)?;
+    to.flush()
 }
 
 fn limit_processor_time(script: &Script) -> std::io::Result<()> {
@@ -67,6 +75,24 @@ fn limit_processor_time(script: &Script) -> std::io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Cpu);
     let current = Some(maximum.map_or(until, |most| until.min(most)));
     Ok(setrlimit(Resource::Cpu, Rlimit { current, maximum })?)
+}
+
+/// The text of a script that was not read yet.
+#[derive(Clone, Copy)]
+pub struct Unread<'a> {
+    /// What errors call it.
+    pub name: &'a str,
+    /// What it says.
+    pub text: &'a str,
+    /// What it may use up.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for Unread<'_> {
+    /// Without the text: it may hold credentials of others.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Unread").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Calls one script, each call in a process that serves nothing else.
@@ -86,13 +112,24 @@ struct Running {
 }
 
 impl Worker {
-    /// A worker that is begun with the first call: `program` with these arguments does nothing but [`serve`].
-    pub fn new(
+    /// Reads a script, as [`Script::read`] does, in the process in which it is called: `program` with these arguments
+    /// does nothing but [`serve`].
+    ///
+    /// # Errors
+    /// As there; and when the process cannot be begun.
+    pub fn read(
         program: PathBuf,
         arguments: impl IntoIterator<Item = OsString>,
-        script: Script,
-    ) -> Self {
-        Self { program, arguments: arguments.into_iter().collect(), script, running: None }
+        script: Unread<'_>,
+    ) -> Result<Self, Fault> {
+        let Unread { name, text, limits } = script;
+        let script = Script { name: name.to_owned(), text: text.to_owned(), limits };
+        let arguments = arguments.into_iter().collect();
+        let mut worker = Self { program, arguments, script, running: None };
+        match worker.begin() {
+            Ok(read) => read.map(|()| worker),
+            Err(error) => Err(worker.ended(&error)),
+        }
     }
 
     /// Calls the handler, as [`Script::call`] does.
@@ -109,6 +146,7 @@ impl Worker {
     /// What the end of the worker means. One that did not heed its limits, or met with a mistake in the engine, would
     /// end in the same way again.
     fn ended(&mut self, error: &std::io::Error) -> Fault {
+        let was_begun = self.running.is_some();
         let status = self.end();
         let (kind, message) =
             match status.and_then(|status| status.signal()).map(Signal::from_named_raw) {
@@ -116,26 +154,30 @@ impl Worker {
                 Some(Some(signal @ (Signal::ABORT | Signal::SEGV | Signal::BUS | Signal::ILL))) => {
                     (Kind::Ended, format!("the process it ran in broke down ({signal:?})"))
                 }
-                Some(Some(_) | None) | None => {
+                Some(Some(_) | None) | None if was_begun => {
                     (Kind::Lost, format!("the process to run it in is gone: {error}"))
+                }
+                Some(Some(_) | None) | None => {
+                    (Kind::Lost, format!("the process to run it in cannot be begun: {error}"))
                 }
             };
         Fault { kind, message, script: self.script.name.clone(), at: None }
     }
 
     fn ask(&mut self, input: &str, ambient: Ambient) -> std::io::Result<Result<Output, Fault>> {
-        let running = match self.running.take() {
-            Some(running) => running,
-            None => self.begin()?,
+        if self.running.is_none()
+            && let Err(fault) = self.begin()?
+        {
+            return Ok(Err(fault));
+        }
+        let Some(running) = &mut self.running else {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
         };
-        let running = self.running.insert(running);
-        running.tell(&Asked::Call(input.to_owned(), ambient))?;
-        let mut line = String::new();
-        running.answers.by_ref().take(LONGEST_ANSWER).read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
+        running.ask(&Asked::Call(input.to_owned(), ambient))
     }
 
-    fn begin(&self) -> std::io::Result<Running> {
+    /// Begins the process, which reads the script.
+    fn begin(&mut self) -> std::io::Result<Result<(), Fault>> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -148,9 +190,8 @@ impl Worker {
         let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(std::io::ErrorKind::BrokenPipe.into());
         };
-        let mut running = Running { child, questions, answers: BufReader::new(answers) };
-        running.tell(&Asked::Script(self.script.clone()))?;
-        Ok(running)
+        let running = Running { child, questions, answers: BufReader::new(answers) };
+        self.running.insert(running).ask(&Asked::Script(self.script.clone()))
     }
 
     /// Ends the worker, and says how it ended.
@@ -163,11 +204,11 @@ impl Worker {
 }
 
 impl Running {
-    fn tell(&mut self, asked: &Asked) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(asked)?;
-        line.push(b'\n');
-        self.questions.write_all(&line)?;
-        self.questions.flush()
+    fn ask<A: DeserializeOwned>(&mut self, asked: &Asked) -> std::io::Result<A> {
+        write_line(&mut self.questions, asked)?;
+        let mut line = String::new();
+        self.answers.by_ref().take(LONGEST_ANSWER).read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
     }
 }
 

@@ -1,9 +1,11 @@
-//! Random handlers with random payloads: whatever they do, the process stays, and what they give is JSON and the same
-//! again. `PROPTEST_CASES` says how many.
+//! Random handlers with random payloads: whatever they do, they are answered, no engine breaks down, what they give is
+//! JSON and the same again. `PROPTEST_CASES` says how many.
+
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
-use script::{Ambient, Kind, Limits, Script};
+use script::{Ambient, Fault, Kind, Limits, Output, Unread, Worker};
 
 const AMBIENT: Ambient = Ambient { now_millis: 1_780_000_000_000, seed: 7 };
 
@@ -172,22 +174,35 @@ fn payload() -> BoxedStrategy<serde_json::Value> {
     .boxed()
 }
 
+/// Reads and calls it in a process of its own, twice.
+fn called(text: &str, input: &str, limits: Limits) -> [Result<Output, Fault>; 2] {
+    let script = Unread { name: "a.js", text, limits };
+    let read = Worker::read(env!("CARGO_BIN_EXE_script-worker").into(), [], script);
+    match read {
+        Ok(mut worker) => [worker.call(input, AMBIENT), worker.call(input, AMBIENT)],
+        Err(fault) => [Err(fault.clone()), Err(fault)],
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_process_stays_whatever_a_handler_does(text in handler(), payload in payload(), megabytes in 1_usize..9) {
-        let time = std::time::Duration::from_millis(10);
+    fn every_handler_is_answered_whatever_it_does(text in handler(), payload in payload(), megabytes in 1_usize..9) {
+        let time = Duration::from_millis(10);
         let limits = Limits { time, memory: megabytes << 20, stack: 128 << 10, output: 64 << 10 };
         let input = serde_json::json!({ "payload": payload, "url": "u", "method": "POST" }).to_string();
-        let called = || Script::read("a.js", &text, limits).and_then(|script| script.call(&input, AMBIENT));
-        let (first, again) = (called(), called());
+        let [first, again] = called(&text, &input, limits);
         if let Ok(output) = &first {
             prop_assert!(output.json.len() <= limits.output);
             prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&output.json).is_ok(), "{}", output.json);
         }
+        for fault in [&first, &again].into_iter().filter_map(|one| one.as_ref().err()) {
+            prop_assert!(fault.kind != Kind::Lost && !fault.message.contains("broke down"), "{fault}");
+        }
         // How long something takes is never the same twice.
-        let was_late = [&first, &again].into_iter().any(|one| matches!(one, Err(fault) if fault.kind == Kind::TimedOut));
+        let ran_out = |fault: &Fault| [Kind::TimedOut, Kind::Ended].contains(&fault.kind);
+        let was_late = [&first, &again].into_iter().any(|one| one.as_ref().is_err_and(ran_out));
         prop_assert!(was_late || first == again, "{first:?} and {again:?}");
     }
 }

@@ -2,20 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
-use script::{Ambient, Kind, Limits, Script, Worker};
+use std::time::{Duration, Instant};
+
+use script::{Ambient, Fault, Kind, Limits, Script, Unread, Worker};
 
 const AMBIENT: Ambient = Ambient { now_millis: 0, seed: 0 };
 
-fn worker(text: &str) -> Worker {
-    let script = Script::read("a.js", text, Limits::default()).unwrap();
-    Worker::new(env!("CARGO_BIN_EXE_script-worker").into(), [], script)
+fn begun(program: &str, text: &str) -> Result<Worker, Fault> {
+    let script = Unread { name: "a.js", text, limits: Limits::default() };
+    Worker::read(program.into(), [], script)
+}
+
+fn read(text: &str) -> Result<Worker, Fault> {
+    begun(env!("CARGO_BIN_EXE_script-worker"), text)
 }
 
 #[test]
 fn answers_as_the_script_itself_does() {
     let text = "function handler(w) {\n  if (w === null) throw new Error('a\\nb é');\n  return [w, Math.random()];\n}";
     let script = Script::read("a.js", text, Limits::default()).unwrap();
-    let mut worker = worker(text);
+    let mut worker = read(text).unwrap();
     for input in ["1", "null", r#"{"a":"\n\u0000"}"#, "null", "[]"] {
         assert_eq!(worker.call(input, AMBIENT), script.call(input, AMBIENT), "{input}");
     }
@@ -23,17 +29,51 @@ fn answers_as_the_script_itself_does() {
 
 #[test]
 fn what_no_engine_ends_is_ended_and_the_next_call_answered() {
-    let text = "function handler(w) {\n  if (w === 1) for (const n = 7n ** 300000n; ;) n.toString(10);\n  return w;\n}";
-    let mut worker = worker(text);
-    assert_eq!(worker.call("0", AMBIENT).unwrap().json, "0");
-    let fault = worker.call("1", AMBIENT).unwrap_err();
-    assert_eq!(fault.kind, Kind::Ended, "{fault}");
-    assert_eq!(worker.call("2", AMBIENT).unwrap().json, "2");
+    for endless in
+        ["for (const n = 7n ** 300000n; ;) n.toString(10);", "new Array(2 ** 32 - 1).join('');"]
+    {
+        let text = format!("function handler(w) {{\n  if (w === 1) {endless}\n  return w;\n}}");
+        let mut worker = read(&text).unwrap();
+        assert_eq!(worker.call("0", AMBIENT).unwrap().json, "0");
+        let fault = worker.call("1", AMBIENT).unwrap_err();
+        assert_eq!(fault.kind, Kind::Ended, "{fault}");
+        assert_eq!(worker.call("2", AMBIENT).unwrap().json, "2");
+    }
+}
+
+#[test]
+fn what_is_no_script_is_refused_and_never_read_in_the_process_that_asks() {
+    for text in ["function handler(w) { return 1 +; }", "function other() {}", "missing();"] {
+        let here = Script::read("a.js", text, Limits::default()).unwrap_err();
+        assert_eq!(read(text).unwrap_err(), here, "{text}");
+    }
+    let endless = "for (const n = 7n ** 300000n; ;) n.toString(10);\nfunction handler(w) {}";
+    assert_eq!(read(endless).unwrap_err().kind, Kind::Ended);
 }
 
 #[test]
 fn a_program_that_is_none_is_a_fault() {
-    let script = Script::read("a.js", "function handler(w) {}", Limits::default()).unwrap();
-    let mut worker = Worker::new("no-such-program".into(), [], script);
-    assert_eq!(worker.call("0", AMBIENT).unwrap_err().kind, Kind::Lost);
+    let fault = begun("no-such-program", "function handler(w) {}").unwrap_err();
+    assert_eq!(fault.kind, Kind::Lost);
+    assert!(fault.message.contains("cannot be begun"), "{fault}");
+}
+
+/// What a line that asks a handler about an event waits for.
+#[test]
+fn a_call_and_its_answer_are_soon_there() {
+    let payload = include_str!("../../transform/src/sources/dodo/fixtures/payment.json");
+    let input = format!(
+        r#"{{"eventType":"payment.succeeded","payload":{payload},"url":"","method":"POST"}}"#
+    );
+    let mut worker = read(include_str!("payments.js")).unwrap();
+    let mut took: Vec<Duration> = (0..2_000)
+        .map(|_| {
+            let began = Instant::now();
+            assert!(worker.call(&input, AMBIENT).is_ok());
+            began.elapsed()
+        })
+        .collect();
+    took.sort();
+    println!("{} bytes: median {:?}, 99 of 100 within {:?}", input.len(), took[1_000], took[1_980]);
+    assert!(took[1_000] < Duration::from_millis(50), "{:?}", took[1_000]);
 }

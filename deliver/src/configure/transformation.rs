@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use script::{Limits, Script};
+use script::{Limits, Unread};
 use service::config::{self, Account, Config, Place, Problems, unknown};
 
 use crate::destinations::customerio::ENTITY_PATH;
@@ -41,7 +41,7 @@ pub fn handlers(destination: &config::Destination) -> Result<Option<Handlers>, P
     }
     let mut problems = Problems::new();
     let mut handler = |file: &Path, place: &Place| match read(file) {
-        Ok(script) => Some(Arc::new(Handler::apart(script))),
+        Ok(handler) => Some(Arc::new(handler)),
         Err(message) => {
             problems.push(place, message);
             None
@@ -63,8 +63,9 @@ fn files(destination: &config::Destination) -> impl Iterator<Item = (&Path, &Pla
     all.into_iter().chain(by_source.values().map(|(file, place)| (file.as_path(), place)))
 }
 
-/// Reads a file with a handler. The error says what is wrong with it, with line and column where it has them.
-pub fn read(file: &Path) -> Result<Script, String> {
+/// Reads a file with a handler, which is run in a process of its own. The error says what is wrong with it, with line
+/// and column where it has them.
+pub fn read(file: &Path) -> Result<Handler, String> {
     let shown = file.display();
     let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
     let length = std::fs::metadata(file).map_err(unreadable)?.len();
@@ -73,8 +74,8 @@ pub fn read(file: &Path) -> Result<Script, String> {
     }
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-    Script::read(&name.unwrap_or_default(), &text, Limits::default())
-        .map_err(|fault| fault.to_string())
+    let script = Unread { name: &name.unwrap_or_default(), text: &text, limits: Limits::default() };
+    Handler::apart(script).map_err(|fault| fault.to_string())
 }
 
 /// What the handlers of a destination may have called, and what they are given as the destination's address.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use script::{Ambient, Fault, Output, Script, Worker};
+use script::{Ambient, Fault, Output, Script, Unread, Worker};
 
 /// The argument with which this program does nothing but run scripts.
 const WORKER: &str = "transformation-worker";
@@ -47,7 +47,7 @@ pub struct Handler {
 enum Runner {
     /// In this process.
     Here(Script),
-    /// In one of its own, which is begun when it is first needed.
+    /// In one of its own, which is begun again when it was ended.
     Apart(Mutex<Worker>),
 }
 
@@ -57,11 +57,13 @@ impl Handler {
         Self { name: script.name().to_owned(), runner: Runner::Here(script) }
     }
 
-    /// A handler that runs in a process of its own, which is this program once more.
-    pub fn apart(script: Script) -> Self {
-        let name = script.name().to_owned();
-        let worker = Worker::new(this_program(), [OsString::from(WORKER)], script);
-        Self { name, runner: Runner::Apart(Mutex::new(worker)) }
+    /// A handler that is read and runs in a process of its own, which is this program once more.
+    ///
+    /// # Errors
+    /// When it cannot be read, or that process cannot be begun.
+    pub fn apart(script: Unread<'_>) -> Result<Self, Fault> {
+        let worker = Worker::read(this_program(), [OsString::from(WORKER)], script)?;
+        Ok(Self { name: script.name.to_owned(), runner: Runner::Apart(Mutex::new(worker)) })
     }
 
     /// What errors call it.

@@ -79,7 +79,6 @@ impl Correction {
 }
 
 /// What becomes of an event, with what there is to say about it.
-#[derive(Debug)]
 pub struct Considered<D> {
     /// What becomes of it.
     pub plan: Plan<D>,
@@ -89,6 +88,20 @@ pub struct Considered<D> {
     pub corrections: Vec<Correction>,
     /// What the handler wrote to its console.
     pub console: Vec<String>,
+}
+
+impl<D: std::fmt::Debug> std::fmt::Debug for Considered<D> {
+    /// Without what the handler wrote to its console, which may name a person.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { plan, outcome, corrections, console } = self;
+        formatter
+            .debug_struct("Considered")
+            .field("plan", plan)
+            .field("outcome", outcome)
+            .field("corrections", corrections)
+            .field("console", &console.len())
+            .finish()
+    }
 }
 
 impl<D> Considered<D> {
