@@ -114,6 +114,15 @@ impl Rendered {
         self.of_kind("ConfigMap").find_map(|map| map["data"]["tributary.yaml"].as_str())
     }
 
+    /// Files with transformation code that the pods of `deliver` are given, by name.
+    pub fn handlers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_theirs =
+            |map: &&Value| map["metadata"]["name"].as_str() == Some("stream-tributary-handlers");
+        let files =
+            self.of_kind("ConfigMap").find(is_theirs).and_then(|map| map["data"].as_object());
+        files.into_iter().flatten().filter_map(|(name, text)| Some((name.as_str(), text.as_str()?)))
+    }
+
     /// What the container of this name is started with that is given this command, in whichever pod it is.
     pub fn container(&self, name: &str, command: &str) -> Option<Container> {
         let pods = self.0.iter().map(|object| match object["kind"].as_str() {

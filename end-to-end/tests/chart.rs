@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Where the chart puts things in a container, and what lies there.
 const SECRETS: &str = "/secrets/";
+const HANDLERS: &str = "/handlers/";
 const CONFIGURATION: &str = "/etc/tributary/tributary.yaml";
 
 /// What `${VAR}` and entries of Secrets are in this test; any of the binaries' credentials may look like it.
@@ -155,6 +156,11 @@ impl Machine {
         let mut text = with_secrets(rendered.configuration().unwrap(), &folder);
         let state = folder.path().join("state").display().to_string();
         text = text.replace("state_dir: /state", &format!("state_dir: {state}"));
+        for (name, handler) in rendered.handlers() {
+            let file = folder.path().join(name);
+            text = text.replace(&format!("{HANDLERS}{name}"), &file.display().to_string());
+            std::fs::write(file, handler).unwrap();
+        }
         let mut ports = BTreeMap::new();
         for (name, usual) in
             [("webhooks", 8080), ("ingest", 9101), ("transform", 9102), ("deliver", 9103)]
@@ -206,9 +212,12 @@ fn values(brokers: &str, prefix: &str, customerio: SocketAddr) -> String {
       site_id_file: /secrets/destinations/site
       api_key_file: /secrets/destinations/key
       base_url: http://{customerio}
+      transform: /handlers/as-it-is.js
 ingest: {{existingSecrets: [sources]}}
 transform: {{persistence: {{enabled: false}}}}
-deliver: {{existingSecrets: [destinations]}}
+deliver:
+  existingSecrets: [destinations]
+  handlers: {{as-it-is.js: \"function handler(webhook) {{ return webhook; }}\"}}
 "
     )
 }

@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use end_to_end::broker::Broker;
 use end_to_end::destinations::Where;
 use end_to_end::journeys::{Provider, Webhook};
 use end_to_end::pipeline::{Pipeline, Plan};
+use end_to_end::processes::Binary;
 use end_to_end::schedule::{Copy, Sending};
 use serde_json::{Value, json};
 use service::clock::{Clock, SystemClock};
@@ -16,11 +18,14 @@ use service::clock::{Clock, SystemClock};
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(100);
 
+/// Stands in a webhook, and then in what the handler throws.
+const ADDRESS: &str = "c@example.com";
+
 const HANDLER: &str = r#"
 function handler(webhook) {
   const paid = webhook.payload.data;
   if (webhook.eventType !== "payment.succeeded") return webhook;
-  if (paid.metadata.fails === "throw") throw new Error("no");
+  if (paid.metadata.fails === "throw") throw new Error("not for " + paid.customer.email);
   if (paid.metadata.fails === "loop") for (;;);
   webhook.url = "https://track.customer.io/api/v2/entity";
   webhook.payload = {
@@ -45,7 +50,7 @@ fn payment(number: u32, fails: &str, now: i64) -> Sending {
             "payload_type": "Payment",
             "payment_id": format!("pay_{number}"),
             "status": "succeeded",
-            "customer": {"customer_id": "cus_coded", "email": "c@example.com", "name": "C"},
+            "customer": {"customer_id": "cus_coded", "email": ADDRESS, "name": "C"},
             "currency": "USD",
             "total_amount": number * 1_000,
             "created_at": at,
@@ -64,6 +69,27 @@ fn payment(number: u32, fails: &str, now: i64) -> Sending {
     Sending { at, webhook, place: (0, 0), copy: Copy::First }
 }
 
+/// Waits until so many amounts are there.
+async fn paid_times(pipeline: &Pipeline, times: usize) -> Vec<Value> {
+    let deadline = Instant::now() + PATIENCE;
+    while paid(pipeline).len() < times && Instant::now() < deadline {
+        tokio::time::sleep(POLL).await;
+    }
+    paid(pipeline)
+}
+
+fn dead(pipeline: &Pipeline, arguments: &[&str]) -> String {
+    let arguments = [arguments, &["--destination", "customerio"]].concat();
+    let told = || pipeline.setting.told(Binary::Deliver, "dead", &arguments);
+    tokio::task::block_in_place(told).unwrap()
+}
+
+fn logs(folder: &Path) -> String {
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
 /// What was paid, as the person shows it.
 fn paid(pipeline: &Pipeline) -> Vec<Value> {
     let people = pipeline.destinations.customerio.people();
@@ -77,25 +103,45 @@ fn paid(pipeline: &Pipeline) -> Vec<Value> {
 async fn what_a_handler_computes_arrives_and_what_it_cannot_deal_with_holds_up_nobody() {
     let broker = Broker::shared().expect("a broker to test against");
     let plan = Plan::for_test("transformed", broker).unwrap();
-    let file = plan.folder.join("handler.js");
+    let folder = plan.folder.clone();
+    let file = folder.join("handler.js");
     std::fs::write(&file, HANDLER).unwrap();
     let option = "TRIBUTARY__DESTINATIONS__CUSTOMERIO__TRANSFORM".to_owned();
     let environment = vec![(option, file.display().to_string())];
-    let pipeline = Pipeline::start(Plan { environment, ..plan }, &|_| ()).await.unwrap();
+    let mut pipeline = Pipeline::start(Plan { environment, ..plan }, &|_| ()).await.unwrap();
     let now = SystemClock::new().now_millis();
     let fails = ["no", "throw", "loop", "no", "no"];
     let sendings = (1..).zip(fails).map(|(number, fails)| payment(number, fails, now)).collect();
     assert_eq!(pipeline.send(sendings, |_| ()).await.all_refused(), 0);
 
-    let deadline = Instant::now() + PATIENCE;
-    while paid(&pipeline).len() < 3 && Instant::now() < deadline {
-        tokio::time::sleep(POLL).await;
-    }
-    assert_eq!(paid(&pipeline), ["10.00", "40.00", "50.00"], "in order, each once");
+    let amounts = paid_times(&pipeline, 3).await;
+    assert_eq!(amounts, ["10.00", "40.00", "50.00"], "in order, each once");
     assert_eq!(pipeline.destinations.violations(Where::Customerio), []);
     let metrics = pipeline.deliver.metrics().unwrap();
     let failed = ["destination=\"customerio\"", "outcome=\"failed\""];
     assert!(metrics.sum("tributary_deliver_transformed_total", &failed) >= 2.0);
     let elsewhere = ["destination=\"intercom\""];
     assert!(metrics.sum("tributary_deliver_transformed_total", &elsewhere) < 1.0);
+
+    // What it threw stands in the dead letter, with its line, and in no log.
+    let listed = dead(&pipeline, &["list"]);
+    assert!(listed.contains("2 dead letters (2 transformation_failed)"), "{listed}");
+    let position = listed.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    let shown = dead(&pipeline, &["show", position]);
+    assert!(shown.contains(&format!("Error: not for {ADDRESS}")), "{shown}");
+    assert!(shown.contains("handler.js:5:"), "{shown}");
+    let logs = logs(&folder);
+    assert!(logs.contains("transformation_failed") && !logs.contains(ADDRESS));
+
+    // The corrected handler is given what was parked.
+    std::fs::write(&file, HANDLER.replace("paid.metadata.fails ===", "null ===")).unwrap();
+    tokio::task::block_in_place(|| {
+        pipeline.deliver.terminate(PATIENCE).unwrap();
+        pipeline.deliver.start_again().unwrap();
+        pipeline.deliver.wait_until_ready(PATIENCE).unwrap();
+    });
+    dead(&pipeline, &["redrive", "--every"]);
+    let amounts = paid_times(&pipeline, 5).await;
+    assert_eq!(amounts, ["10.00", "40.00", "50.00", "20.00", "30.00"]);
+    assert_eq!(pipeline.destinations.violations(Where::Customerio), []);
 }

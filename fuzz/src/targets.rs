@@ -3,6 +3,7 @@
 mod answers;
 mod codecs;
 mod configuration;
+mod handlers;
 mod headers;
 mod imports;
 mod mappers;
@@ -54,7 +55,7 @@ const fn mapper(name: &'static str, check: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     signature("signature-stripe", |input| signatures::check(Provider::Stripe, input)),
     signature("signature-dodo", |input| signatures::check(Provider::Dodo, input)),
     signature("signature-revenuecat", |input| signatures::check(Provider::Revenuecat, input)),
@@ -135,6 +136,14 @@ pub const TARGETS: [Target; 20] = [
         shape: Shape::Json,
         memory: 4 * MIB,
         tries: 3_000,
+    },
+    Target {
+        name: "handler",
+        about: "what transformation code returns; sent within the destination's limits, skipped, or parked, and so again",
+        check: handlers::check,
+        shape: Shape::Json,
+        memory: 8 * MIB,
+        tries: 1_200,
     },
     Target {
         name: "import",
