@@ -278,7 +278,8 @@ impl<D: Destination> Line<D> {
             let token = Token { partition, ticket, occurred_at, received_at, errand };
             self.plan(token, &received);
         }
-        self.ask_again = self.dispatch.begin();
+        let soon = self.is_slow(elapsed).then_some(Duration::ZERO);
+        self.ask_again = soon.or(self.dispatch.begin());
     }
 
     fn commit(&mut self, broker: &Broker) {
