@@ -106,8 +106,8 @@ pub async fn work(
     let (mut failed, mut warned) = (0_usize, 0_usize);
     let mut pipeline: Option<(String, Pipeline)> = None;
     for trial in &trials {
-        // Payloads are one story; a sample is one by itself.
-        let story = pipeline.take().filter(|_| !arguments.payloads.is_empty());
+        // The webhooks of a source are one story: a refund is nobody's without its payment.
+        let story = pipeline.take().filter(|(source, _)| *source == trial.source);
         let (_, going_on) = match story {
             Some(story) => story,
             None => (trial.source.clone(), Pipeline::new(config, &trial.source)?),

@@ -194,6 +194,7 @@ mod tests {
     fn given() -> Given<'static> {
         let mut event = samples::event(EventType::TransactionProcessed);
         event.payload = Some(PAYLOAD.as_bytes().to_vec());
+        event.money = Some(schemas::Money::minor(1_499, "USD"));
         Given::of(&event, PAYLOAD.as_bytes(), "https://a.example/").unwrap()
     }
 

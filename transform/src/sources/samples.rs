@@ -24,11 +24,11 @@ macro_rules! sample {
     };
 }
 
-/// All of them, by provider.
+/// All of them, by provider; those of one are a story in this order, and each gives an event.
 pub const SAMPLES: [Sample; 24] = [
     sample!(Stripe, "stripe", "customer"),
     sample!(Stripe, "stripe", "checkout"),
-    sample!(Stripe, "stripe", "subscription"),
+    sample!(Stripe, "stripe", "subscription_created"),
     sample!(Stripe, "stripe", "invoice"),
     sample!(Stripe, "stripe", "charge"),
     sample!(Stripe, "stripe", "refund"),
