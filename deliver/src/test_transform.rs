@@ -155,10 +155,10 @@ fn try_out(trial: &Trial, fate: &Fate, destinations: &[Destination]) -> Report {
             let corrected = tried.corrections.iter().map(|correction| correction.text.clone());
             for warning in corrected.chain(doubts) {
                 report.warnings += 1;
-                report.text.push_str(&format!("warning: {warning}\n"));
+                report.text.extend(["warning: ", &warning, "\n"]);
             }
             for line in &tried.console {
-                report.text.push_str(&format!("console: {line}\n"));
+                report.text.extend(["console: ", line, "\n"]);
             }
         }
     }

@@ -56,7 +56,7 @@ pub(crate) fn call(script: &Script, input: &str, ambient: Ambient) -> Result<Out
     let engine = Engine::new(script)?;
     engine.context.with(|ctx| {
         let (handler, said) = engine.prepare(&ctx, ambient)?;
-        let caught = |error| engine.fault(&ctx, error, Kind::Threw);
+        let caught = |error| engine.fault(&ctx, &error, Kind::Threw);
         let given = ctx.json_parse(input).map_err(caught)?;
         let returned: Value<'_> = handler.call((given,)).map_err(caught)?;
         if returned.is_promise() {
@@ -120,7 +120,7 @@ impl<'a> Engine<'a> {
         ctx: &Ctx<'js>,
         ambient: Ambient,
     ) -> Result<(Function<'js>, Object<'js>), Fault> {
-        let caught = |error| self.fault(ctx, error, Kind::Threw);
+        let caught = |error| self.fault(ctx, &error, Kind::Threw);
         let surround: Function<'js> = ctx.eval(AMBIENT).map_err(caught)?;
         #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
         let now = ambient.now_millis as f64;
@@ -135,7 +135,7 @@ impl<'a> Engine<'a> {
         };
         let text = self.script.text.as_str();
         ctx.eval_with_options::<Value<'js>, _>(text, as_script(&self.script.name))
-            .map_err(|error| self.fault(ctx, error, Kind::Syntax))?;
+            .map_err(|error| self.fault(ctx, &error, Kind::Syntax))?;
         let handler: Value<'js> =
             ctx.eval_with_options(HANDLER, as_script("handler")).map_err(caught)?;
         let handler = handler.into_function().ok_or_else(|| {
@@ -145,11 +145,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Why a step did not succeed. An error of syntax is `at_best` what it says to be.
-    fn fault(&self, ctx: &Ctx<'_>, error: Error, at_best: Kind) -> Fault {
-        match error {
-            Error::Exception => self.thrown(&ctx.catch(), at_best),
-            Error::Allocation => self.says(Kind::OutOfMemory, &self.too_much_memory()),
-            error => self.says(Kind::Nonsense, &format!("it cannot be used: {error}")),
+    fn fault(&self, ctx: &Ctx<'_>, error: &Error, at_best: Kind) -> Fault {
+        if error.is_exception() {
+            self.thrown(&ctx.catch(), at_best)
+        } else if matches!(error, Error::Allocation) {
+            self.says(Kind::OutOfMemory, &self.too_much_memory())
+        } else {
+            self.says(Kind::Nonsense, &format!("it cannot be used: {error}"))
         }
     }
 

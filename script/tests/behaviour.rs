@@ -1,7 +1,5 @@
 //! What a handler may do, and that nothing of the machine shows in what it gives.
 
-#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
-
 use script::{Ambient, Fault, Kind, Limits, Script};
 
 const AMBIENT: Ambient = Ambient { now_millis: 1_780_000_000_123, seed: 7 };

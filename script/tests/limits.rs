@@ -11,10 +11,7 @@ const HARMLESS: &str = "function handler(webhook) { return webhook; }";
 
 fn fault(text: &str) -> Fault {
     let script = Script::read("a.js", text, Limits::default());
-    match script.and_then(|script| script.call("{}", AMBIENT)) {
-        Err(fault) => fault,
-        Ok(output) => panic!("it returned {} bytes: {text}", output.json.len()),
-    }
+    script.and_then(|script| script.call("{}", AMBIENT)).unwrap_err()
 }
 
 fn body(statements: &str) -> String {
@@ -141,7 +138,7 @@ fn a_call_costs_less_than_a_millisecond() {
     for _ in 0..calls {
         assert!(script.call(&input, AMBIENT).is_ok());
     }
-    let each = (processor_time() - began) / calls;
+    let each = processor_time().saturating_sub(began) / calls;
     println!("{each:?} of the processor for a call with {} bytes in", input.len());
     assert!(each < Duration::from_millis(1), "{each:?}");
 }

@@ -1,7 +1,5 @@
 //! Scripts in a process of their own: what an engine cannot end, the kernel does.
 
-#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
-
 use std::time::{Duration, Instant};
 
 use script::{Ambient, Fault, Kind, Limits, Script, Unread, Worker};

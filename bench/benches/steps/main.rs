@@ -195,7 +195,7 @@ fn plan(criterion: &mut Criterion) -> Result<()> {
 fn requested<D: Destination>(destination: &D, event: &LifecycleEvent) -> Option<Request> {
     match destination.plan(event) {
         Plan::Send(delivery) => Some(destination.converse(vec![delivery]).begin()),
-        Plan::Skip(_) => None,
+        Plan::Skip(_) | Plan::End(_) => None,
     }
 }
 

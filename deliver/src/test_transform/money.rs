@@ -75,7 +75,8 @@ fn exchange(value: &mut Value, currency: &str) -> bool {
             }
         }),
         Value::Array(items) => {
-            items.iter_mut().fold(false, |found, item| exchange(item, currency) || found)
+            // Each of them, also after one in which there was one.
+            items.iter_mut().filter_map(|item| exchange(item, currency).then_some(())).count() > 0
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }

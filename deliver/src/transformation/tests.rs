@@ -58,10 +58,9 @@ fn sent(code: &str, event: &LifecycleEvent) -> (Vec<Value>, Vec<Request>) {
 }
 
 fn failure(code: &str, event: &LifecycleEvent) -> Failure {
-    match with(code).plan(event) {
-        Plan::End(Verdict::Park(failure)) => failure,
-        other => panic!("{other:?}"),
-    }
+    let plan = with(code).plan(event);
+    let Plan::End(Verdict::Park(failure)) = plan else { panic!("{plan:?}") };
+    failure
 }
 
 #[test]
@@ -134,8 +133,8 @@ fn several_calls_come_of_one_event_in_their_order_and_only_of_the_first() {
     );
     let event = payment();
     let (items, further) = sent(&code, &event);
-    let named = |item: &Value| item["name"].as_str().unwrap_or("-").to_owned();
-    let names: Vec<_> = items.iter().map(named).collect();
+    let name = |item: &Value| item["name"].as_str().unwrap_or("-").to_owned();
+    let names: Vec<_> = items.iter().map(name).collect();
     assert_eq!(names, ["-", "transaction_processed", "-", "a", "b"]);
     assert_ne!(items[3]["id"], items[4]["id"]);
     let [call] = &further[..] else { panic!("{further:?}") };
@@ -154,9 +153,10 @@ fn workspace_items(event: &LifecycleEvent) -> Vec<Value> {
 
 #[test]
 fn what_is_not_told_says_why() {
-    let skipped = |code: &str, event: &LifecycleEvent| match with(code).plan(event) {
-        Plan::Skip(skip) => skip,
-        other => panic!("{other:?}"),
+    let skipped = |code: &str, event: &LifecycleEvent| {
+        let plan = with(code).plan(event);
+        let Plan::Skip(skip) = plan else { panic!("{plan:?}") };
+        skip
     };
     let event = payment();
     assert_eq!(skipped(&body("webhook.cancel = true;"), &event), Skip::Cancelled);

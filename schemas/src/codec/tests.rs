@@ -38,6 +38,7 @@ fn full_facts(
         reason: Some("why".to_owned()),
         details: event.subscriber.attributes.clone(),
         traceparent: Some("00-1-2-01".to_owned()),
+        payload: Some(b"{}".to_vec()),
         hand_over: Some(HandOver { role: Role::Forward, record }),
         imported: Some(imported),
     }

@@ -270,7 +270,7 @@ impl Reader<'_> {
         match fields.get("id") {
             Some(Value::String(id)) if ulid::is_one(id) => return,
             Some(_) => {
-                self.correct(Corrected::Id, "the `id` of an event was no ULID and is ours now")
+                self.correct(Corrected::Id, "the `id` of an event was no ULID and is ours now");
             }
             None => {}
         }
