@@ -8,7 +8,7 @@ use deliver::destinations::customerio::{self, CustomerIo};
 use deliver::destinations::intercom::{self, Intercom};
 use deliver::destinations::webhook::Webhook;
 use deliver::destinations::{
-    Anonymous, Audience, Elsewhere, Identity, Method, Names, Plan, Request, Verdict,
+    Anonymous, Audience, Destination, Elsewhere, Identity, Method, Names, Plan, Request, Verdict,
 };
 use deliver::failure::Reason;
 use deliver::preview::{Rehearse, Untold};
@@ -88,7 +88,12 @@ where
     if let Plan::End(verdict) = &considered.plan {
         parked(verdict);
     }
-    let (first, again) = (to.requests(&event), to.requests(&event));
+    let requests = || {
+        // A contact that was met before is not looked for again.
+        to.forget();
+        to.requests(&event)
+    };
+    let (first, again) = (requests(), requests());
     match (first, again) {
         (Ok(first), Ok(again)) => {
             keep(first == again, "a repetition is the same to the byte");

@@ -325,6 +325,7 @@ fn a_state_of_the_first_version_is_read_with_nothing_waiting_and_everything_owne
     facts.hand_over = None;
     facts.imported = None;
     facts.payment = None;
+    facts.payload = None;
     let told = [&mut facts.subscription, &mut facts.before].into_iter().flatten();
     told.for_each(|told| told.shown.billing_period = None);
     wanted.subscriptions[0].current.billing_period = None;
