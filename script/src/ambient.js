@@ -89,10 +89,44 @@
   Object.defineProperty(shared, "constructor", hidden);
   Object.defineProperty(globalThis, "Date", hidden);
 
-  const said = [];
+  // What is kept below inherits nothing, so that no setter of the script's is handed it.
+  const { create, hasOwn } = Object;
+  const text = String;
+  const { slice } = String.prototype;
+  const short = (word) => apply(slice, word, [0, 1000]);
+  const said = create(null);
+  let lines = 0;
   const say = function (...words) {
-    if (said.length < 100) said[said.length] = words.map(String).join(" ").slice(0, 1000);
+    if (lines >= 100) return;
+    let line = "";
+    for (let at = 0; at < words.length && line.length < 1000; at += 1) {
+      line = short((at ? line + " " : line) + short(text(words[at])));
+    }
+    if (lines < 100) said[lines++] = line;
   };
   globalThis.console = { log: say, info: say, warn: say, error: say, debug: say };
-  return said;
+
+  // Which fields of the `event` beside a webhook are looked at; "*" for all of them.
+  const Watched = Proxy;
+  const { get, has, ownKeys, getOwnPropertyDescriptor } = Reflect;
+  const seen = create(null);
+  let fields = 0;
+  const look = (name) => {
+    if (typeof name !== "string" || seen[name]) return;
+    const is_kept = fields < 64 && name.length <= 64;
+    seen[is_kept ? name : "*"] = true;
+    fields += 1;
+  };
+  const looks = {
+    __proto__: null,
+    get(event, name, receiver) { look(name); return get(event, name, receiver); },
+    has(event, name) { look(name); return has(event, name); },
+    getOwnPropertyDescriptor(event, name) { look(name); return getOwnPropertyDescriptor(event, name); },
+    ownKeys(event) { look("*"); return ownKeys(event); },
+  };
+  const watch = (given) => {
+    if (typeof given !== "object" || given === null || !hasOwn(given, "event")) return;
+    if (typeof given.event === "object" && given.event !== null) given.event = new Watched(given.event, looks);
+  };
+  return { __proto__: null, said, seen, watch };
 })

@@ -47,6 +47,8 @@ pub struct Fault {
     pub script: String,
     /// Where, as far as that is known.
     pub at: Option<Position>,
+    /// What it wrote to the console before, as far as it is kept.
+    pub console: Vec<String>,
 }
 
 impl fmt::Display for Fault {
@@ -104,6 +106,7 @@ mod tests {
             message: "Error: ada@example.com".to_owned(),
             script: "a.js".to_owned(),
             at: Some(Position { line: 3, column: 15 }),
+            console: vec!["ada".to_owned()],
         };
         assert_eq!(fault.to_string(), "a.js:3:15: Error: ada@example.com");
         assert!(!format!("{fault:?}").contains("ada"));

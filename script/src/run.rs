@@ -21,6 +21,9 @@ const AMBIENT: &str = include_str!("ambient.js");
 /// A declaration with `const` or `let` is no property of the global object, but seen by an expression.
 const HANDLER: &str = "typeof handler === 'function' ? handler : undefined";
 
+/// Lines of the console that are kept; each is cut where it is written.
+const MOST_LINES: u32 = 100;
+
 /// The longest text of a fault, in bytes.
 const LONGEST_MESSAGE: usize = 500;
 
@@ -35,6 +38,8 @@ pub struct Output {
     pub json: String,
     /// What it wrote to the console, as far as it is kept.
     pub console: Vec<String>,
+    /// Fields of the input's `event` that it looked at; `*` where it looked at which there are.
+    pub looked_at: Vec<String>,
 }
 
 impl std::fmt::Debug for Output {
@@ -55,28 +60,33 @@ pub(crate) fn check(script: &Script) -> Result<(), Fault> {
 pub(crate) fn call(script: &Script, input: &str, ambient: Ambient) -> Result<Output, Fault> {
     let engine = Engine::new(script)?;
     engine.context.with(|ctx| {
-        let (handler, said) = engine.prepare(&ctx, ambient)?;
-        let caught = |error| engine.fault(&ctx, &error, Kind::Threw);
-        let given = ctx.json_parse(input).map_err(caught)?;
-        let returned: Value<'_> = handler.call((given,)).map_err(caught)?;
-        if returned.is_promise() {
-            let message = "the handler returned a promise: it has to answer at once";
-            return Err(engine.says(Kind::Nonsense, message));
+        let prepared = engine.prepare(&ctx, ambient)?;
+        let called = engine.ask(&ctx, &prepared, input);
+        let console = prepared.console();
+        match called {
+            Ok((json, looked_at)) => Ok(Output { json, console, looked_at }),
+            Err(fault) => Err(Fault { console, ..fault }),
         }
-        let json = ctx.json_stringify(returned).map_err(caught)?;
-        let Some(json) = json else {
-            let message = "the handler returned nothing: it has to return the webhook";
-            return Err(engine.says(Kind::Nonsense, message));
-        };
-        let json = json.to_string().map_err(caught)?;
-        if json.len() > script.limits.output {
-            let (is, may) = (json.len(), script.limits.output);
-            let message = format!("the handler returned {is} bytes, and {may} are allowed");
-            return Err(engine.says(Kind::Nonsense, &message));
-        }
-        // What was put there is text; what a script put there otherwise is not worth a fault.
-        Ok(Output { json, console: said.get::<_, Vec<String>>("lines").unwrap_or_default() })
     })
+}
+
+/// A script in its surroundings.
+struct Prepared<'js> {
+    handler: Function<'js>,
+    /// Lines of the console by their number, which nothing but the surroundings can write.
+    said: Object<'js>,
+    /// Names of the fields that were looked at.
+    seen: Object<'js>,
+    /// Has it noted what is looked at.
+    watch: Function<'js>,
+}
+
+impl Prepared<'_> {
+    /// What was written to the console; what there is no memory for any more is left out.
+    fn console(&self) -> Vec<String> {
+        let line = |number: u32| self.said.get::<_, Option<String>>(number).ok().flatten();
+        (0..MOST_LINES).map_while(line).collect()
+    }
 }
 
 /// An engine for one call.
@@ -96,6 +106,7 @@ impl<'a> Engine<'a> {
             message: format!("no engine can be made: {error}"),
             script: script.name.clone(),
             at: None,
+            console: Vec::new(),
         };
         let runtime = Runtime::new().map_err(none)?;
         // A context that is made within the limit may fail half-way, and what is left of it ends the process.
@@ -114,19 +125,16 @@ impl<'a> Engine<'a> {
         Ok(Self { script, interrupted, context, _runtime: runtime })
     }
 
-    /// Evaluates the script in its surroundings. Gives the handler, and what holds the lines of the console.
-    fn prepare<'js>(
-        &self,
-        ctx: &Ctx<'js>,
-        ambient: Ambient,
-    ) -> Result<(Function<'js>, Object<'js>), Fault> {
+    /// Evaluates the script in its surroundings.
+    fn prepare<'js>(&self, ctx: &Ctx<'js>, ambient: Ambient) -> Result<Prepared<'js>, Fault> {
         let caught = |error| self.fault(ctx, &error, Kind::Threw);
         let surround: Function<'js> = ctx.eval(AMBIENT).map_err(caught)?;
         #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
         let now = ambient.now_millis as f64;
-        let lines: Value<'js> = surround.call((now, ambient.seed)).map_err(caught)?;
-        let said = Object::new(ctx.clone()).map_err(caught)?;
-        said.set("lines", lines).map_err(caught)?;
+        let around: Object<'js> = surround.call((now, ambient.seed)).map_err(caught)?;
+        let said: Object<'js> = around.get("said").map_err(caught)?;
+        let seen: Object<'js> = around.get("seen").map_err(caught)?;
+        let watch: Function<'js> = around.get("watch").map_err(caught)?;
         let as_script = |name: &str| {
             let mut options = EvalOptions::default();
             options.strict = false;
@@ -141,7 +149,39 @@ impl<'a> Engine<'a> {
         let handler = handler.into_function().ok_or_else(|| {
             self.says(Kind::NoHandler, "there is no `function handler(webhook)` in it")
         })?;
-        Ok((handler, said))
+        Ok(Prepared { handler, said, seen, watch })
+    }
+
+    /// Calls the handler: what it returned, and what it looked at until then.
+    fn ask<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        prepared: &Prepared<'js>,
+        input: &str,
+    ) -> Result<(String, Vec<String>), Fault> {
+        let caught = |error| self.fault(ctx, &error, Kind::Threw);
+        let given = ctx.json_parse(input).map_err(caught)?;
+        prepared.watch.call::<_, ()>((given.clone(),)).map_err(caught)?;
+        let returned: Value<'_> = prepared.handler.call((given,)).map_err(caught)?;
+        // Before what is returned is written, which looks at all of it.
+        let looked_at: Result<Vec<String>, Error> = prepared.seen.keys().collect();
+        let looked_at = looked_at.map_err(caught)?;
+        if returned.is_promise() {
+            let message = "the handler returned a promise: it has to answer at once";
+            return Err(self.says(Kind::Nonsense, message));
+        }
+        let json = ctx.json_stringify(returned).map_err(caught)?;
+        let Some(json) = json else {
+            let message = "the handler returned nothing: it has to return the webhook";
+            return Err(self.says(Kind::Nonsense, message));
+        };
+        let json = json.to_string().map_err(caught)?;
+        let (is, may) = (json.len(), self.script.limits.output);
+        if is > may {
+            let message = format!("the handler returned {is} bytes, and {may} are allowed");
+            return Err(self.says(Kind::Nonsense, &message));
+        }
+        Ok((json, looked_at))
     }
 
     /// Why a step did not succeed. An error of syntax is `at_best` what it says to be.
@@ -199,7 +239,8 @@ impl<'a> Engine<'a> {
     fn says(&self, kind: Kind, message: &str) -> Fault {
         let end = message.floor_char_boundary(LONGEST_MESSAGE);
         let message = message[..end].to_owned();
-        Fault { kind, message, script: self.script.name.clone(), at: None }
+        let script = self.script.name.clone();
+        Fault { kind, message, script, at: None, console: Vec::new() }
     }
 }
 

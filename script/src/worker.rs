@@ -161,7 +161,8 @@ impl Worker {
                     (Kind::Lost, format!("the process to run it in cannot be begun: {error}"))
                 }
             };
-        Fault { kind, message, script: self.script.name.clone(), at: None }
+        let script = self.script.name.clone();
+        Fault { kind, message, script, at: None, console: Vec::new() }
     }
 
     fn ask(&mut self, input: &str, ambient: Ambient) -> std::io::Result<Result<Output, Fault>> {

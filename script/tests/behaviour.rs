@@ -195,3 +195,49 @@ fn what_is_written_to_the_console_is_kept_up_to_a_limit() {
     assert_eq!((output.console.len(), output.console[1].as_str()), (100, "n 1"));
     assert!(!format!("{output:?}").contains("n 1"));
 }
+
+#[test]
+fn nothing_that_a_script_changes_makes_the_console_keep_more_or_give_it_away() {
+    let text = "let got = 0;
+        Object.defineProperty(Array.prototype, 0, { set(v) { got += 1; } });
+        Object.defineProperty(Object.prototype, 0, { set(v) { got += 1; } });
+        String.prototype.slice = Array.prototype.join = () => 'x'.repeat(1 << 20);
+        Array.prototype.map = function () { return this; };
+        function handler(w) {
+          for (let i = 0; i < 200; i++) console.log('y'.repeat(1 << 16), i);
+          return got;
+        }";
+    let script = Script::read("a.js", text, Limits::default()).unwrap();
+    let output = script.call("{}", AMBIENT).unwrap();
+    assert_eq!(output.json, "0");
+    assert_eq!(output.console.len(), 100);
+    assert!(output.console.iter().all(|line| *line == "y".repeat(1000)));
+}
+
+#[test]
+fn what_was_written_to_the_console_is_there_also_where_the_handler_fails() {
+    let text = "function handler(w) { console.log('so far', w); throw new Error('no'); }";
+    let script = Script::read("a.js", text, Limits::default()).unwrap();
+    let fault = script.call("1", AMBIENT).unwrap_err();
+    assert_eq!(fault.console, ["so far 1"]);
+}
+
+#[test]
+fn what_of_the_event_is_looked_at_is_noted() {
+    let looked_at = |statements: &str| {
+        let text = format!("function handler(webhook) {{ {statements}; return webhook; }}");
+        let script = Script::read("a.js", &text, Limits::default()).unwrap();
+        let input = r#"{"payload":{"type":"a"},"event":{"type":"b","subscriber":{"id":"c"}}}"#;
+        script.call(input, AMBIENT).unwrap().looked_at
+    };
+    assert_eq!(looked_at("webhook.payload.type"), [""; 0]);
+    assert_eq!(looked_at("const { event } = webhook; webhook = { ...webhook, event }"), [""; 0]);
+    assert_eq!(looked_at("webhook.event.subscriber.id"), ["subscriber"]);
+    assert_eq!(looked_at("const { type, gone } = webhook.event"), ["type", "gone"]);
+    assert_eq!(looked_at("'money' in webhook.event"), ["money"]);
+    assert!(looked_at("Object.keys(webhook.event)").contains(&"*".to_owned()));
+    assert!(looked_at("JSON.stringify(webhook)").contains(&"*".to_owned()));
+    assert_eq!(looked_at("webhook = null"), [""; 0]);
+    let many = looked_at("for (let i = 0; i < 1e4; i++) webhook.event['a' + i]");
+    assert_eq!((many.len(), many.last().map(String::as_str)), (65, Some("*")));
+}
