@@ -187,7 +187,11 @@ fn doubts(tried: &Tried, event: &LifecycleEvent, told: &dyn Try) -> Vec<String> 
             let bodies = requests.iter().filter_map(|request| request.body.as_deref());
             bodies.filter_map(|body| serde_json::from_slice(body).ok()).collect()
         }),
-        Outcome::AsMapped | Outcome::Cancelled | Outcome::Failed | Outcome::NotAsked => Vec::new(),
+        Outcome::AsMapped
+        | Outcome::ToldByFirst
+        | Outcome::Cancelled
+        | Outcome::Failed
+        | Outcome::NotAsked => Vec::new(),
     }
 }
 

@@ -6,9 +6,10 @@
 //! the way of every other: the same lanes, batches, limits, ids and retries. A call of another host is refused, unless
 //! that host is allowed ([`route`]); it goes without the destination's credentials, after what is the destination's.
 //!
-//! One webhook may give several events. The handler is asked about each and its calls are made with the first, so that
-//! they are made once; leaving the webhook as it is, holds for each. Whom a destination is for (`environments`,
-//! `anonymous`) is decided before, and a person who asked to be forgotten is forgotten whatever a handler says.
+//! One webhook may give several events. The handler is asked about each, and what it returns holds for that event. But
+//! one that looks at nothing in which they differ ([`SHARED`]) returns the same for all of them: its calls are made with
+//! the first, so that they are made once. Whom a destination is for (`environments`, `anonymous`) is decided before, and
+//! a person who asked to be forgotten is forgotten whatever a handler says.
 //!
 //! The clock that a handler sees is when the webhook was received, and its randomness comes from the event's id: a
 //! retry and a replay send the same bytes. A handler that throws, does not end or returns what cannot be used parks its
@@ -17,6 +18,7 @@
 //! Without transformation code no destination is wrapped, and nothing here is run.
 
 mod handlers;
+mod ids;
 mod outcome;
 mod route;
 mod sending;
@@ -29,6 +31,7 @@ use schemas::LifecycleEvent;
 use script::{Ambient, Kind};
 
 pub use handlers::{Handler, Handlers, run_scripts_if_asked};
+pub use ids::Ids;
 pub use outcome::{Considered, Corrected, Correction, Counts, Outcome};
 pub use route::Reach;
 pub use sending::{Exchange, Sending};
@@ -40,6 +43,23 @@ use crate::destinations::{
     Audience, Destination, Grouping, Method, Plan, Reply, Request, Skip, Verdict,
 };
 use crate::failure::{Failure, Reason};
+
+/// Fields of an event that are the same for all events of one webhook: whoever looks at these alone would not return
+/// anything else for another of them.
+const SHARED: [&str; 12] = [
+    "occurred_at",
+    "received_at",
+    "epoch",
+    "late",
+    "source",
+    "provider",
+    "provider_event_id",
+    "provider_event_type",
+    "environment",
+    "subscriber",
+    "subscription",
+    "payment",
+];
 
 /// A destination whose API is understood when a handler calls it.
 pub trait Transformable: Destination {
@@ -130,7 +150,7 @@ impl<D: Transformable> Transformed<D> {
     pub fn consider(&self, event: &LifecycleEvent) -> Considered<Sending<D::Delivery>> {
         let handler = self.handlers.of(&event.source).filter(|_| !event.is_erasure());
         let Some(handler) = handler else {
-            return Considered::new(Outcome::AsMapped, self.as_mapped(event));
+            return Considered::new(Outcome::NotAsked, self.as_mapped(event));
         };
         if let Err(skip) = self.inner.audience().admits(event) {
             return Considered::new(Outcome::NotAsked, Plan::Skip(skip));
@@ -152,14 +172,35 @@ impl<D: Transformable> Transformed<D> {
         let ambient = Ambient { now_millis, seed: seed.unwrap_or_default() };
         let output = match handler.call(&given.json, ambient) {
             Ok(output) => output,
-            Err(fault) => return Considered::failed(judge(&fault)),
+            Err(fault) => {
+                let failed = Considered::failed(judge(&fault));
+                return Considered { console: fault.console, ..failed };
+            }
         };
+        let is_shared = |name: &String| SHARED.contains(&name.as_str());
+        let tells_by_webhook = output.looked_at.iter().all(is_shared);
         let parts = given.returned(&output.json);
         let considered = match parts {
+            Ok(parts) if event.ordinal > 0 && tells_by_webhook => self.told_by_first(event, &parts),
             Ok(parts) => self.decide(event, parts),
             Err(message) => Considered::failed(refused(handler, &message)),
         };
         Considered { console: output.console, ..considered }
+    }
+
+    /// What is left to be told of a later event where the first has told its calls.
+    fn told_by_first(
+        &self,
+        event: &LifecycleEvent,
+        parts: &[Part],
+    ) -> Considered<Sending<D::Delivery>> {
+        if parts.is_empty() {
+            Considered::new(Outcome::Cancelled, Plan::Skip(Skip::Cancelled))
+        } else if parts.iter().any(|part| matches!(part, Part::AsMapped)) {
+            Considered::new(Outcome::AsMapped, self.as_mapped(event))
+        } else {
+            Considered::new(Outcome::ToldByFirst, Plan::Skip(Skip::ToldByFirst))
+        }
     }
 
     fn decide(&self, event: &LifecycleEvent, parts: Vec<Part>) -> Considered<Sending<D::Delivery>> {
@@ -168,12 +209,6 @@ impl<D: Transformable> Transformed<D> {
         }
         if parts.iter().all(|part| matches!(part, Part::AsMapped)) {
             return Considered::new(Outcome::AsMapped, self.as_mapped(event));
-        }
-        if event.ordinal > 0 {
-            let is_mapped = parts.iter().any(|part| matches!(part, Part::AsMapped));
-            let told_by_first = Plan::Skip(Skip::ToldByFirst);
-            let plan = if is_mapped { self.as_mapped(event) } else { told_by_first };
-            return Considered::new(Outcome::AsMapped, plan);
         }
         match self.calls(event, parts) {
             Ok(understood) => understood,
@@ -187,7 +222,7 @@ impl<D: Transformable> Transformed<D> {
         parts: Vec<Part>,
     ) -> Result<Considered<Sending<D::Delivery>>, Failure> {
         let (mut told, mut elsewhere) = (Vec::new(), Vec::new());
-        let mut headers_left_out = None;
+        let (mut headers_left_out, mut ids) = (None, Ids::of(&event.event_id));
         for part in parts {
             match part {
                 Part::AsMapped => told.push(Told::AsMapped),
@@ -201,8 +236,7 @@ impl<D: Transformable> Transformed<D> {
                         told.push(Told::Call(OwnCall { method, path, payload }));
                     }
                     Route::Elsewhere(origin, path) => {
-                        let id = format!("{}.{}", event.event_id, elsewhere.len());
-                        elsewhere.push(call.elsewhere(origin, path, id));
+                        elsewhere.push(call.elsewhere(origin, path, &mut ids));
                     }
                 },
             }

@@ -18,11 +18,14 @@ pub enum Outcome {
     Corrected,
     /// The event is told as it would be without it.
     AsMapped,
+    /// Its calls were made with the first event of the same webhook.
+    ToldByFirst,
     /// It does not want the webhook told.
     Cancelled,
     /// It gave nothing that can be used.
     Failed,
-    /// The event is not for the destination, whatever it would say.
+    /// There is none for it: the source has no handler, or whatever it says the event is not for the destination, or
+    /// tells of somebody who asked to be forgotten.
     NotAsked,
 }
 

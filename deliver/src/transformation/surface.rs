@@ -3,6 +3,7 @@
 use schemas::LifecycleEvent;
 use serde_json::{Map, Value};
 
+use super::Ids;
 use crate::destinations::{Elsewhere, Method, Request};
 
 /// The method that a webhook is given with.
@@ -61,8 +62,10 @@ impl std::fmt::Debug for Call {
 
 impl Call {
     /// The request to another host.
-    pub(super) fn elsewhere(self, origin: String, path: String, id: String) -> Request {
-        let request = Request::with_body(self.method, path, self.payload.to_string());
+    pub(super) fn elsewhere(self, origin: String, path: String, ids: &mut Ids<'_>) -> Request {
+        let body = self.payload.to_string();
+        let id = ids.next(&[self.method.name(), &origin, &path, &body]);
+        let request = Request::with_body(self.method, path, body);
         request.identified(id).to(Elsewhere { origin, headers: self.headers })
     }
 }

@@ -141,9 +141,64 @@ fn several_calls_come_of_one_event_in_their_order_and_only_of_the_first() {
     let elsewhere = call.elsewhere.as_ref().unwrap();
     assert_eq!(elsewhere.origin, "https://hooks.example.com");
     assert_eq!(elsewhere.headers, [("x-key".to_owned(), "k".to_owned())]);
-    assert_eq!(call.message_id, Some(format!("{}.0", event.event_id)));
+    let id = call.message_id.as_deref().unwrap();
+    assert!(id.starts_with(&format!("{}.", event.event_id)), "{id}");
     let later = LifecycleEvent { ordinal: 1, ..event };
     assert_eq!(sent(&code, &later), (workspace_items(&later), Vec::new()));
+}
+
+#[test]
+fn what_is_returned_for_a_later_event_holds_for_it_where_the_handler_tells_events_apart() {
+    let code = body(
+        "const { type, subscriber } = webhook.event;
+         if (type !== 'transaction_processed') return webhook;
+         webhook.payload = { identifiers: { id: subscriber.user_id }, action: 'event', name: 'Paid' };",
+    );
+    let first = LifecycleEvent {
+        event_type: schemas::EventType::SubscriptionRenewed,
+        event_id: "first".to_owned(),
+        ..payment()
+    };
+    let later = LifecycleEvent { ordinal: 1, ..payment() };
+    assert_eq!(sent(&code, &first).0, workspace_items(&first));
+    let (items, _) = sent(&code, &later);
+    assert_eq!(items.last().map(|item| item["name"].clone()), Some(json!("Paid")));
+    let cancelled = body("webhook.cancel = webhook.event.type === 'transaction_processed';");
+    assert!(matches!(with(&cancelled).plan(&later), Plan::Skip(Skip::Cancelled)));
+    let person_alone = body(
+        "const { user_id } = webhook.event.subscriber;
+         webhook.payload = { identifiers: { id: user_id }, action: 'event', name: 'Paid' };",
+    );
+    assert!(matches!(with(&person_alone).plan(&later), Plan::Skip(Skip::ToldByFirst)));
+    assert_eq!(with(&person_alone).consider(&later).outcome, Outcome::ToldByFirst);
+}
+
+#[test]
+fn fields_that_events_of_a_webhook_share_are_fields_of_an_event() {
+    let event = serde_json::to_value(payment()).unwrap();
+    for name in SHARED {
+        assert!(event.get(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_call_keeps_its_id_when_a_mended_handler_makes_others() {
+    let code = |before: &str| {
+        body(&format!(
+            "const person = {{ id: 'u' }};
+             return [{before}
+               {{ ...webhook, payload: {{ identifiers: person, action: 'event', name: 'b' }} }},
+               {{ ...webhook, url: 'https://hooks.example.com/in', payload: 2 }}];"
+        ))
+    };
+    let before = "{ ...webhook, payload: { identifiers: person, action: 'event', name: 'a' } },
+        { ...webhook, url: 'https://hooks.example.com/in', payload: 1 },";
+    let event = payment();
+    let ((all, calls), (rest, call)) = (sent(&code(before), &event), sent(&code(""), &event));
+    assert_eq!(all.last(), rest.last());
+    assert_ne!(all[1]["id"], rest[1]["id"]);
+    assert_eq!(calls.last().map(|one| &one.message_id), call.last().map(|one| &one.message_id));
+    assert_ne!(calls[0].message_id, calls[1].message_id);
 }
 
 fn workspace_items(event: &LifecycleEvent) -> Vec<Value> {

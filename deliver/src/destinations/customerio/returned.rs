@@ -13,7 +13,7 @@ use super::plan::{ATTRIBUTE_VALUE_LIMIT, EVENT_NAME_LIMIT, Operations};
 use super::{BATCH_PATH, CustomerIo, ITEM_LIMIT, ulid};
 use crate::destinations::{Audience, Destination, Method, Plan};
 use crate::failure::{Failure, Reason, shortened};
-use crate::transformation::{Corrected, Correction, OwnCall, Told, Transformable, Understood};
+use crate::transformation::{Corrected, Correction, Ids, OwnCall, Told, Transformable, Understood};
 
 /// The path that takes one operation.
 pub(crate) const ENTITY_PATH: &str = "/api/v2/entity";
@@ -38,8 +38,8 @@ impl Transformable for CustomerIo {
     ) -> Result<Understood<Operations>, Failure> {
         let mut understood = Understood::nothing();
         let mut items: Vec<String> = Vec::new();
-        let mut reader =
-            Reader { event, events: 0, introduced: Vec::new(), corrections: Vec::new() };
+        let ids = Ids::of(&event.event_id);
+        let mut reader = Reader { event, ids, introduced: Vec::new(), corrections: Vec::new() };
         for one in told {
             match one {
                 Told::AsMapped => match self.plan(event) {
@@ -87,8 +87,8 @@ fn operations(call: OwnCall) -> Result<Vec<Value>, String> {
 /// Puts the operations of one event right.
 struct Reader<'a> {
     event: &'a LifecycleEvent,
-    /// Events so far: each has an id of its own.
-    events: usize,
+    /// Each event has an id of its own.
+    ids: Ids<'a>,
     /// Whom the handler identifies or who was identified for it.
     introduced: Vec<Value>,
     corrections: Vec<Correction>,
@@ -265,8 +265,8 @@ impl Reader<'_> {
 
     /// A ULID of the handler's own is kept, so that it may recognise events by something else than ours.
     fn id(&mut self, fields: &mut Fields) {
-        let own = format!("{}/{}", self.event.event_id, self.events);
-        self.events += 1;
+        let said = |name: &str| fields.get(name).map(Value::to_string).unwrap_or_default();
+        let own = self.ids.next(&[&said("identifiers"), &said("action"), &said("name")]);
         match fields.get("id") {
             Some(Value::String(id)) if ulid::is_one(id) => return,
             Some(_) => {

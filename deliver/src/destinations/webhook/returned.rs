@@ -5,7 +5,7 @@ use schemas::LifecycleEvent;
 use super::{Message, Webhook};
 use crate::destinations::{Audience, Destination, Plan, Request};
 use crate::failure::Failure;
-use crate::transformation::{OwnCall, Told, Transformable, Understood};
+use crate::transformation::{Ids, OwnCall, Told, Transformable, Understood};
 
 impl Transformable for Webhook {
     fn audience(&self) -> &Audience {
@@ -18,7 +18,8 @@ impl Transformable for Webhook {
         told: Vec<Told>,
     ) -> Result<Understood<Message>, Failure> {
         let mut understood = Understood::nothing();
-        for (at, one) in told.into_iter().enumerate() {
+        let mut ids = Ids::of(&event.event_id);
+        for one in told {
             match one {
                 Told::AsMapped => match self.plan(event) {
                     Plan::Send(message) => understood.calls.push(message.0),
@@ -26,8 +27,9 @@ impl Transformable for Webhook {
                     Plan::End(_) => {}
                 },
                 Told::Call(OwnCall { method, path, payload }) => {
-                    let request = Request::with_body(method, path, payload.to_string());
-                    let id = format!("{}.{at}", event.event_id);
+                    let body = payload.to_string();
+                    let id = ids.next(&[method.name(), &path, &body]);
+                    let request = Request::with_body(method, path, body);
                     understood.calls.push(request.identified(id));
                 }
             }
