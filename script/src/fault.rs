@@ -21,7 +21,7 @@ pub enum Kind {
     TooDeep,
     /// What it returned cannot be used.
     Nonsense,
-    /// The process in which it ran was ended, because it did not heed its limits.
+    /// The process in which it ran was ended, because it did not heed its limits, or was gone twice.
     Ended,
     /// The process in which it ran is gone or could not be begun, which is no fault of the script's.
     Lost,

@@ -22,6 +22,9 @@ use crate::{Ambient, Fault, Kind, Limits, Output, Script, run};
 /// nearly over.
 const GRACE_SECONDS: u64 = 2;
 
+/// Bytes that the process may need beside its engine.
+const MEMORY_BESIDE: u64 = 128 << 20;
+
 /// Bytes of an answer: an output as JSON may say it once more, in six bytes for each.
 const LONGEST_ANSWER: u64 = 16 << 20;
 
@@ -40,6 +43,7 @@ enum Asked {
 /// When what is asked cannot be read, or nobody listens.
 pub fn serve(questions: impl Read, mut answers: impl Write) -> std::io::Result<()> {
     // What it is given names people, and must not lie about as the memory of a process that was ended.
+    let there_already = mapped();
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none)?;
     setrlimit(Resource::Nofile, none)?;
@@ -47,12 +51,14 @@ pub fn serve(questions: impl Read, mut answers: impl Write) -> std::io::Result<(
     for line in BufReader::new(questions).lines() {
         match serde_json::from_str(&line?)? {
             Asked::Script(given) => {
+                limit_memory(&given, there_already)?;
                 limit_processor_time(&given)?;
                 write_line(&mut answers, &run::check(&given))?;
                 script = Some(given);
             }
             Asked::Call(input, ambient) => {
-                let Some(script) = &script else { continue };
+                // Who asks waits for an answer; without a script this is the end of it.
+                let script = script.as_ref().ok_or(std::io::ErrorKind::InvalidInput)?;
                 limit_processor_time(script)?;
                 write_line(&mut answers, &script.call(&input, ambient))?;
             }
@@ -66,6 +72,24 @@ fn write_line(to: &mut impl Write, said: &impl Serialize) -> std::io::Result<()>
     line.push(b'\n');
     to.write_all(&line)?;
     to.flush()
+}
+
+/// Beyond what the engine counts: a text is copied some times on its way in and out. An allocator may have mapped more
+/// than that before, so what is there already counts in addition; where that is not known, there is no such limit.
+fn limit_memory(script: &Script, there_already: Option<u64>) -> std::io::Result<()> {
+    let Some(there_already) = there_already else { return Ok(()) };
+    let most = u64::try_from(script.limits.memory).unwrap_or(u64::MAX).saturating_mul(2);
+    let most = most.saturating_add(MEMORY_BESIDE).saturating_add(there_already);
+    let Rlimit { maximum, .. } = getrlimit(Resource::Data);
+    let current = Some(maximum.map_or(most, |allowed| most.min(allowed)));
+    Ok(setrlimit(Resource::Data, Rlimit { current, maximum })?)
+}
+
+/// Bytes that this process has mapped for itself, as Linux tells them.
+fn mapped() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let data = status.lines().find_map(|line| line.strip_prefix("VmData:"))?;
+    data.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1 << 10)
 }
 
 fn limit_processor_time(script: &Script) -> std::io::Result<()> {
@@ -137,9 +161,34 @@ impl Worker {
     /// # Errors
     /// As there; and when the worker was ended, or none can be begun.
     pub fn call(&mut self, input: &str, ambient: Ambient) -> Result<Output, Fault> {
+        let fault = match self.ask(input, ambient) {
+            Ok(answer) => return answer,
+            Err(error) => self.ended(&error),
+        };
+        match fault.kind {
+            // It may have been gone before it was asked.
+            Kind::Lost => self.call_once_more(input, ambient),
+            Kind::Syntax
+            | Kind::NoHandler
+            | Kind::Threw
+            | Kind::TimedOut
+            | Kind::OutOfMemory
+            | Kind::TooDeep
+            | Kind::Nonsense
+            | Kind::Ended => Err(fault),
+        }
+    }
+
+    /// Asks a fresh process. One that is gone as well was ended by what it was asked: by what kills those that take too
+    /// much memory, say; asking again would end it again.
+    fn call_once_more(&mut self, input: &str, ambient: Ambient) -> Result<Output, Fault> {
+        match self.begin() {
+            Ok(read) => read?,
+            Err(error) => return Err(self.ended(&error)),
+        }
         match self.ask(input, ambient) {
             Ok(answer) => answer,
-            Err(error) => Err(self.ended(&error)),
+            Err(error) => Err(Fault { kind: Kind::Ended, ..self.ended(&error) }),
         }
     }
 

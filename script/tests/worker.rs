@@ -1,5 +1,6 @@
 //! Scripts in a process of their own: what an engine cannot end, the kernel does.
 
+use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
 use script::{Ambient, Fault, Kind, Limits, Script, Unread, Worker};
@@ -9,6 +10,15 @@ const AMBIENT: Ambient = Ambient { now_millis: 0, seed: 0 };
 fn begun(program: &str, text: &str) -> Result<Worker, Fault> {
     let script = Unread { name: "a.js", text, limits: Limits::default() };
     Worker::read(program.into(), [], script)
+}
+
+fn with(argument: &OsStr) -> Worker {
+    let script = Unread {
+        name: "a.js",
+        text: "function handler(w) { return w; }",
+        limits: Limits::default(),
+    };
+    Worker::read(env!("CARGO_BIN_EXE_script-worker").into(), [argument.to_owned()], script).unwrap()
 }
 
 fn read(text: &str) -> Result<Worker, Fault> {
@@ -47,6 +57,18 @@ fn what_is_no_script_is_refused_and_never_read_in_the_process_that_asks() {
     }
     let endless = "for (const n = 7n ** 300000n; ;) n.toString(10);\nfunction handler(w) {}";
     assert_eq!(read(endless).unwrap_err().kind, Kind::Ended);
+}
+
+#[test]
+fn a_process_that_was_gone_costs_no_call_and_one_that_is_gone_again_is_at_fault() {
+    let name = format!("script-worker-{}", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    std::fs::write(&file, "").unwrap();
+    let mut worker = with(file.as_os_str());
+    assert!(!file.exists());
+    assert_eq!(worker.call("1", AMBIENT).unwrap().json, "1");
+    let fault = with(OsStr::new("gone")).call("1", AMBIENT).unwrap_err();
+    assert_eq!(fault.kind, Kind::Ended, "{fault}");
 }
 
 #[test]

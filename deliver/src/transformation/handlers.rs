@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use script::{Ambient, Fault, Output, Script, Unread, Worker};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// The argument with which this program does nothing but run scripts.
 const WORKER: &str = "transformation-worker";
@@ -74,15 +75,45 @@ impl Handler {
     pub(super) fn call(&self, input: &str, ambient: Ambient) -> Result<Output, Fault> {
         match &self.runner {
             Runner::Here(script) => script.call(input, ambient),
-            Runner::Apart(worker) => {
+            Runner::Apart(worker) => standing_still(|| {
                 worker.lock().unwrap_or_else(PoisonError::into_inner).call(input, ambient)
-            }
+            }),
         }
     }
+}
+
+/// Waits without holding up what else the runtime has for this thread, where it has other threads to give it to.
+fn standing_still<T>(wait: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        return tokio::task::block_in_place(wait);
+    }
+    wait()
 }
 
 /// The file of a running program may have been replaced meanwhile; Linux knows it all the same.
 fn this_program() -> PathBuf {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With one thread for all of it: what waits would wait for the other for ever.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn whoever_waits_for_a_handler_holds_up_nobody() {
+        let (say, said) = std::sync::mpsc::channel();
+        let waits = tokio::spawn(async move {
+            tokio::spawn(async move { say.send(()) });
+            standing_still(|| said.recv())
+        });
+        assert_eq!(waits.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_runtime_of_one_thread_waits() {
+        assert_eq!(standing_still(|| 1), 1);
+    }
 }
