@@ -12,13 +12,13 @@ fn begun(program: &str, text: &str) -> Result<Worker, Fault> {
     Worker::read(program.into(), [], script)
 }
 
-fn with(argument: &OsStr) -> Worker {
+fn with(argument: &OsStr) -> Result<Worker, Fault> {
     let script = Unread {
         name: "a.js",
         text: "function handler(w) { return w; }",
         limits: Limits::default(),
     };
-    Worker::read(env!("CARGO_BIN_EXE_script-worker").into(), [argument.to_owned()], script).unwrap()
+    Worker::read(env!("CARGO_BIN_EXE_script-worker").into(), [argument.to_owned()], script)
 }
 
 fn read(text: &str) -> Result<Worker, Fault> {
@@ -64,10 +64,10 @@ fn a_process_that_was_gone_costs_no_call_and_one_that_is_gone_again_is_at_fault(
     let name = format!("script-worker-{}", std::process::id());
     let file = std::env::temp_dir().join(name);
     std::fs::write(&file, "").unwrap();
-    let mut worker = with(file.as_os_str());
+    let mut worker = with(file.as_os_str()).unwrap();
     assert!(!file.exists());
     assert_eq!(worker.call("1", AMBIENT).unwrap().json, "1");
-    let fault = with(OsStr::new("gone")).call("1", AMBIENT).unwrap_err();
+    let fault = with(OsStr::new("gone")).unwrap().call("1", AMBIENT).unwrap_err();
     assert_eq!(fault.kind, Kind::Ended, "{fault}");
 }
 

@@ -104,7 +104,7 @@ mod tests {
     /// With one thread for all of it: what waits would wait for the other for ever.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn whoever_waits_for_a_handler_holds_up_nobody() {
-        let (say, said) = std::sync::mpsc::channel();
+        let (say, said) = std::sync::mpsc::sync_channel(1);
         let waits = tokio::spawn(async move {
             tokio::spawn(async move { say.send(()) });
             standing_still(|| said.recv())

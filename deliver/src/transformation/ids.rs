@@ -29,8 +29,9 @@ impl<'a> Ids<'a> {
             digest.update(format!("{}:", text.len()));
             digest.update(text);
         }
-        let digest: String =
-            digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let bits =
+            digest.finalize().iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let digest = format!("{bits:016x}");
         let id = format!("{}.{digest}", self.event_id);
         let before = self.told.entry(digest).or_default();
         let number = *before;
