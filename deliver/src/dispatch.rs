@@ -20,6 +20,9 @@ use crate::lanes::Ticket;
 use crate::metrics::{Answers, code};
 use crate::records::Errand;
 
+#[cfg(test)]
+mod tests;
+
 /// What calls have in common.
 #[derive(Debug)]
 pub struct Caller {
@@ -236,6 +239,7 @@ async fn converse(
 ) -> Finished {
     let contexts: Vec<_> = sendings.iter().filter_map(|sending| sending.span.context()).collect();
     let mut request = conversation.begin();
+    let mut has_asked_the_destination = false;
     loop {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -247,11 +251,17 @@ async fn converse(
             );
         }
         let answer = caller.ask(&request, &contexts).await;
-        heed_allowance(&answer, &caller);
+        if request.elsewhere.is_none() {
+            has_asked_the_destination = true;
+            heed_allowance(&answer, &caller);
+        }
         match conversation.judge(&answer) {
             Turn::Ask(next) => request = next,
             Turn::Over(verdicts) => {
-                caller.gate.learn(&verdicts, caller.clock.elapsed());
+                // How other hosts are says nothing about this one.
+                if has_asked_the_destination {
+                    caller.gate.learn(&verdicts, caller.clock.elapsed());
+                }
                 for (sending, verdict) in sendings.iter_mut().zip(&verdicts) {
                     judge(&mut sending.span, verdict);
                 }
@@ -259,7 +269,11 @@ async fn converse(
                 return Finished::Called(tokens.zip(verdicts).collect());
             }
         }
-        delay = caller.gate.reserve(caller.clock.elapsed());
+        // The pace is what the destination takes.
+        delay = match request.elsewhere {
+            None => caller.gate.reserve(caller.clock.elapsed()),
+            Some(_) => Duration::ZERO,
+        };
     }
 }
 
