@@ -1,5 +1,8 @@
 //! What an event becomes, and what its verdict means for its lane.
 
+use std::time::Duration;
+
+use schemas::Timestamp;
 use stream::Received;
 
 use super::{Line, Mode};
@@ -19,6 +22,9 @@ use crate::tally::Fate;
 const STOPPED: &str = "nearly everything would be parked. Mend the cause, then restart or POST /resume \
                        on the admin port";
 
+/// When a shadow plans an event again that could not be planned.
+const PLANNED_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 impl<D: Destination> Line<D> {
     pub(super) fn plan(&mut self, token: Token, received: &Received) {
         let outcome = match self.records.event(received) {
@@ -28,6 +34,11 @@ impl<D: Destination> Line<D> {
                     self.count_skipped(token.errand, skip);
                     self.count_done(token, Outcome::Done, Fate::Skipped);
                     return;
+                }
+                (Plan::End(Verdict::Retry(failure)), mode) => {
+                    let name = &self.settings.name;
+                    self.around.metrics.attempts.with([name, Attempt::Failed.word()]).inc();
+                    not_planned(failure, mode, self.now())
                 }
                 (Plan::End(verdict), Mode::Live | Mode::Shadow) => self.outcome(token, verdict),
                 (Plan::Send(delivery), Mode::Shadow) => {
@@ -141,6 +152,16 @@ impl<D: Destination> Line<D> {
     }
 }
 
+/// What becomes of an event that cannot be planned now. The destination has no part in that, so that its being out of
+/// service is no excuse: the event would be planned again at once, for as long as that lasts.
+fn not_planned(failure: Failure, mode: Mode, now: Timestamp) -> Outcome {
+    match mode {
+        Mode::Live => Outcome::Failed(failure),
+        // What goes to the retry topic is the live group's, and lost to the shadow.
+        Mode::Shadow => Outcome::Postponed { until: now.plus(PLANNED_AGAIN_AFTER) },
+    }
+}
+
 pub(super) fn tell_stopped(destination: &str, failure: &Failure) {
     tracing::error!(
         destination,
@@ -148,4 +169,19 @@ pub(super) fn tell_stopped(destination: &str, failure: &Failure) {
         status = failure.status,
         "the line stops: {STOPPED}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Reason;
+
+    #[test]
+    fn what_cannot_be_planned_waits_its_time_and_a_shadow_gives_nothing_to_the_live_group() {
+        let now = Timestamp::from_millis(1_000);
+        let of = |mode| not_planned(Failure::new(Reason::NotReady, ""), mode, now);
+        assert!(matches!(of(Mode::Live), Outcome::Failed(_)));
+        let Outcome::Postponed { until } = of(Mode::Shadow) else { panic!("not postponed") };
+        assert_eq!(until, Timestamp::from_millis(11_000));
+    }
 }
