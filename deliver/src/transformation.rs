@@ -34,13 +34,15 @@ pub use handlers::{Handler, Handlers, run_scripts_if_asked};
 pub use ids::Ids;
 pub use outcome::{Considered, Corrected, Correction, Counts, Outcome};
 pub use route::Reach;
+
 pub use sending::{Exchange, Sending};
 pub use surface::{Call, Part};
 
 use self::route::Route;
+use self::sending::judge_call;
 use self::surface::Given;
 use crate::destinations::{
-    Audience, Destination, Grouping, Method, Plan, Reply, Request, Skip, Verdict,
+    Answer, Audience, Destination, Grouping, Method, Plan, Reply, Request, Skip, Verdict,
 };
 use crate::failure::{Failure, Reason};
 
@@ -75,6 +77,11 @@ pub trait Transformable: Destination {
         event: &LifecycleEvent,
         told: Vec<Told>,
     ) -> Result<Understood<Self::Delivery>, Failure>;
+
+    /// What the answer to one of [`Understood::calls`] means.
+    fn judge_call(answer: &Answer) -> Verdict {
+        judge_call(answer)
+    }
 }
 
 /// What a handler wants told to the destination itself.
@@ -164,7 +171,8 @@ impl<D: Transformable> Transformed<D> {
             )));
         };
         let Some(given) = Given::of(event, payload, &self.reach.url) else {
-            let failure = Failure::new(Reason::TransformationFailed, "the webhook is no JSON");
+            let failure =
+                Failure::new(Reason::TransformationFailed, "the event cannot be said in JSON");
             return Considered::failed(Verdict::Park(failure));
         };
         let seed = event.event_id.get(..8).and_then(|id| u32::from_str_radix(id, 16).ok());
@@ -318,7 +326,7 @@ impl<D: Transformable> Destination for Transformed<D> {
     }
 
     fn converse(&self, group: Vec<Self::Delivery>) -> Self::Conversation {
-        Exchange::new(group, |own| self.inner.converse(own))
+        Exchange::new(group, D::judge_call, |own| self.inner.converse(own))
     }
 
     fn probe(&self) -> Request {

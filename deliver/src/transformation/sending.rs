@@ -28,11 +28,17 @@ pub struct Exchange<C> {
     inner: Option<(C, Vec<usize>)>,
     /// Further calls, with whose each is; the first is the one in flight, once `inner` is over.
     calls: VecDeque<(usize, Request)>,
+    /// What the destination's answer to one of them means.
+    judge_call: fn(&Answer) -> Verdict,
     verdicts: Vec<Verdict>,
 }
 
 impl<C: Conversation> Exchange<C> {
-    pub(super) fn new<D>(group: Vec<Sending<D>>, converse: impl FnOnce(Vec<D>) -> C) -> Self {
+    pub(super) fn new<D>(
+        group: Vec<Sending<D>>,
+        judge_call: fn(&Answer) -> Verdict,
+        converse: impl FnOnce(Vec<D>) -> C,
+    ) -> Self {
         let verdicts = group.iter().map(|_| Verdict::Delivered).collect();
         let (mut deliveries, mut owners, mut calls) = (Vec::new(), Vec::new(), VecDeque::new());
         for (at, sending) in group.into_iter().enumerate() {
@@ -43,7 +49,7 @@ impl<C: Conversation> Exchange<C> {
             calls.extend(sending.calls.into_iter().map(|call| (at, call)));
         }
         let inner = (!deliveries.is_empty()).then(|| (converse(deliveries), owners));
-        Self { inner, calls, verdicts }
+        Self { inner, calls, judge_call, verdicts }
     }
 
     fn next(&mut self) -> Turn {
@@ -76,7 +82,14 @@ impl<C: Conversation> Conversation for Exchange<C> {
             }
             self.inner = None;
         } else if let Some((at, request)) = self.calls.pop_front() {
-            self.verdicts[at] = verdict(&request, answer, &self.verdicts[at]);
+            let verdict = match request.elsewhere {
+                None => (self.judge_call)(answer),
+                Some(_) => of_another_host(answer),
+            };
+            // What was said of the calls before, as that attributes were refused, stays said.
+            if verdict != Verdict::Delivered {
+                self.verdicts[at] = verdict;
+            }
         }
         self.next()
     }
@@ -89,19 +102,28 @@ fn is_delivered(verdict: &Verdict) -> bool {
     }
 }
 
-/// What the answer to a further call means. Another host's trouble is not the destination's: it costs the event an
-/// attempt and does not pause anybody.
-fn verdict(request: &Request, answer: &Answer, before: &Verdict) -> Verdict {
-    let troubled = trouble(answer).map(|verdict| match (verdict, &request.elsewhere) {
-        (Verdict::Pause { failure, .. } | Verdict::Retry(failure), Some(_)) => {
+/// Another host's trouble is not the destination's: it costs the event an attempt and does not pause anybody.
+fn of_another_host(answer: &Answer) -> Verdict {
+    match judge_call(answer) {
+        Verdict::Pause { failure, .. } | Verdict::Retry(failure) => {
             Verdict::Retry(Failure { reason: Reason::OtherHost, ..failure })
         }
-        (verdict, _) => verdict,
-    });
-    match (troubled, answer) {
+        verdict @ (Verdict::Delivered
+        | Verdict::DeliveredWithoutAttributes(_)
+        | Verdict::Outdated
+        | Verdict::Park(_)) => verdict,
+    }
+}
+
+/// What the answer to a call means where nothing but the status tells.
+pub(super) fn judge_call(answer: &Answer) -> Verdict {
+    match (trouble(answer), answer) {
         (Some(verdict), _) => verdict,
-        (None, Answer::Replied(reply)) if (200..=299).contains(&reply.status) => before.clone(),
-        (None, Answer::Replied(reply)) => Verdict::Park(reply.failure(Reason::Refused)),
+        (None, Answer::Replied(reply)) => match reply.status {
+            200..=299 => Verdict::Delivered,
+            413 => Verdict::Park(reply.failure(Reason::TooLarge)),
+            _ => Verdict::Park(reply.failure(Reason::Refused)),
+        },
         (None, Answer::Failed(_)) => Verdict::Retry(Failure::new(Reason::UnexpectedAnswer, "")),
     }
 }
@@ -140,7 +162,7 @@ mod tests {
 
     /// The paths that are asked for, and the verdicts, when these are the answers.
     fn play(group: Vec<Sending<()>>, answers: &[Answer]) -> (Vec<String>, Vec<Verdict>) {
-        let mut exchange = Exchange::new(group, |own| One(own.len()));
+        let mut exchange = Exchange::new(group, judge_call, |own| One(own.len()));
         let mut asked = vec![exchange.begin().path];
         for answer in answers {
             match exchange.judge(answer) {
@@ -193,5 +215,13 @@ mod tests {
             let [Verdict::Retry(failure)] = &verdicts[..] else { panic!("{verdicts:?}") };
             assert!(failure.reason == Reason::OtherHost && failure.may_still_land(), "{answer:?}");
         }
+    }
+    #[test]
+    fn a_call_of_the_destination_is_judged_as_it_judges() {
+        let group = vec![Sending { own: None, calls: vec![Request::get("/own")] }];
+        let gone = |_: &Answer| Verdict::Outdated;
+        let mut exchange = Exchange::new(group, gone, |own: Vec<()>| One(own.len()));
+        let Turn::Over(verdicts) = exchange.judge(&replied(410)) else { panic!("not over") };
+        assert_eq!(verdicts, [Verdict::Outdated]);
     }
 }

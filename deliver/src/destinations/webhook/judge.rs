@@ -32,7 +32,7 @@ impl Conversation for Exchange {
     }
 }
 
-fn verdict(answer: &Answer) -> Verdict {
+pub(super) fn verdict(answer: &Answer) -> Verdict {
     if let Some(verdict) = trouble(answer) {
         return verdict;
     }

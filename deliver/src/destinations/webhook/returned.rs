@@ -3,7 +3,7 @@
 use schemas::LifecycleEvent;
 
 use super::{Message, Webhook};
-use crate::destinations::{Audience, Destination, Plan, Request};
+use crate::destinations::{Answer, Audience, Destination, Plan, Request, Verdict};
 use crate::failure::Failure;
 use crate::transformation::{Ids, OwnCall, Told, Transformable, Understood};
 
@@ -38,5 +38,24 @@ impl Transformable for Webhook {
             understood.delivery = Some(Message(understood.calls.remove(0)));
         }
         Ok(understood)
+    }
+
+    fn judge_call(answer: &Answer) -> Verdict {
+        super::judge::verdict(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::Reply;
+
+    #[test]
+    fn a_receiver_that_is_not_there_pauses_the_destination_whichever_message_finds_out() {
+        for status in [404, 405, 410] {
+            let answer = Answer::Replied(Reply { status, ..Reply::default() });
+            let verdict = Webhook::judge_call(&answer);
+            assert!(matches!(verdict, Verdict::Pause { .. }), "{status}: {verdict:?}");
+        }
     }
 }
