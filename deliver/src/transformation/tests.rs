@@ -255,6 +255,14 @@ fn a_handler_that_fails_parks_its_event_with_message_and_line() {
     let large = "webhook.payload = { identifiers: { id: 'u' }, action: 'event', name: 'a', attributes: {} };
         for (let i = 0; i < 99; i++) webhook.payload.attributes['a' + i] = 'x'.repeat(900);";
     assert_eq!(failure(&body(large), &event).reason, Reason::TooLarge);
+    let many =
+        "const one = { identifiers: { id: 'u' }, action: 'event', name: 'a', attributes: {} };
+        for (let i = 0; i < 25; i++) one.attributes['a' + i] = 'x'.repeat(900);
+        webhook.url = 'https://track.customer.io/api/v2/batch';
+        webhook.payload = { batch: new Array(30).fill(one) };";
+    let failed = failure(&body(many), &event);
+    assert_eq!(failed.reason, Reason::TooLarge);
+    assert!(failed.message.contains("the operations have"), "{}", failed.message);
     let bare = LifecycleEvent { payload: None, ..event };
     assert_eq!(failure(&body(""), &bare).reason, Reason::PayloadMissing);
 }

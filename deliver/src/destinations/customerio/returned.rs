@@ -58,6 +58,12 @@ impl Transformable for CustomerIo {
             let message = format!("{} operations, and {MOST_OPERATIONS} are allowed", items.len());
             return Err(wrong(message));
         }
+        let bytes: usize = items.iter().map(|item| item.len() + 1).sum();
+        let most = self.grouping().bytes;
+        if bytes > most {
+            let message = format!("the operations have {bytes} bytes, and {most} are allowed");
+            return Err(Failure::new(Reason::TooLarge, message));
+        }
         understood.corrections = reader.corrections;
         understood.delivery = (!items.is_empty()).then(|| Operations::of(items));
         Ok(understood)

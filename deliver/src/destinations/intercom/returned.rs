@@ -1,8 +1,11 @@
 //! Calls of Intercom's API that a handler makes: those of which a repetition shows nothing twice.
 //!
-//! An event is recognised by contact, name and second, so that it is given the second that our event has for itself. A
-//! contact is updated by its id at Intercom. Everything else (creating contacts, tags, conversations) would be doubled by
+//! An event is recognised by contact, name and second, so that it is given the second that our event has for itself; two
+//! of the same name would be one. A contact is updated by its id at Intercom. What the mapping tells goes first, because
+//! it makes the contact; then the calls, in their order. Everything else (creating contacts, tags, conversations) would be doubled by
 //! a retry, or needs what only the mapping knows: let the mapping tell the event as well, which makes the contact.
+
+use std::ops::RangeInclusive;
 
 use schemas::LifecycleEvent;
 use serde_json::Value;
@@ -23,6 +26,7 @@ impl Transformable for Intercom {
         told: Vec<Told>,
     ) -> Result<Understood<Message>, Failure> {
         let mut understood = Understood::nothing();
+        let wrong = |text: String| Failure::new(Reason::TransformationFailed, text);
         for one in told {
             match one {
                 Told::AsMapped => match self.plan(event) {
@@ -31,14 +35,42 @@ impl Transformable for Intercom {
                     Plan::End(_) => {}
                 },
                 Told::Call(call) => {
-                    let request = request(event, call, &mut understood.corrections)
-                        .map_err(|text| Failure::new(Reason::TransformationFailed, text))?;
+                    let request =
+                        request(event, call, &mut understood.corrections).map_err(wrong)?;
+                    if is_event(&request)
+                        && understood.calls.iter().any(|one| is_same(one, &request))
+                    {
+                        return Err(wrong(TWICE.to_owned()));
+                    }
                     understood.calls.push(request);
                 }
             }
         }
         Ok(understood)
     }
+}
+
+/// Why two events cannot both be told.
+const TWICE: &str =
+    "two events have the same contact, `event_name` and `created_at`, which are one to Intercom";
+
+/// Unix seconds have ten digits from 2001 to 2286.
+const UNIX_SECONDS: RangeInclusive<i64> = 1_000_000_000..=9_999_999_999;
+
+/// What an event is recognised by.
+const RECOGNISED_BY: [&str; 6] =
+    ["event_name", "created_at", "id", "user_id", "email", "intercom_user_id"];
+
+fn is_event(request: &Request) -> bool {
+    request.path == "/events"
+}
+
+fn is_same(one: &Request, other: &Request) -> bool {
+    let body = |request: &Request| {
+        serde_json::from_slice::<Value>(request.body.as_deref().unwrap_or_default())
+    };
+    let (Ok(left), Ok(right)) = (body(one), body(other)) else { return false };
+    is_event(one) && RECOGNISED_BY.iter().all(|name| left.get(name) == right.get(name))
 }
 
 fn request(
@@ -52,7 +84,8 @@ fn request(
             if !fields.get("event_name").is_some_and(Value::is_string) {
                 return Err("an event has no `event_name`".to_owned());
             }
-            if !fields.get("created_at").is_some_and(Value::is_i64) {
+            let second = fields.get("created_at").and_then(Value::as_i64);
+            if !second.is_some_and(|second| UNIX_SECONDS.contains(&second)) {
                 if fields.contains_key("created_at") {
                     let text = "`created_at` was not in seconds since 1970 and is the event's now";
                     corrections.push(Correction::new(Corrected::Timestamp, text));
@@ -74,4 +107,49 @@ fn request(
 fn is_contact(path: &str) -> bool {
     let id = path.strip_prefix("/contacts/").unwrap_or_default();
     !id.is_empty() && id.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{Environment, EventType};
+    use serde_json::json;
+
+    use super::*;
+    use crate::destinations::intercom::OnCustomerDeleted;
+    use crate::destinations::{Anonymous, Identity, Names, samples};
+
+    fn understood(payloads: &[Value]) -> Result<Understood<Message>, Failure> {
+        let audience = Audience {
+            identify_by: vec![Identity::UserId],
+            anonymous: Anonymous::Skip,
+            environments: vec![Environment::Production],
+        };
+        let workspace = Intercom::new(audience, Names::default(), OnCustomerDeleted::Archive);
+        let call = |payload: &Value| {
+            let (method, path) = (Method::Post, "/events".to_owned());
+            Told::Call(OwnCall { method, path, payload: payload.clone() })
+        };
+        let event = samples::event(EventType::TransactionProcessed);
+        workspace.understand(&event, payloads.iter().map(call).collect())
+    }
+
+    #[test]
+    fn events_that_are_one_to_intercom_are_refused() {
+        let event = |name: &str, person: &str| json!({"event_name": name, "user_id": person});
+        let failure = understood(&[event("a", "u"), event("b", "u"), event("a", "u")]).unwrap_err();
+        assert_eq!(failure.message, TWICE);
+        let told = understood(&[event("a", "u"), event("a", "v"), event("b", "u")]).unwrap();
+        assert_eq!(told.calls.len(), 3);
+    }
+
+    #[test]
+    fn a_time_in_milliseconds_is_replaced() {
+        let told = understood(&[
+            json!({"event_name": "a", "created_at": 1_780_000_000_123_i64}),
+            json!({"event_name": "b", "created_at": 1_780_000_000}),
+        ]);
+        let told = told.unwrap();
+        let what: Vec<_> = told.corrections.iter().map(|correction| correction.what).collect();
+        assert_eq!(what, [Corrected::Timestamp]);
+    }
 }
