@@ -71,10 +71,11 @@ impl Call {
 }
 
 impl<'a> Given<'a> {
-    /// The webhook of an event, with the event beside it; `None` where its body is no JSON.
+    /// The webhook of an event, with the event beside it. A body that is no JSON, as of a native event in Avro, is
+    /// given as `null`.
     pub(super) fn of(event: &LifecycleEvent, payload: &[u8], url: &'a str) -> Option<Self> {
         // Read as a whole: text that only begins with a value would become part of the rest.
-        let payload: Value = serde_json::from_slice(payload).ok()?;
+        let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
         let bare = LifecycleEvent { payload: None, ..event.clone() };
         let mut event_json = serde_json::to_value(&bare).ok()?;
         if let Value::Object(fields) = &mut event_json {
@@ -190,6 +191,7 @@ mod tests {
     use super::*;
     use crate::destinations::samples;
     use schemas::EventType;
+    use serde_json::json;
 
     const PAYLOAD: &str =
         r#"{"type":"payment.succeeded","data":{"total":1071.0,"list":[1,{"a":null}]}}"#;
@@ -223,7 +225,17 @@ mod tests {
     fn text_after_a_body_becomes_no_part_of_the_webhook() {
         let event = samples::event(EventType::TransactionProcessed);
         let body = br#"{},"url":"https://evil.example/","x":{}"#;
-        assert!(Given::of(&event, body, "https://a.example/").is_none());
+        let given = Given::of(&event, body, "https://a.example/").unwrap();
+        let json: Value = serde_json::from_str(&given.json).unwrap();
+        assert_eq!((&json["url"], &json["payload"]), (&json!("https://a.example/"), &Value::Null));
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_left_as_it_is() {
+        let event = samples::event(EventType::TransactionProcessed);
+        let given = Given::of(&event, &[0, 0, 0, 0, 7, 2], "https://a.example/").unwrap();
+        let parts = given.returned(&given.json).unwrap();
+        assert!(matches!(parts[..], [Part::AsMapped]), "{parts:?}");
     }
 
     #[test]
