@@ -5,6 +5,7 @@
 //! limit. Credentials are asked for at each call, so that a rotated one is used at once; they are added
 //! here and exist nowhere else.
 
+mod address;
 mod signature;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service::secrets::Secrets;
 use service::traces::TraceContext;
 
+pub(crate) use self::address::Address;
 pub use self::signature::is_secret as is_signing_secret;
 use crate::destinations::{Answer, Method, Reply, Request, Transport};
 
@@ -61,10 +63,14 @@ impl Credentials {
                 secrets.current().iter().map(|secret| secret.expose_secret().to_owned()).collect()
             }
         };
-        let text = String::from_utf8_lossy(body).into_owned();
-        let found = secrets.iter().filter(|secret| !secret.is_empty());
-        found.fold(text, |text, secret| text.replace(secret.as_str(), TAKEN_OUT)).into_bytes()
+        without(&secrets, body)
     }
+}
+
+fn without(secrets: &[String], body: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(body).into_owned();
+    let found = secrets.iter().filter(|secret| !secret.is_empty());
+    found.fold(text, |text, secret| text.replace(secret.as_str(), TAKEN_OUT)).into_bytes()
 }
 
 /// Calls one destination.
@@ -215,8 +221,11 @@ impl Http {
             }
         }
         let status = response.status().as_u16();
-        if status >= 400 && request.elsewhere.is_none() {
-            body = self.credentials.taken_out_of(&body);
+        if status >= 400 {
+            body = match &request.elsewhere {
+                None => self.credentials.taken_out_of(&body),
+                Some(elsewhere) => without(&elsewhere.secrets(), &body),
+            };
         }
         Ok(reply(status, &headers, body, wall_seconds))
     }
@@ -239,36 +248,6 @@ impl Http {
                 call.header(signature::SIGNATURE, signatures)
             }
         }
-    }
-}
-
-/// A web address without a user in it, as whoever opens connections reads it.
-pub(crate) struct Address {
-    /// `http` or `https`.
-    pub(crate) scheme: String,
-    /// In lower case, with the port where it is not the scheme's own.
-    pub(crate) host: String,
-    /// Path and query.
-    pub(crate) path: String,
-}
-
-impl Address {
-    /// Reads it.
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        let url = reqwest::Url::parse(text).ok()?;
-        let has_user = !url.username().is_empty() || url.password().is_some();
-        if has_user || !["http", "https"].contains(&url.scheme()) {
-            return None;
-        }
-        let host = match (url.host_str()?, url.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
-        let path = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
-        Some(Self { scheme: url.scheme().to_owned(), host, path })
     }
 }
 
@@ -338,6 +317,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destinations::Elsewhere;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -354,6 +334,15 @@ mod tests {
         let basic = Credentials::Basic { user: fixed("site"), password: fixed("key") };
         assert_eq!(kept(basic, "Basic c2l0ZTprZXk= or key"), "Basic (secret) or (secret)");
         assert_eq!(kept(Credentials::Signed(Secrets::none()), "as it is"), "as it is");
+    }
+
+    #[test]
+    fn a_refusal_of_another_host_that_repeats_its_credentials_is_kept_without_them() {
+        let headers = [("authorization", "Bearer of-theirs"), ("x-kind", "7")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let elsewhere = Elsewhere { origin: "https://a.example".to_owned(), headers };
+        let kept = without(&elsewhere.secrets(), b"of-theirs is refused, 17 times");
+        assert_eq!(String::from_utf8_lossy(&kept), "(secret) is refused, 17 times");
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub(super) fn judge(config: &Config, problems: &mut Problems) {
                 problems.push(place, unknown("source", source, known));
             }
         }
+        let transformation = &destination.transformation;
+        if !transformation.hosts.is_empty() && !transformation.is_configured() {
+            let text =
+                "`transform_hosts` allows nothing without `transform` or `transform_by_source`";
+            problems.push(&transformation.place, text.to_owned());
+        }
         for (file, place) in files(destination) {
             if let Err(message) = read(file) {
                 problems.push(place, message);
@@ -98,5 +104,23 @@ pub fn reach(destination: &config::Destination) -> Reach {
     let addresses = [Some(default), destination.base_url.as_deref()].into_iter().flatten();
     let hosts = addresses.filter_map(|url| Some(Address::read(url)?.host));
     let own = regions.iter().map(|host| (*host).to_owned()).chain(hosts).collect();
-    Reach { url, path, own, allowed: destination.transformation.hosts.clone() }
+    let allowed = destination.transformation.hosts.iter().map(|host| as_in_urls(host)).collect();
+    Reach { url, path, own, allowed }
+}
+
+/// A host as it stands in an address that was read: in lower case, and without the port of HTTPS.
+fn as_in_urls(host: &str) -> String {
+    Address::read(&format!("https://{host}")).map_or_else(|| host.to_owned(), |read| read.host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_allowed_is_compared_as_it_is_read() {
+        assert_eq!(as_in_urls("Hooks.example.com:443"), "hooks.example.com");
+        assert_eq!(as_in_urls("hooks.example.com:8443"), "hooks.example.com:8443");
+        assert_eq!(as_in_urls("localhost:9"), "localhost:9");
+    }
 }

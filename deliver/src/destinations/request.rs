@@ -53,6 +53,23 @@ pub struct Elsewhere {
     pub headers: Vec<(String, String)>,
 }
 
+/// A header whose value is shorter is no credential, and its value stands everywhere.
+const SHORTEST_SECRET: usize = 6;
+
+impl Elsewhere {
+    /// What of the headers may be a credential: each value, and what follows a scheme (`Bearer`) in it; the longest
+    /// first, so that none is a part of one that comes later.
+    pub fn secrets(&self) -> Vec<String> {
+        let values = self.headers.iter().map(|(_, value)| value.as_str());
+        let parts =
+            values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, rest)| rest)]);
+        let long = parts.flatten().map(str::trim).filter(|part| part.len() >= SHORTEST_SECRET);
+        let mut secrets: Vec<String> = long.map(str::to_owned).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
+    }
+}
+
 impl fmt::Debug for Elsewhere {
     /// Without the headers: some may be credentials.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,12 +13,17 @@ const POST: &str = "POST";
 const MOST_PARTS: usize = 32;
 
 /// Headers of another host's call that are not the handler's to say.
-const OURS: [&str; 8] = [
+const OURS: [&str; 13] = [
     "host",
     "content-length",
     "content-type",
     "transfer-encoding",
     "connection",
+    "keep-alive",
+    "proxy-connection",
+    "upgrade",
+    "te",
+    "expect",
     "accept",
     "idempotency-key",
     "traceparent",
