@@ -6,6 +6,7 @@
 //! It exits non-zero when a webhook would be parked for the handler's sake, so that a pipeline of one's own may refuse a
 //! change. Warnings say what was put right, and where an amount is divided by 100 whatever its currency ([`money`]).
 
+mod choice;
 mod columns;
 mod money;
 #[cfg(test)]
@@ -15,22 +16,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use schemas::{LifecycleEvent, Provider};
+use schemas::LifecycleEvent;
 use service::cli::say;
 use service::clock::Clock;
-use service::config::{self, Account, Config, unknown};
+use service::config::Config;
 use service::exit::Failure;
-use transform::sources::samples::SAMPLES;
 
+use self::choice::{Destination, Trial, destinations, trials};
 use self::columns::columns;
 use crate::configure;
 use crate::destinations::{Plan, Request};
 use crate::http::Http;
 use crate::preview::webhook::{Fate, Given, Pipeline};
 use crate::preview::{Untold, rehearse, why};
-use crate::transformation::{
-    Correction, Counts, Handler, Handlers, Outcome, Transformable, Transformed,
-};
+use crate::transformation::{Correction, Outcome, Transformable, Transformed};
 
 /// What it is tried with where there is no configuration.
 pub const BUILT_IN: &str = include_str!("test_transform/built-in.yaml");
@@ -50,13 +49,6 @@ pub struct Arguments {
     /// At this destination. When not said: those that are configured with the file, else one.
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
-}
-
-/// A webhook to try.
-struct Trial {
-    title: String,
-    source: String,
-    body: Vec<u8>,
 }
 
 /// What a handler makes of an event at one destination.
@@ -85,12 +77,6 @@ impl<D: Transformable> Try for Transformed<D> {
     }
 }
 
-struct Destination {
-    name: String,
-    told: Box<dyn Try>,
-    http: Http,
-}
-
 /// Prints what the handler makes of the webhooks.
 ///
 /// # Errors
@@ -102,7 +88,7 @@ pub async fn work(
 ) -> Result<(), Failure> {
     let handler = Arc::new(configure::read_handler(&arguments.file).map_err(Failure::failed)?);
     let destinations = destinations(&arguments, config, &handler)?;
-    let trials = trials(&arguments, config).await?;
+    let trials = trials(&arguments, config, &destinations).await?;
     let (mut failed, mut warned) = (0_usize, 0_usize);
     let mut pipeline: Option<(String, Pipeline)> = None;
     for trial in &trials {
@@ -114,7 +100,8 @@ pub async fn work(
         };
         let going_on = &mut pipeline.insert((trial.source.clone(), going_on)).1;
         let given = Given { body: trial.body.clone(), id: None, subscriber: None, at: clock.now() };
-        let report = try_out(trial, &going_on.take(given)?.fate, &destinations);
+        let fate = going_on.take(given)?.fate;
+        let report = try_out(trial, &fate, going_on.longest_payload(), &destinations);
         failed += usize::from(report.failed);
         warned += report.warnings;
         say(&report.text)?;
@@ -133,36 +120,70 @@ struct Report {
     warnings: usize,
 }
 
-fn try_out(trial: &Trial, fate: &Fate, destinations: &[Destination]) -> Report {
-    let mut report =
-        Report { text: format!("── {}\n", trial.title), failed: false, warnings: 0 };
+impl Report {
+    fn say(&mut self, lines: &[&str]) {
+        self.text.extend(lines.iter().copied().chain(["\n"]));
+    }
+}
+
+/// `longest_payload` is the size up to which events carry their webhook.
+fn try_out(
+    trial: &Trial,
+    fate: &Fate,
+    longest_payload: usize,
+    destinations: &[Destination],
+) -> Report {
+    let mut report = Report { text: String::new(), failed: false, warnings: 0 };
+    report.say(&["── ", &trial.title]);
     let Fate::Events(events) = fate else {
-        report.text.push_str("no event comes of it, so that the handler is not asked\n");
+        report.failed = matches!(fate, Fate::Parked(_) | Fate::TooLarge(_));
+        report.say(&[&no_event(fate)]);
         return report;
     };
-    let body = String::from_utf8_lossy(&trial.body);
-    let before = pretty(&body);
-    for event in events.iter().filter(|event| event.ordinal == 0) {
-        let mut event = event.clone();
-        event.payload = Some(trial.body.clone());
-        for Destination { name, told, http } in destinations {
-            let tried = told.consider(&event);
-            report.failed |= tried.outcome == Outcome::Failed;
-            let after = after(&tried, http);
-            let title = format!("{name}: {}", tried.outcome.word());
-            report.text.push_str(&columns((&event.provider_event_type, &before), (&title, &after)));
-            let doubts = doubts(&tried, &event, told.as_ref());
-            let corrected = tried.corrections.iter().map(|correction| correction.text.clone());
-            for warning in corrected.chain(doubts) {
-                report.warnings += 1;
-                report.text.extend(["warning: ", &warning, "\n"]);
-            }
-            for line in &tried.console {
-                report.text.extend(["console: ", line, "\n"]);
-            }
+    let is_carried = trial.body.len() <= longest_payload;
+    let before = pretty(&String::from_utf8_lossy(&trial.body));
+    for event in events {
+        let payload = is_carried.then(|| trial.body.clone());
+        let event = LifecycleEvent { payload, ..event.clone() };
+        let before = if event.ordinal == 0 { before.as_str() } else { "(the same webhook)" };
+        for destination in destinations.iter().filter(|one| one.is_for(&trial.source)) {
+            try_at(destination, &event, before, &mut report);
         }
     }
     report
+}
+
+/// What becomes of a webhook about which no handler is asked.
+fn no_event(fate: &Fate) -> String {
+    let why = match fate {
+        Fate::Events(_) => String::new(),
+        Fate::Duplicate => "it was accepted before".to_owned(),
+        Fate::Ignored(reasons) => format!("ignored as {}", reasons.join(", ")),
+        Fate::Parked(parking) => {
+            format!("parked as {}: {}", parking.reason.name(), parking.message)
+        }
+        Fate::TooLarge(limit) => format!("it has more than {limit} bytes and is answered 413"),
+    };
+    format!("no event comes of it, so that the handler is not asked: {why}")
+}
+
+fn try_at(destination: &Destination, event: &LifecycleEvent, before: &str, report: &mut Report) {
+    let Destination { name, told, http, .. } = destination;
+    let tried = told.consider(event);
+    report.failed |= tried.outcome == Outcome::Failed;
+    let after = after(&tried, http);
+    let webhook = format!("{}: {}", event.provider_event_type, event.event_type.name());
+    let title = format!("{name}: {}", tried.outcome.word());
+    report.text.push_str(&columns((&webhook, before), (&title, &after)));
+    let doubts = doubts(&tried, event, told.as_ref());
+    let corrected = tried.corrections.iter().map(|correction| correction.text.clone());
+    for warning in corrected.chain(doubts) {
+        report.warnings += 1;
+        report.say(&["warning: ", &warning]);
+    }
+    for line in &tried.console {
+        report.say(&["console: ", line]);
+    }
 }
 
 fn after(tried: &Tried, http: &Http) -> String {
@@ -199,105 +220,4 @@ fn pretty(body: &str) -> String {
     let value = serde_json::from_str::<serde_json::Value>(body);
     let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
     pretty.unwrap_or_else(|_| body.to_owned())
-}
-
-fn destinations(
-    arguments: &Arguments,
-    config: &Config,
-    handler: &Arc<Handler>,
-) -> Result<Vec<Destination>, Failure> {
-    if let Some(name) = &arguments.destination
-        && !config.destinations.contains_key(name)
-    {
-        let known = config.destinations.keys().map(String::as_str);
-        return Err(Failure::Usage(unknown("destination", name, known)));
-    }
-    let has_file = |destination: &config::Destination| {
-        let transformation = &destination.transformation;
-        let files = transformation.by_source.values().map(|(file, _)| file);
-        files.chain(&transformation.all).any(|file| *file == arguments.file)
-    };
-    let is_customerio = |destination: &config::Destination| match destination.account {
-        Account::Customerio(_) => true,
-        Account::Intercom(_) | Account::Webhook(_) => false,
-    };
-    let all = || config.destinations.iter();
-    let configured = all().any(|(_, destination)| has_file(destination));
-    let first = all().find(|(_, one)| is_customerio(one)).or_else(|| all().next());
-    let chosen = all().filter(|(name, destination)| match &arguments.destination {
-        Some(only) => *name == only,
-        None if configured => has_file(destination),
-        None => first.is_some_and(|(first, _)| first == *name),
-    });
-    chosen.map(|(name, destination)| tried_at(name, destination, handler)).collect()
-}
-
-fn tried_at(
-    name: &str,
-    destination: &config::Destination,
-    handler: &Arc<Handler>,
-) -> Result<Destination, Failure> {
-    let told: Box<dyn Try> = match &destination.account {
-        Account::Customerio(_) => told(destination, configure::customerio(destination), handler),
-        Account::Intercom(_) => told(destination, configure::intercom(destination), handler),
-        Account::Webhook(account) => {
-            told(destination, configure::webhook(destination, account), handler)
-        }
-    };
-    let http = configure::http(destination).map_err(Failure::failed)?;
-    Ok(Destination { name: name.to_owned(), told, http })
-}
-
-fn told<D: Transformable>(
-    destination: &config::Destination,
-    inner: D,
-    handler: &Arc<Handler>,
-) -> Box<dyn Try> {
-    let handlers = Handlers { all: Some(Arc::clone(handler)), ..Handlers::default() };
-    let reach = configure::reach(destination);
-    Box::new(Transformed::new(inner, handlers, reach, Counts::default()))
-}
-
-async fn trials(arguments: &Arguments, config: &Config) -> Result<Vec<Trial>, Failure> {
-    if let Some(source) = &arguments.source
-        && !config.sources.contains_key(source)
-    {
-        let known = config.sources.keys().map(String::as_str);
-        return Err(Failure::Usage(unknown("source", source, known)));
-    }
-    if arguments.payloads.is_empty() {
-        return Ok(samples(config, arguments.source.as_deref()));
-    }
-    let Some(source) = &arguments.source else {
-        return Err(Failure::Usage("payloads need a `--source` that they come to".to_owned()));
-    };
-    let mut trials = Vec::new();
-    for path in &arguments.payloads {
-        let body = tokio::fs::read(path).await.map_err(|error| {
-            Failure::Usage(format!("{} cannot be read: {error}", path.display()))
-        })?;
-        let title = format!("{source}: {}", path.display());
-        trials.push(Trial { title, source: source.clone(), body });
-    }
-    Ok(trials)
-}
-
-/// The samples of each provider that has a source, or of the one source's.
-fn samples(config: &Config, source: Option<&str>) -> Vec<Trial> {
-    let mut seen: Vec<Provider> = Vec::new();
-    let mut trials = Vec::new();
-    for (name, provider) in configure::sources(config) {
-        if source.is_some_and(|source| source != name) || seen.contains(&provider) {
-            continue;
-        }
-        seen.push(provider);
-        for sample in SAMPLES.iter().filter(|sample| sample.provider == provider) {
-            trials.push(Trial {
-                title: format!("{name}: sample {}", sample.name),
-                source: name.to_owned(),
-                body: sample.body.as_bytes().to_vec(),
-            });
-        }
-    }
-    trials
 }

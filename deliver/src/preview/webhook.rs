@@ -94,6 +94,11 @@ impl Pipeline {
         })
     }
 
+    /// Bytes of a webhook up to which its events carry it.
+    pub(crate) fn longest_payload(&self) -> usize {
+        self.rules.budget.payload_bytes
+    }
+
     /// What the payload comes to, after those before it.
     pub(crate) fn take(&mut self, given: Given) -> Result<Told, Failure> {
         let size = given.body.len();

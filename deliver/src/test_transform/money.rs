@@ -35,7 +35,9 @@ fn in_currency(
     }
     let mut asked = event.clone();
     asked.payload = serde_json::to_vec(&changed).ok();
-    if let Some(money) = &mut asked.money {
+    let price = asked.subscription.as_mut().map(|subscription| &mut subscription.price);
+    let amounts = [Some(&mut asked.money), Some(&mut asked.subscriber.total_spent), price];
+    for money in amounts.into_iter().flatten().flatten() {
         *money = schemas::Money::minor(money.amount, currency);
     }
     let there = numbers(&changed);
@@ -144,6 +146,23 @@ mod tests {
         assert_eq!(text.len(), 2, "{text:?}");
         assert!(text[0].contains("`paid` is 1071 divided by 100 also in JPY"), "{text:?}");
         assert_eq!(found(|data| json!({"paid": amount(data) / 100.0})).len(), 2);
+    }
+
+    #[test]
+    fn exact_amounts_of_the_event_are_not() {
+        let mut event = samples::event(EventType::TransactionProcessed);
+        let paid = schemas::Money::minor(1071, "EUR");
+        let payload = json!({"data": {"total_amount": 1071, "currency": "EUR"}});
+        event.payload = Some(payload.to_string().into_bytes());
+        event.money = Some(paid.clone());
+        event.subscriber.total_spent = Some(paid.clone());
+        event.subscription.as_mut().unwrap().price = Some(paid);
+        let found = doubts(&event, &|event| {
+            let exact = |money: &Option<schemas::Money>| money.as_ref().unwrap().major();
+            let price = &event.subscription.as_ref().unwrap().price;
+            vec![json!([exact(&event.money), exact(&event.subscriber.total_spent), exact(price)])]
+        });
+        assert_eq!(found, [""; 0]);
     }
 
     #[test]
