@@ -115,12 +115,53 @@ fn as_in_urls(host: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use service::Binary;
+    use service::clock::SystemClock;
+    use service::config::{Loader, Variables, Vocabulary};
+
     use super::*;
+    use crate::test_transform::BUILT_IN;
 
     #[test]
     fn a_host_that_is_allowed_is_compared_as_it_is_read() {
         assert_eq!(as_in_urls("Hooks.example.com:443"), "hooks.example.com");
         assert_eq!(as_in_urls("hooks.example.com:8443"), "hooks.example.com:8443");
         assert_eq!(as_in_urls("localhost:9"), "localhost:9");
+    }
+
+    fn config(options: &str) -> Config {
+        let (events, attributes) = (super::super::event_names(), super::super::attribute_names());
+        let vocabulary = Vocabulary { events: &events, attributes: &attributes };
+        let (variables, clock) = (Variables::default(), Arc::new(SystemClock::new()));
+        let loader = Loader { binary: Binary::Deliver, variables: &variables, vocabulary, clock };
+        let text = BUILT_IN.replace("type: customerio", &format!("type: customerio\n{options}"));
+        loader.read("tributary.yaml", &text).unwrap()
+    }
+
+    fn problems(options: &str) -> String {
+        let mut problems = Problems::new();
+        judge(&config(options), &mut problems);
+        problems.into_result().map_or_else(|problems| problems.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_allows_nothing_or_is_for_nobody_is_a_problem() {
+        assert_eq!(problems(""), "");
+        let hosts = problems("    transform_hosts: [hooks.example.com]");
+        assert!(hosts.contains("`transform_hosts` allows nothing without"), "{hosts}");
+        let source = problems("    transform_by_source: {doddo: missing.js}");
+        assert!(
+            source.contains("doddo") && source.contains("missing.js cannot be read"),
+            "{source}"
+        );
+    }
+
+    #[test]
+    fn a_destination_is_reached_at_its_regions_and_what_is_allowed_beside_it() {
+        let config = config("    transform_hosts: [\"hooks.example.com:443\"]");
+        let reach = reach(&config.destinations["customerio"]);
+        assert_eq!(reach.url, "https://track.customer.io/api/v2/entity");
+        assert!(reach.own.contains(&"track-eu.customer.io".to_owned()));
+        assert_eq!(reach.allowed, ["hooks.example.com"]);
     }
 }

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use schemas::{Environment, EventType};
 use script::{Limits, Script};
 use serde_json::{Value, json};
@@ -287,4 +290,26 @@ fn a_replay_gives_the_same_bytes() {
     assert_eq!(items[1]["attributes"]["now"], json!(event.received_at.millis()));
     let other = LifecycleEvent { event_id: "00000001".to_owned(), ..event };
     assert_ne!(sent(&code, &other).0[1]["attributes"]["random"], items[1]["attributes"]["random"]);
+}
+
+#[test]
+fn the_handler_of_a_source_is_asked_instead_of_that_for_all() {
+    let handler = |name: &str| {
+        let code = format!("function handler(webhook) {{ throw new Error('{name}'); }}");
+        Arc::new(Handler::here(Script::read("a.js", &code, Limits::default()).unwrap()))
+    };
+    let by_source = BTreeMap::from([("shop".to_owned(), handler("of shop"))]);
+    let asked = |handlers: Handlers, source: &str| {
+        let told = Transformed { handlers, ..with("function handler() {}") };
+        let event = LifecycleEvent { source: source.to_owned(), ..payment() };
+        match told.plan(&event) {
+            Plan::End(Verdict::Park(failure)) => failure.message,
+            Plan::Send(_) => "as mapped".to_owned(),
+            other @ (Plan::Skip(_) | Plan::End(_)) => panic!("{other:?}"),
+        }
+    };
+    let both = Handlers { all: Some(handler("of all")), by_source: by_source.clone() };
+    assert!(asked(both.clone(), "shop").contains("of shop"));
+    assert!(asked(both, "elsewhere").contains("of all"));
+    assert_eq!(asked(Handlers { all: None, by_source }, "elsewhere"), "as mapped");
 }
