@@ -1,9 +1,10 @@
 //! Calls of Intercom's API that a handler makes: those of which a repetition shows nothing twice.
 //!
-//! An event is recognised by contact, name and second, so that it is given the second that our event has for itself; two
-//! of the same name would be one. A contact is updated by its id at Intercom. What the mapping tells goes first, because
-//! it makes the contact; then the calls, in their order. Everything else (creating contacts, tags, conversations) would be doubled by
-//! a retry, or needs what only the mapping knows: let the mapping tell the event as well, which makes the contact.
+//! An event is recognised by contact, name and second, so that it is given the second that our event has for itself;
+//! two of the same name would be one. A contact is updated by its id at Intercom. What the mapping tells goes first,
+//! because it makes the contact; then the calls, in their order. Everything else (creating contacts, tags,
+//! conversations) would be doubled by a retry, or needs what only the mapping knows: let the mapping tell the event as
+//! well, which makes the contact.
 
 use std::ops::RangeInclusive;
 
