@@ -4,10 +4,13 @@
 //! restart, a rebalance or a lost disk leaves. Deduplication ids and held facts expire; the sequence,
 //! the subscriptions and the identity never do.
 
+mod sums;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::sums::{Opening, Span, Total};
 use crate::event::{Offer, Payment, Subscription, Transfer};
 use crate::headers::Header;
 use crate::money::Money;
@@ -347,45 +350,6 @@ pub struct Identity {
     pub anonymous: bool,
     /// Attributes the provider keeps about the person.
     pub attributes: BTreeMap<String, String>,
-}
-
-/// Money moved in one environment and currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename = "Total")]
-pub struct Total {
-    /// Environments do not mix.
-    pub environment: Environment,
-    /// The sum: of the opening, if there is one, and the spans.
-    pub sum: Money,
-    /// What an import said had moved by a moment: the sum counts from there.
-    #[serde(default)]
-    pub opening: Option<Opening>,
-    /// What moved after the opening, in order of time: the latest movements each by itself, older ones
-    /// together.
-    #[serde(default)]
-    pub spans: Vec<Span>,
-}
-
-/// A sum as of a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename = "Opening")]
-pub struct Opening {
-    /// All that moved up to and including this moment is in it.
-    pub as_of: Timestamp,
-    /// Minor units.
-    pub amount: i64,
-}
-
-/// What moved from one moment to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename = "Span")]
-pub struct Span {
-    /// When its first movement occurred.
-    pub first: Timestamp,
-    /// When its last movement occurred.
-    pub last: Timestamp,
-    /// Minor units.
-    pub amount: i64,
 }
 
 /// What a partition of `subscriptions.state` says about itself, under a reserved key: written by every
