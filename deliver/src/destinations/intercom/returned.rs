@@ -47,6 +47,12 @@ impl Transformable for Intercom {
                 }
             }
         }
+        let is_mapped = |message: &Message| {
+            understood.calls.iter().any(|request| is_told(message, event, request))
+        };
+        if understood.delivery.as_ref().is_some_and(is_mapped) {
+            return Err(wrong(TWICE.to_owned()));
+        }
         Ok(understood)
     }
 }
@@ -66,12 +72,27 @@ fn is_event(request: &Request) -> bool {
     request.path == "/events"
 }
 
+fn body(request: &Request) -> Value {
+    let body = request.body.as_deref().unwrap_or_default();
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
 fn is_same(one: &Request, other: &Request) -> bool {
-    let body = |request: &Request| {
-        serde_json::from_slice::<Value>(request.body.as_deref().unwrap_or_default())
-    };
-    let (Ok(left), Ok(right)) = (body(one), body(other)) else { return false };
+    let (left, right) = (body(one), body(other));
     is_event(one) && RECOGNISED_BY.iter().all(|name| left.get(name) == right.get(name))
+}
+
+/// Whether a call is the event that the mapping tells of the person.
+fn is_told(message: &Message, event: &LifecycleEvent, call: &Request) -> bool {
+    let (Some(told), said) = (&message.event, body(call)) else { return false };
+    let is_same = |name: &str| told.get(name) == said.get(name);
+    let person = &event.subscriber;
+    let names = |name: &str, known: Option<&str>| {
+        known.is_some() && said.get(name).and_then(Value::as_str) == known
+    };
+    let is_person =
+        names("user_id", person.user_id.as_deref()) || names("email", person.email.as_deref());
+    is_event(call) && is_same("event_name") && is_same("created_at") && is_person
 }
 
 fn request(
@@ -120,18 +141,33 @@ mod tests {
     use crate::destinations::{Anonymous, Identity, Names, samples};
 
     fn understood(payloads: &[Value]) -> Result<Understood<Message>, Failure> {
+        let call = |payload: &Value| {
+            let (method, path) = (Method::Post, "/events".to_owned());
+            Told::Call(OwnCall { method, path, payload: payload.clone() })
+        };
+        understand(payloads.iter().map(call).collect())
+    }
+
+    fn understand(told: Vec<Told>) -> Result<Understood<Message>, Failure> {
         let audience = Audience {
             identify_by: vec![Identity::UserId],
             anonymous: Anonymous::Skip,
             environments: vec![Environment::Production],
         };
         let workspace = Intercom::new(audience, Names::default(), OnCustomerDeleted::Archive);
-        let call = |payload: &Value| {
+        workspace.understand(&samples::event(EventType::TransactionProcessed), told)
+    }
+
+    #[test]
+    fn an_event_that_the_mapping_tells_as_well_is_refused() {
+        let with = |name: &str, person: &str| {
+            let payload = json!({"event_name": name, "user_id": person});
             let (method, path) = (Method::Post, "/events".to_owned());
-            Told::Call(OwnCall { method, path, payload: payload.clone() })
+            understand(vec![Told::AsMapped, Told::Call(OwnCall { method, path, payload })])
         };
-        let event = samples::event(EventType::TransactionProcessed);
-        workspace.understand(&event, payloads.iter().map(call).collect())
+        assert_eq!(with("transaction_processed", "u_42").unwrap_err().message, TWICE);
+        assert!(with("transaction_processed", "another").is_ok());
+        assert!(with("Paid", "u_42").is_ok());
     }
 
     #[test]
