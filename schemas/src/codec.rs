@@ -116,9 +116,16 @@ pub enum Framing {
 pub struct Codec<T> {
     framing: Framing,
     fingerprint: [u8; 8],
-    by_fingerprint: HashMap<[u8; 8], GenericDatumReader<'static>>,
-    by_id: HashMap<u32, GenericDatumReader<'static>>,
+    by_fingerprint: HashMap<[u8; 8], Known>,
+    by_id: HashMap<u32, Known>,
     kind: std::marker::PhantomData<fn() -> T>,
+}
+
+/// A schema that values may have been written with.
+struct Known {
+    reader: GenericDatumReader<'static>,
+    /// It is the newest: what the type itself says is how it is written.
+    is_newest: bool,
 }
 
 impl<T> std::fmt::Debug for Codec<T> {
@@ -130,32 +137,28 @@ impl<T> std::fmt::Debug for Codec<T> {
 impl<T: Described> Codec<T> {
     /// A codec that writes in `framing` with the newest schema and reads every released version.
     pub fn new(framing: Framing) -> Result<Self, CodecError> {
-        let mut by_fingerprint = HashMap::new();
-        let mut newest = None;
-        for text in T::VERSIONS {
-            let schema = Self::parse(text)?;
-            let reader = Self::reader(schema)?;
-            by_fingerprint.insert(fingerprint::<T>(schema)?, reader);
-            newest = Some(schema);
-        }
-        let schema = newest.ok_or(CodecError::Encode(T::NAME))?;
+        let newest = Self::parse(T::VERSIONS.last().ok_or(CodecError::Encode(T::NAME))?)?;
         let mut codec = Self {
             framing,
-            fingerprint: fingerprint::<T>(schema)?,
-            by_fingerprint,
+            fingerprint: fingerprint::<T>(newest)?,
+            by_fingerprint: HashMap::new(),
             by_id: HashMap::new(),
             kind: std::marker::PhantomData,
         };
+        for text in T::VERSIONS {
+            let schema = Self::parse(text)?;
+            codec.by_fingerprint.insert(fingerprint::<T>(schema)?, codec.known(schema)?);
+        }
         if let Framing::Registry(id) = framing {
-            codec.by_id.insert(id, Self::reader(schema)?);
+            codec.by_id.insert(id, codec.known(newest)?);
         }
         Ok(codec)
     }
 
     /// Teaches the codec a schema of the registry, under its id there.
     pub fn learn(&mut self, id: u32, schema: &str) -> Result<(), CodecError> {
-        let reader = Self::reader(Self::parse(schema)?)?;
-        self.by_id.insert(id, reader);
+        let known = self.known(Self::parse(schema)?)?;
+        self.by_id.insert(id, known);
         Ok(())
     }
 
@@ -187,28 +190,29 @@ impl<T: Described> Codec<T> {
 
     /// Reads a value in either framing.
     pub fn decode(&self, bytes: &[u8]) -> Result<T, CodecError> {
-        let (reader, mut datum) = self.unframe(bytes)?;
-        let value = reader.read_deser(&mut datum).map_err(|_| CodecError::Decode(T::NAME))?;
-        if datum.is_empty() { Ok(value) } else { Err(CodecError::Decode(T::NAME)) }
+        let (known, mut datum) = self.unframe(bytes)?;
+        let value = if known.is_newest {
+            datum::read(&mut datum).ok()
+        } else {
+            known.reader.read_deser(&mut datum).ok()
+        };
+        value.filter(|_| datum.is_empty()).ok_or(CodecError::Decode(T::NAME))
     }
 
-    fn unframe<'b>(
-        &self,
-        bytes: &'b [u8],
-    ) -> Result<(&GenericDatumReader<'static>, &'b [u8]), CodecError> {
+    fn unframe<'b>(&self, bytes: &'b [u8]) -> Result<(&Known, &'b [u8]), CodecError> {
         if let Some(rest) = bytes.strip_prefix(&SINGLE_OBJECT) {
             let (print, datum) = rest.split_first_chunk::<8>().ok_or(CodecError::Framing)?;
-            let reader = self
+            let known = self
                 .by_fingerprint
                 .get(print)
                 .ok_or_else(|| CodecError::UnknownFingerprint(u64::from_le_bytes(*print)))?;
-            return Ok((reader, datum));
+            return Ok((known, datum));
         }
         if let Some(rest) = bytes.strip_prefix(&[CONFLUENT]) {
             let (id, datum) = rest.split_first_chunk::<4>().ok_or(CodecError::Framing)?;
             let id = u32::from_be_bytes(*id);
-            let reader = self.by_id.get(&id).ok_or(CodecError::UnknownSchemaId(id))?;
-            return Ok((reader, datum));
+            let known = self.by_id.get(&id).ok_or(CodecError::UnknownSchemaId(id))?;
+            return Ok((known, datum));
         }
         Err(CodecError::Framing)
     }
@@ -220,13 +224,13 @@ impl<T: Described> Codec<T> {
         Ok(Box::leak(Box::new(schema)))
     }
 
-    fn reader(schema: &'static Schema) -> Result<GenericDatumReader<'static>, CodecError> {
+    fn known(&self, schema: &'static Schema) -> Result<Known, CodecError> {
         // The library has one bound for the whole process, and what is said first counts.
         max_allocation_bytes(LONGEST);
-        GenericDatumReader::builder(schema)
-            .human_readable(false)
-            .build()
-            .map_err(|error| CodecError::Schema(T::NAME, Box::new(error)))
+        let reader = GenericDatumReader::builder(schema).human_readable(false).build();
+        let reader = reader.map_err(|error| CodecError::Schema(T::NAME, Box::new(error)))?;
+        let is_newest = fingerprint::<T>(schema)? == self.fingerprint;
+        Ok(Known { reader, is_newest })
     }
 }
 

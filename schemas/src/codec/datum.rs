@@ -1,13 +1,18 @@
-//! Writes a value in Avro's binary encoding (Avro specification 1.12, "Binary Encoding") without its schema at hand.
+//! Writes and reads a value in Avro's binary encoding (Avro specification 1.12, "Binary Encoding") without its schema at
+//! hand.
 //!
 //! An encoding is the fields of a record in the order of the schema, one after the other, without names, types or lengths of
 //! their own. Where a type of ours has the fields and the symbols of its schema in the same order, and a union is always
-//! `["null", T]`, what serde says of a value is all there is to write. That this holds of every type with a schema is shown
-//! by tests, which compare with the library's writer byte for byte; that one looks each field up in the schema, and took a
-//! sixth of all that `transform` does.
+//! `["null", T]`, what serde says of a type is all that is needed to write and to read it. That this holds of every type
+//! with a schema is shown by tests, which compare with the library byte for byte; that one looks each field up in the
+//! schema, and took a sixth of all that `transform` does to write alone.
+
+mod read;
 
 use serde::Serialize;
 use serde::ser::{self, Impossible};
+
+pub(super) use self::read::read;
 
 /// The value is of a kind that no schema of ours has.
 #[derive(Debug, thiserror::Error)]

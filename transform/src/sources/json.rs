@@ -6,11 +6,13 @@
 //! [`Fields::require`].
 //! Numbers keep their digits as received, so that money never passes through a float.
 
+mod value;
+
 use std::ops::RangeInclusive;
 
 use schemas::{Money, Timestamp};
-use serde_json::Value;
 
+pub(crate) use self::value::{Json, Object};
 use super::{Reading, Unreadable};
 
 /// Longest id or enum word that is believed.
@@ -28,14 +30,14 @@ pub(crate) type Read<T> = Result<Option<T>, Unreadable>;
 /// An object (or any value) inside a payload, with the way to it.
 #[derive(Clone)]
 pub(crate) struct Fields<'a> {
-    value: &'a Value,
+    value: &'a Json<'a>,
     base: String,
 }
 
 /// Parses a body; anything but one JSON object is unreadable.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, Unreadable> {
+pub(crate) fn parse(body: &[u8]) -> Result<Json<'_>, Unreadable> {
     match serde_json::from_slice(body) {
-        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(value @ Json::Object(_)) => Ok(value),
         Ok(_) => Err(unreadable(String::new(), "not an object")),
         Err(_) => Err(unreadable(String::new(), "not JSON")),
     }
@@ -52,14 +54,14 @@ pub(crate) fn of_unknown_type(body: &[u8]) -> Reading {
 
 impl<'a> Fields<'a> {
     /// The payload itself.
-    pub(crate) fn of(value: &'a Value) -> Self {
+    pub(crate) fn of(value: &'a Json<'a>) -> Self {
         Self { value, base: String::new() }
     }
 
     /// The object at `pointer`; `None` when absent, null or no object.
     pub(crate) fn object(&self, pointer: &str) -> Option<Self> {
         let value = self.value(pointer)?;
-        value.is_object().then(|| Self { value, base: self.path(pointer) })
+        value.as_object().map(|_| Self { value, base: self.path(pointer) })
     }
 
     /// The elements of the list at `pointer`; none when absent, and unreadable when there are more
@@ -67,7 +69,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn list(&self, pointer: &str, most: usize) -> Result<Vec<Self>, Unreadable> {
         let elements = match self.value(pointer) {
             None => return Ok(Vec::new()),
-            Some(Value::Array(elements)) => elements,
+            Some(Json::Array(elements)) => elements,
             Some(_) => return Err(self.problem(pointer, "not a list")),
         };
         if elements.len() > most {
@@ -84,19 +86,19 @@ impl<'a> Fields<'a> {
     }
 
     /// Whatever is at `pointer` and not null.
-    pub(crate) fn value(&self, pointer: &str) -> Option<&'a Value> {
-        walk(self.value, pointer).filter(|value| !value.is_null())
+    pub(crate) fn value(&self, pointer: &str) -> Option<&'a Json<'a>> {
+        walk(self.value, pointer).filter(|value| !matches!(value, Json::Null))
     }
 
     /// An id or a word: a string that is not absurdly long. An empty one says nothing.
     pub(crate) fn word(&self, pointer: &str) -> Read<&'a str> {
         match self.value(pointer) {
             None => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) if text.len() > LONGEST_WORD => {
+            Some(Json::String(text)) if text.is_empty() => Ok(None),
+            Some(Json::String(text)) if text.len() > LONGEST_WORD => {
                 Err(self.problem(pointer, "absurdly long"))
             }
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Json::String(text)) => Ok(Some(text)),
             Some(_) => Err(self.problem(pointer, "not a string")),
         }
     }
@@ -104,7 +106,7 @@ impl<'a> Fields<'a> {
     /// A reference to an object: its id, or the object itself with an `/id`.
     pub(crate) fn reference(&self, pointer: &str) -> Read<&'a str> {
         match self.value(pointer) {
-            Some(Value::Object(_)) => self.word(&format!("{pointer}/id")),
+            Some(Json::Object(_)) => self.word(&format!("{pointer}/id")),
             _ => self.word(pointer),
         }
     }
@@ -119,7 +121,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn flag(&self, pointer: &str) -> Read<bool> {
         match self.value(pointer) {
             None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Json::Bool(flag)) => Ok(Some(*flag)),
             Some(_) => Err(self.problem(pointer, "not true or false")),
         }
     }
@@ -177,7 +179,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn minor(&self, pointer: &str, currency: &str) -> Read<Money> {
         let amount = match self.value(pointer) {
             None => return Ok(None),
-            Some(Value::String(text)) => text.parse().ok(),
+            Some(Json::String(text)) => text.parse().ok(),
             Some(value) => value.as_i64(),
         };
         match amount {
@@ -198,8 +200,9 @@ impl<'a> Fields<'a> {
     pub(crate) fn major(&self, pointer: &str, currency: &str) -> Read<Money> {
         let money = match self.value(pointer) {
             None => return Ok(None),
-            Some(Value::String(text)) => Money::parse_major(text, currency),
-            Some(Value::Number(number)) => Money::parse_major(number.as_str(), currency),
+            Some(Json::String(text)) => Money::parse_major(text, currency),
+            Some(Json::Whole(number)) => Money::parse_major(&number.to_string(), currency),
+            Some(Json::Decimal(digits)) => Money::parse_major(digits, currency),
             Some(_) => None,
         };
         match money {
@@ -269,24 +272,23 @@ fn unreadable(path: String, problem: &'static str) -> Unreadable {
 }
 
 /// Follows a JSON pointer (RFC 6901) without allocating where no token is escaped.
-fn walk<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+fn walk<'a>(value: &'a Json<'a>, pointer: &str) -> Option<&'a Json<'a>> {
     let Some(tokens) = pointer.strip_prefix('/') else {
         return pointer.is_empty().then_some(value);
     };
-    if pointer.contains('~') {
-        return value.pointer(pointer);
-    }
     tokens.split('/').try_fold(value, |value, token| match value {
-        Value::Object(object) => object.get(token),
-        Value::Array(array) => array.get(token.parse::<usize>().ok()?),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        Json::Object(object) if token.contains('~') => {
+            object.get(&token.replace("~1", "/").replace("~0", "~"))
+        }
+        Json::Object(object) => object.get(token),
+        Json::Array(array) => array.get(token.parse::<usize>().ok()?),
+        Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Decimal(_) | Json::String(_) => None,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn reads_each_kind_of_field() {
@@ -312,9 +314,42 @@ mod tests {
     }
 
     #[test]
+    fn numbers_keep_their_digits() {
+        let body = br#"{"whole": [-3, 0, 9223372036854775807, 18446744073709551615, -0, 1.0],
+            "price": [9.990, 1e2, 12, 0.1000000000000000055511151231257827]}"#;
+        let value = parse(body).unwrap();
+        let list = |name: &str| Fields::of(&value).list(name, 9).unwrap();
+        let whole =
+            list("/whole").iter().map(|one| one.integer("").ok().flatten()).collect::<Vec<_>>();
+        assert_eq!(whole, [Some(-3), Some(0), Some(i64::MAX), None, Some(0), None]);
+        let digits: Vec<_> =
+            list("/price").iter().map(|one| format!("{:?}", one.value(""))).collect();
+        let said = |word: &str, digits: &str| format!("Some({word}({digits}))");
+        let exact = "\"0.1000000000000000055511151231257827\"";
+        let expected = [
+            said("Decimal", "\"9.990\""),
+            said("Decimal", "\"1e+2\""),
+            said("Whole", "12"),
+            said("Decimal", exact),
+        ];
+        assert_eq!(digits, expected);
+    }
+
+    #[test]
+    fn of_a_name_that_comes_twice_the_last_counts() {
+        let value = parse(br#"{"a": 1, "b": {"x": 1}, "a": 2, "\u0061b": "\n"}"#).unwrap();
+        let fields = Fields::of(&value);
+        assert_eq!(fields.integer("/a"), Ok(Some(2)));
+        assert_eq!(fields.word("/ab"), Ok(Some("\n")));
+        let names: Vec<_> = value.as_object().unwrap().members().map(|(name, _)| name).collect();
+        assert_eq!(names, ["b", "a", "ab"]);
+    }
+
+    #[test]
     fn names_the_place_of_a_problem_and_never_the_value() {
-        let value = json!({"a": [{"b": "secret"}], "when": -1, "much": 2_000_000_000_000_000_i64,
-            "part": 1.5, "cur": "US dollar", "owed": -1});
+        let body = br#"{"a": [{"b": "secret"}], "when": -1, "much": 2000000000000000,
+            "part": 1.5, "cur": "US dollar", "owed": -1}"#;
+        let value = parse(body).unwrap();
         let fields = Fields::of(&value);
         let element = &fields.list("/a", 1).unwrap()[0];
         assert_eq!(element.integer("/b").unwrap_err().to_string(), "/a/0/b: not a whole number");
@@ -335,7 +370,8 @@ mod tests {
 
     #[test]
     fn follows_an_expanded_reference() {
-        let value = json!({"plain": "cus_1", "expanded": {"id": "cus_2"}, "~odd/name": "x"});
+        let body = br#"{"plain": "cus_1", "expanded": {"id": "cus_2"}, "~odd/name": "x"}"#;
+        let value = parse(body).unwrap();
         let fields = Fields::of(&value);
         assert_eq!(fields.reference("/plain"), Ok(Some("cus_1")));
         assert_eq!(fields.reference("/expanded"), Ok(Some("cus_2")));

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use schemas::state::Identity;
-use serde_json::Value;
 
-use super::json::Fields;
+use super::json::{Fields, Json};
 use super::{RawView, SourceSettings};
 
 /// Most attributes one payload may teach.
@@ -46,7 +45,7 @@ pub(crate) fn may_be_email(text: &str) -> bool {
 }
 
 /// Adds one attribute, unless its name is already taken, too long, or there are enough.
-pub(crate) fn attribute(into: &mut BTreeMap<String, String>, name: &str, value: Option<&Value>) {
+pub(crate) fn attribute(into: &mut BTreeMap<String, String>, name: &str, value: Option<&Json<'_>>) {
     let fits = !name.is_empty() && name.len() <= LONGEST_NAME && into.len() < MOST_ATTRIBUTES;
     if !fits || into.contains_key(name) {
         return;
@@ -59,24 +58,26 @@ pub(crate) fn attribute(into: &mut BTreeMap<String, String>, name: &str, value: 
 
 /// Adds every plain member of the object at `pointer`.
 pub(crate) fn attributes(into: &mut BTreeMap<String, String>, fields: &Fields<'_>, pointer: &str) {
-    let members = fields.value(pointer).and_then(Value::as_object);
-    for (name, value) in members.into_iter().flatten() {
+    let Some(object) = fields.value(pointer).and_then(Json::as_object) else { return };
+    for (name, value) in object.members() {
         attribute(into, name, Some(value));
     }
 }
 
 /// Text, number or flag as text; nothing for null, lists and objects.
-fn plain(value: &Value) -> Option<String> {
+fn plain(value: &Json<'_>) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Json::String(text) => Some(text.to_string()),
+        Json::Whole(number) => Some(number.to_string()),
+        Json::Decimal(digits) => Some(digits.to_string()),
+        Json::Bool(flag) => Some(flag.to_string()),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::parse;
     use super::*;
     use schemas::Timestamp;
     use schemas::state::Role;
@@ -100,7 +101,7 @@ mod tests {
             user_id: vec!["/metadata/uid".to_owned(), "/metadata/user_id".to_owned()],
             ..SourceSettings::default()
         };
-        let payload = json!({"metadata": {"user_id": 42, "uid": null}});
+        let payload = parse(br#"{"metadata": {"user_id": 42, "uid": null}}"#).unwrap();
         let identity = learn(&raw(), &Fields::of(&payload), &settings);
         assert_eq!((identity.id.as_str(), identity.user_id.as_deref()), ("cus_1", Some("42")));
     }
@@ -112,7 +113,8 @@ mod tests {
             members.insert(format!("key_{index}"), json!("é".repeat(1000)));
         }
         members.insert("n".repeat(1000), json!("x"));
-        let payload = json!({"metadata": members});
+        let body = json!({"metadata": members}).to_string();
+        let payload = parse(body.as_bytes()).unwrap();
         let mut learned = BTreeMap::new();
         attributes(&mut learned, &Fields::of(&payload), "/metadata");
         assert_eq!(learned.len(), MOST_ATTRIBUTES);
@@ -122,14 +124,14 @@ mod tests {
     #[test]
     fn an_attribute_already_learned_is_kept() {
         let mut learned = BTreeMap::from([("name".to_owned(), "Ada".to_owned())]);
-        attribute(&mut learned, "name", Some(&json!("Other")));
-        attribute(&mut learned, "nested", Some(&json!({"a": 1})));
+        attribute(&mut learned, "name", Some(&Json::String("Other".into())));
+        attribute(&mut learned, "nested", Some(&parse(br#"{"a": 1}"#).unwrap()));
         assert_eq!(learned.into_iter().collect::<Vec<_>>(), [("name".into(), "Ada".into())]);
     }
 
     #[test]
     fn an_email_is_taken_only_when_it_may_be_one() {
-        let payload = json!({"a": null, "b": "ada@example.com", "c": "nobody"});
+        let payload = parse(br#"{"a": null, "b": "ada@example.com", "c": "nobody"}"#).unwrap();
         let fields = Fields::of(&payload);
         assert_eq!(email(&fields, &["/a", "/b"]).as_deref(), Some("ada@example.com"));
         assert_eq!(email(&fields, &["/c"]), None);

@@ -8,6 +8,7 @@ use schemas::codec::{Codec, CodecError, Framing};
 use schemas::event::{LifecycleEvent, Subscriber};
 use schemas::state::{Facts, Identity, SubscriptionFacts};
 
+use super::super::json::Json;
 use super::super::{RawView, Reading, SourceSettings, Unreadable, person};
 use super::plausible::plausible;
 use super::{detail, rank};
@@ -108,7 +109,7 @@ fn facts(event: LifecycleEvent, raw: &RawView<'_>, meaning: EventType, own_name:
 pub(super) fn who(told: &Subscriber) -> Identity {
     let mut attributes = BTreeMap::new();
     for (name, value) in &told.attributes {
-        person::attribute(&mut attributes, name, Some(&value.as_str().into()));
+        person::attribute(&mut attributes, name, Some(&Json::String(value.into())));
     }
     Identity {
         id: told.id.clone(),

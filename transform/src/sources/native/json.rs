@@ -6,9 +6,8 @@
 
 use schemas::event::{LifecycleEvent, Offer, Payment, Subscriber, Subscription, Transfer};
 use schemas::{Environment, EventType, Money, Provider, Timestamp};
-use serde_json::Value;
 
-use super::super::json::{Fields, Read, parse};
+use super::super::json::{Fields, Json, Read, parse};
 use super::super::{RawView, SourceSettings, Unreadable, person};
 use super::plausible::MOST_LISTED;
 
@@ -157,7 +156,7 @@ pub(super) fn money(fields: &Fields<'_>, pointer: &str) -> Read<Money> {
 /// RFC 3339 text or milliseconds since the epoch.
 pub(super) fn moment(fields: &Fields<'_>, pointer: &str) -> Read<Timestamp> {
     match fields.value(pointer) {
-        Some(Value::String(_)) => fields.rfc3339(pointer),
+        Some(Json::String(_)) => fields.rfc3339(pointer),
         _ => fields.millis(pointer),
     }
 }

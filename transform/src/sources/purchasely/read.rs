@@ -12,7 +12,7 @@ use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money, Timestamp};
 
 use super::super::advice::UNSUPPORTED_API_VERSION;
-use super::super::json::{Fields, Read, is_currency, parse};
+use super::super::json::{Fields, Json, Object, Read, is_currency, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::meaning::{TREATMENTS, offer_event};
 use super::{detail, rank};
@@ -172,12 +172,11 @@ fn amount(body: &Fields<'_>, name: &str) -> Read<Money> {
         }
     }
     let prefix = format!("{name}_in_");
-    let names = body.value("").and_then(serde_json::Value::as_object);
-    let in_app_currency =
-        names.into_iter().flatten().filter(|(_, value)| !value.is_null()).find_map(|(field, _)| {
-            let code = field.strip_prefix(&prefix)?;
-            is_currency(code).then_some((field, code))
-        });
+    let mut names = body.value("").and_then(Json::as_object).into_iter().flat_map(Object::members);
+    let in_app_currency = names.find_map(|(field, value)| {
+        let code = field.strip_prefix(&prefix).filter(|_| !matches!(value, Json::Null))?;
+        is_currency(code).then_some((field, code))
+    });
     match in_app_currency {
         Some((field, code)) => body.major(&format!("/{field}"), code),
         None => Ok(None),

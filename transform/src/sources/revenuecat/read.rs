@@ -10,7 +10,7 @@ use schemas::state::{Facts, Identity, SubscriptionFacts};
 use schemas::vocabulary::{OfferKind, PeriodType, Store};
 use schemas::{Environment, Money};
 
-use super::super::json::{Fields, of_unknown_type, parse};
+use super::super::json::{Fields, Json, Object, of_unknown_type, parse};
 use super::super::{RawView, Reading, SourceSettings, Treatment, Unreadable, person};
 use super::{TREATMENTS, detail, rank, transfer};
 
@@ -277,8 +277,9 @@ fn attributes(event: &Fields<'_>, identity: &mut Identity) {
         person::attribute(into, name, value);
     }
     person::attribute(into, "app_id", event.value("/app_id"));
-    let set = event.value("/subscriber_attributes").and_then(serde_json::Value::as_object);
-    for (name, attribute) in set.into_iter().flatten().filter(|(name, _)| !name.starts_with('$')) {
-        person::attribute(into, name, attribute.get("value"));
+    let set = event.value("/subscriber_attributes").and_then(Json::as_object);
+    let members = set.into_iter().flat_map(Object::members);
+    for (name, attribute) in members.filter(|(name, _)| !name.starts_with('$')) {
+        person::attribute(into, name, attribute.as_object().and_then(|set| set.get("value")));
     }
 }

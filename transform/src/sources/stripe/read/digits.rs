@@ -38,6 +38,7 @@ fn in_iso_units(money: Money) -> Money {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::super::json::parse;
     use super::*;
     use serde_json::json;
 
@@ -46,7 +47,8 @@ mod tests {
         for (currency, sent, major) in
             [("isk", 123_400, "1234"), ("ugx", -500, "-5"), ("mga", 7, "7.00"), ("jpy", 7, "7")]
         {
-            let payload = json!({ "amount": sent });
+            let body = json!({ "amount": sent }).to_string();
+            let payload = parse(body.as_bytes()).unwrap();
             let money = minor(&Fields::of(&payload), "/amount", currency).unwrap().unwrap();
             assert_eq!(money.major(), major, "{currency}");
         }
