@@ -8,7 +8,8 @@
 //! is better than an event refused.
 
 use schemas::{EventType, LifecycleEvent};
-use serde_json::{Map, Number, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Number, Value};
 
 use super::{CustomerIo, IDENTIFIER_LIMIT, ITEM_LIMIT, ulid};
 use crate::destinations::audience::is_usable;
@@ -62,37 +63,93 @@ impl Operations {
     }
 }
 
+/// One operation on a person, in the words of the API.
+#[derive(Serialize)]
+struct Operation<'a> {
+    r#type: &'static str,
+    identifiers: Identifiers<'a>,
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Map<String, Value>>,
+}
+
+impl<'a> Operation<'a> {
+    fn on(identifiers: Identifiers<'a>, action: &'static str) -> Self {
+        let (name, id, timestamp, attributes) = (None, None, None, None);
+        Self { r#type: "person", identifiers, action, name, id, timestamp, attributes }
+    }
+}
+
+/// Of one person another one becomes a part.
+#[derive(Serialize)]
+struct Merge<'a> {
+    r#type: &'static str,
+    action: &'static str,
+    primary: Identifiers<'a>,
+    secondary: Identifiers<'a>,
+}
+
+/// By what a person is found.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Identifiers<'a> {
+    Id(&'a str),
+    Email(&'a str),
+}
+
+impl<'a> From<&'a Identifier> for Identifiers<'a> {
+    fn from(identifier: &'a Identifier) -> Self {
+        match identifier {
+            Identifier::Id(id) => Self::Id(id),
+            Identifier::Email(email) => Self::Email(email),
+        }
+    }
+}
+
+/// In JSON. Of texts, numbers and maps by text nothing can fail.
+fn json(operation: &impl Serialize) -> String {
+    serde_json::to_string(operation).unwrap_or_default()
+}
+
 pub(super) fn operations(
     workspace: &CustomerIo,
     event: &LifecycleEvent,
     telling: &Telling,
     identifier: &Identifier,
 ) -> Operations {
-    let person = identifiers(identifier);
+    let person = Identifiers::from(identifier);
     let mut operations = match telling.profile {
         Profile::Untold => Vec::new(),
         Profile::Whole | Profile::Listed => {
-            vec![identify(event, telling, identifier, event.distinct_second)]
+            vec![json(&identify(event, telling, identifier, event.distinct_second))]
         }
     };
     if event.event_type == EventType::CustomerMerged {
-        operations.extend(merges(workspace.audience.anonymous, event, identifier, &person));
+        let former = merged(workspace.audience.anonymous, event, identifier);
+        operations.extend(former.into_iter().map(|id| {
+            let (primary, secondary) = (person, Identifiers::Id(id));
+            json(&Merge { r#type: "person", action: "merge", primary, secondary })
+        }));
     }
     if let Some(told) = &telling.event {
-        operations.push(json!({
-            "type": "person",
-            "identifiers": person,
-            "action": "event",
-            "name": shortened(&told.name, EVENT_NAME_LIMIT),
-            "id": ulid::of(&event.event_id, event.occurred_at),
-            "timestamp": event.occurred_at.seconds(),
-            "attributes": event_attributes(&told.facts),
+        operations.push(json(&Operation {
+            name: Some(shortened(&told.name, EVENT_NAME_LIMIT)),
+            id: Some(ulid::of(&event.event_id, event.occurred_at)),
+            timestamp: Some(event.occurred_at.seconds()),
+            attributes: Some(event_attributes(&told.facts)),
+            ..Operation::on(person, "event")
         }));
     }
     if workspace.suppresses(event) {
-        operations.push(json!({"type": "person", "identifiers": person, "action": "suppress"}));
+        operations.push(json(&Operation::on(person, "suppress")));
     }
-    Operations(operations.iter().map(Value::to_string).collect())
+    Operations(operations)
 }
 
 /// The identify alone.
@@ -102,7 +159,7 @@ pub(super) fn refresh(
     identifier: &Identifier,
 ) -> Operations {
     let identify = identify(snapshot, telling, identifier, second_of_refresh(snapshot));
-    Operations(vec![identify.to_string()])
+    Operations(vec![json(&identify)])
 }
 
 /// The second of a refresh.
@@ -125,19 +182,12 @@ fn magnitude(number: i64) -> i64 {
     i64::from(doublings) * 8 + eighths - 8
 }
 
-fn identifiers(identifier: &Identifier) -> Value {
-    match identifier {
-        Identifier::Id(id) => json!({ "id": id }),
-        Identifier::Email(email) => json!({ "email": email }),
-    }
-}
-
-fn identify(
-    event: &LifecycleEvent,
+fn identify<'a>(
+    event: &'a LifecycleEvent,
     telling: &Telling,
-    identifier: &Identifier,
+    identifier: &'a Identifier,
     second: i64,
-) -> Value {
+) -> Operation<'a> {
     let (finder, mut attributes) = introduction(event, telling, identifier);
     for Said { name, shown, .. } in &telling.attributes {
         match shown {
@@ -156,27 +206,26 @@ fn identify(
     if telling.profile == Profile::Whole {
         keep_what_the_provider_keeps(event, &mut attributes);
     }
-    json!({
-        "type": "person",
-        "identifiers": finder,
-        "action": "identify",
-        "timestamp": second,
-        "attributes": attributes,
-    })
+    Operation {
+        timestamp: Some(second),
+        attributes: Some(attributes),
+        ..Operation::on(finder, "identify")
+    }
 }
 
 /// By what the person is found, and what of it the person is given besides.
-fn introduction(
-    event: &LifecycleEvent,
+fn introduction<'a>(
+    event: &'a LifecycleEvent,
     telling: &Telling,
-    identifier: &Identifier,
-) -> (Value, Map<String, Value>) {
-    let mut given = Map::new();
-    let Identifier::Id(id) = identifier else { return (identifiers(identifier), given) };
+    identifier: &'a Identifier,
+) -> (Identifiers<'a>, Map<String, Value>) {
+    // With the address, and the currency that comes with an amount.
+    let mut given = Map::with_capacity(telling.attributes.len() + 2);
+    let Identifier::Id(id) = identifier else { return (identifier.into(), given) };
     match &event.subscriber.email {
         Some(email) if telling.recipient == Recipient::ProvidersIdFoundByEmail => {
             given.insert("id".to_owned(), Value::from(id.as_str()));
-            return (json!({ "email": email }), given);
+            return (Identifiers::Email(email), given);
         }
         Some(email) if telling.profile == Profile::Whole => {
             let email = shortened(email, ATTRIBUTE_VALUE_LIMIT);
@@ -184,12 +233,15 @@ fn introduction(
         }
         Some(_) | None => {}
     }
-    (identifiers(identifier), given)
+    (identifier.into(), given)
 }
 
 /// What is called like something of ours or of Customer.io's own is left out, and what would not fit.
 fn keep_what_the_provider_keeps(event: &LifecycleEvent, attributes: &mut Map<String, Value>) {
-    let mut size = Value::Object(attributes.clone()).to_string().len() + 1_000;
+    if event.subscriber.attributes.is_empty() {
+        return;
+    }
+    let mut size = serde_json::to_string(attributes).map_or(0, |text| text.len()) + 1_000;
     for (name, value) in &event.subscriber.attributes {
         let taken = RESERVED.contains(&name.as_str()) || attributes.contains_key(name);
         size += name.len() + value.len().min(ATTRIBUTE_VALUE_LIMIT) * 2 + 6;
@@ -211,12 +263,11 @@ const ANONYMOUS: &str = "$RCAnonymousID:";
 /// ids that the provider knows the person by. Those are people here only if the person is one by such an
 /// id as well; where the application says who somebody is, its ids may belong to others. An anonymous id
 /// is somebody only where anonymous people are sent. Who is nobody here is merged without effect.
-fn merges(
+fn merged<'a>(
     anonymous: Anonymous,
-    event: &LifecycleEvent,
+    event: &'a LifecycleEvent,
     identifier: &Identifier,
-    person: &Value,
-) -> Vec<Value> {
+) -> Vec<&'a String> {
     let Identifier::Id(primary) = identifier else { return Vec::new() };
     let subscriber = &event.subscriber;
     let known = || subscriber.aliases.iter().chain([&subscriber.id]);
@@ -230,19 +281,12 @@ fn merges(
             former.push(id);
         }
     }
-    let merge = |secondary: &String| {
-        json!({
-            "type": "person",
-            "action": "merge",
-            "primary": person,
-            "secondary": {"id": secondary},
-        })
-    };
-    former.into_iter().map(merge).collect()
+    former
 }
 
 fn event_attributes(facts: &[Said]) -> Map<String, Value> {
-    let mut attributes = Map::new();
+    // An amount is three.
+    let mut attributes = Map::with_capacity(facts.len() + 4);
     for Said { key, name, shown } in facts {
         match shown {
             Shown::Unsaid => {}

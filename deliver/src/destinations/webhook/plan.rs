@@ -5,8 +5,11 @@
 //! units with its currency and, for people, the amount in major units as text; moments are RFC 3339;
 //! what does not hold any more is null.
 
+use std::collections::BTreeMap;
+
 use schemas::LifecycleEvent;
 use schemas::event::Subscriber;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::destinations::metadata::Fact;
@@ -30,36 +33,72 @@ pub(super) fn message(event: &LifecycleEvent, telling: Telling, path: &str) -> M
         // Who somebody is, and no news: elsewhere the person is brought up to date, here that is told.
         None => (event.event_type.name().to_owned(), Vec::new()),
     };
-    let body = json!({
-        "type": name,
-        "timestamp": event.occurred_at.to_string(),
-        "data": {
-            "event_id": event.event_id,
-            "sequence": event.sequence,
-            "epoch": event.epoch.millis(),
-            "late": event.late,
-            "source": event.source,
-            "provider": event.provider.name(),
-            "environment": event.environment.name(),
-            "subscriber": person(&event.subscriber),
-            "facts": said(facts),
-            "attributes": said(telling.attributes),
+    let body = Body {
+        r#type: &name,
+        timestamp: event.occurred_at.to_string(),
+        data: Data {
+            event_id: &event.event_id,
+            sequence: event.sequence,
+            epoch: event.epoch.millis(),
+            late: event.late,
+            source: &event.source,
+            provider: event.provider.name(),
+            environment: event.environment.name(),
+            subscriber: Person::from(&event.subscriber),
+            facts: said(facts),
+            attributes: said(telling.attributes),
         },
-    });
-    let request = Request::with_body(Method::Post, path, body.to_string());
+    };
+    // Of texts, numbers and maps by text nothing can fail.
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let request = Request::with_body(Method::Post, path, body);
     Message(request.identified(event.event_id.as_str()))
 }
 
-fn person(subscriber: &Subscriber) -> Value {
-    json!({
-        "key": subscriber.key,
-        "id": subscriber.id,
-        "user_id": subscriber.user_id,
-        "anonymous": subscriber.anonymous,
-        "email": subscriber.email,
-        "aliases": subscriber.aliases,
-        "attributes": subscriber.attributes,
-    })
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    timestamp: String,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    event_id: &'a str,
+    sequence: i64,
+    epoch: i64,
+    late: bool,
+    source: &'a str,
+    provider: &'static str,
+    environment: &'static str,
+    subscriber: Person<'a>,
+    facts: Map<String, Value>,
+    attributes: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Person<'a> {
+    key: &'a str,
+    id: &'a str,
+    user_id: Option<&'a str>,
+    anonymous: bool,
+    email: Option<&'a str>,
+    aliases: &'a [String],
+    attributes: &'a BTreeMap<String, String>,
+}
+
+impl<'a> From<&'a Subscriber> for Person<'a> {
+    fn from(subscriber: &'a Subscriber) -> Self {
+        Self {
+            key: &subscriber.key,
+            id: &subscriber.id,
+            user_id: subscriber.user_id.as_deref(),
+            anonymous: subscriber.anonymous,
+            email: subscriber.email.as_deref(),
+            aliases: &subscriber.aliases,
+            attributes: &subscriber.attributes,
+        }
+    }
 }
 
 fn said(all: Vec<Said>) -> Map<String, Value> {
