@@ -314,38 +314,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_digits() {
-        let body = br#"{"whole": [-3, 0, 9223372036854775807, 18446744073709551615, -0, 1.0],
-            "price": [9.990, 1e2, 12, 0.1000000000000000055511151231257827]}"#;
-        let value = parse(body).unwrap();
-        let list = |name: &str| Fields::of(&value).list(name, 9).unwrap();
-        let whole =
-            list("/whole").iter().map(|one| one.integer("").ok().flatten()).collect::<Vec<_>>();
-        assert_eq!(whole, [Some(-3), Some(0), Some(i64::MAX), None, Some(0), None]);
-        let digits: Vec<_> =
-            list("/price").iter().map(|one| format!("{:?}", one.value(""))).collect();
-        let said = |word: &str, digits: &str| format!("Some({word}({digits}))");
-        let exact = "\"0.1000000000000000055511151231257827\"";
-        let expected = [
-            said("Decimal", "\"9.990\""),
-            said("Decimal", "\"1e+2\""),
-            said("Whole", "12"),
-            said("Decimal", exact),
-        ];
-        assert_eq!(digits, expected);
-    }
-
-    #[test]
-    fn of_a_name_that_comes_twice_the_last_counts() {
-        let value = parse(br#"{"a": 1, "b": {"x": 1}, "a": 2, "\u0061b": "\n"}"#).unwrap();
-        let fields = Fields::of(&value);
-        assert_eq!(fields.integer("/a"), Ok(Some(2)));
-        assert_eq!(fields.word("/ab"), Ok(Some("\n")));
-        let names: Vec<_> = value.as_object().unwrap().members().map(|(name, _)| name).collect();
-        assert_eq!(names, ["b", "a", "ab"]);
-    }
-
-    #[test]
     fn names_the_place_of_a_problem_and_never_the_value() {
         let body = br#"{"a": [{"b": "secret"}], "when": -1, "much": 2000000000000000,
             "part": 1.5, "cur": "US dollar", "owed": -1}"#;
