@@ -137,7 +137,9 @@ impl<T> std::fmt::Debug for Codec<T> {
 impl<T: Described> Codec<T> {
     /// A codec that writes in `framing` with the newest schema and reads every released version.
     pub fn new(framing: Framing) -> Result<Self, CodecError> {
-        let newest = Self::parse(T::VERSIONS.last().ok_or(CodecError::Encode(T::NAME))?)?;
+        let schemas: Result<Vec<_>, _> = T::VERSIONS.iter().map(|text| Self::parse(text)).collect();
+        let schemas = schemas?;
+        let newest = *schemas.last().ok_or(CodecError::Encode(T::NAME))?;
         let mut codec = Self {
             framing,
             fingerprint: fingerprint::<T>(newest)?,
@@ -145,20 +147,21 @@ impl<T: Described> Codec<T> {
             by_id: HashMap::new(),
             kind: std::marker::PhantomData,
         };
-        for text in T::VERSIONS {
-            let schema = Self::parse(text)?;
-            codec.by_fingerprint.insert(fingerprint::<T>(schema)?, codec.known(schema)?);
+        for schema in schemas {
+            let print = fingerprint::<T>(schema)?;
+            codec.by_fingerprint.insert(print, Self::known(schema, print == codec.fingerprint)?);
         }
         if let Framing::Registry(id) = framing {
-            codec.by_id.insert(id, codec.known(newest)?);
+            codec.by_id.insert(id, Self::known(newest, true)?);
         }
         Ok(codec)
     }
 
     /// Teaches the codec a schema of the registry, under its id there.
     pub fn learn(&mut self, id: u32, schema: &str) -> Result<(), CodecError> {
-        let known = self.known(Self::parse(schema)?)?;
-        self.by_id.insert(id, known);
+        let schema = Self::parse(schema)?;
+        let is_newest = fingerprint::<T>(schema)? == self.fingerprint;
+        self.by_id.insert(id, Self::known(schema, is_newest)?);
         Ok(())
     }
 
@@ -224,12 +227,11 @@ impl<T: Described> Codec<T> {
         Ok(Box::leak(Box::new(schema)))
     }
 
-    fn known(&self, schema: &'static Schema) -> Result<Known, CodecError> {
+    fn known(schema: &'static Schema, is_newest: bool) -> Result<Known, CodecError> {
         // The library has one bound for the whole process, and what is said first counts.
         max_allocation_bytes(LONGEST);
         let reader = GenericDatumReader::builder(schema).human_readable(false).build();
         let reader = reader.map_err(|error| CodecError::Schema(T::NAME, Box::new(error)))?;
-        let is_newest = fingerprint::<T>(schema)? == self.fingerprint;
         Ok(Known { reader, is_newest })
     }
 }

@@ -216,6 +216,7 @@ mod tests {
             assert!(failure.reason == Reason::OtherHost && failure.may_still_land(), "{answer:?}");
         }
     }
+
     #[test]
     fn a_call_of_the_destination_is_judged_as_it_judges() {
         let group = vec![Sending { own: None, calls: vec![Request::get("/own")] }];
