@@ -10,7 +10,7 @@ use end_to_end::broker::Broker;
 use end_to_end::destinations::Where;
 use end_to_end::journeys::{Provider, Webhook};
 use end_to_end::pipeline::{Pipeline, Plan};
-use end_to_end::processes::Binary;
+use end_to_end::processes::{Binary, Process};
 use end_to_end::schedule::{Copy, Sending};
 use serde_json::{Value, json};
 use service::clock::{Clock, SystemClock};
@@ -99,6 +99,34 @@ fn paid(pipeline: &Pipeline) -> Vec<Value> {
     orders.map(|mut event| event.attributes.remove("paid").unwrap_or_default()).collect()
 }
 
+/// The processes that this one has begun and that are still there.
+fn begun_by(process: &Process) -> Vec<u32> {
+    let Some(pid) = process.pid() else { return Vec::new() };
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children =
+        tasks.flat_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")));
+    let children: Vec<String> = children.collect();
+    children
+        .iter()
+        .flat_map(|pids| pids.split_whitespace())
+        .map(|pid| pid.parse().unwrap())
+        .collect()
+}
+
+/// Waits until they are gone, whoever has to clear them away.
+fn end(pids: &[u32]) {
+    assert!(!pids.is_empty(), "a handler has a process of its own");
+    let deadline = Instant::now() + PATIENCE;
+    let runs = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        !status.is_empty() && !status.contains("(zombie)")
+    };
+    while pids.iter().any(runs) {
+        assert!(Instant::now() < deadline, "the process of a handler outlives deliver");
+        std::thread::sleep(POLL);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_handler_computes_arrives_and_what_it_cannot_deal_with_holds_up_nobody() {
     let broker = Broker::shared().expect("a broker to test against");
@@ -136,7 +164,9 @@ async fn what_a_handler_computes_arrives_and_what_it_cannot_deal_with_holds_up_n
     // The corrected handler is given what was parked.
     std::fs::write(&file, HANDLER.replace("paid.metadata.fails ===", "null ===")).unwrap();
     tokio::task::block_in_place(|| {
+        let workers = begun_by(&pipeline.deliver);
         pipeline.deliver.terminate(PATIENCE).unwrap();
+        end(&workers);
         pipeline.deliver.start_again().unwrap();
         pipeline.deliver.wait_until_ready(PATIENCE).unwrap();
     });
@@ -144,4 +174,9 @@ async fn what_a_handler_computes_arrives_and_what_it_cannot_deal_with_holds_up_n
     let amounts = paid_times(&pipeline, 5).await;
     assert_eq!(amounts, ["10.00", "40.00", "50.00", "20.00", "30.00"]);
     assert_eq!(pipeline.destinations.violations(Where::Customerio), []);
+
+    // However `deliver` ends, the process of the handler does not stay behind.
+    let workers = begun_by(&pipeline.deliver);
+    pipeline.deliver.kill().unwrap();
+    tokio::task::block_in_place(|| end(&workers));
 }

@@ -1,5 +1,6 @@
 //! From `transform` of a destination to its handlers, read and judged.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use service::config::{self, Account, Config, Place, Problems, unknown};
 
 use crate::destinations::customerio::ENTITY_PATH;
 use crate::http::Address;
-use crate::transformation::{Handler, Handlers, Reach};
+use crate::transformation::{Handler, Handlers, Reach, is_this_machine};
 
 /// A script is read whole for every destination that has it.
 const LONGEST_SCRIPT: u64 = 1 << 20;
@@ -104,13 +105,18 @@ pub fn reach(destination: &config::Destination) -> Reach {
     let addresses = [Some(default), destination.base_url.as_deref()].into_iter().flatten();
     let hosts = addresses.filter_map(|url| Some(Address::read(url)?.host));
     let own = regions.iter().map(|host| (*host).to_owned()).chain(hosts).collect();
-    let allowed = destination.transformation.hosts.iter().map(|host| as_in_urls(host)).collect();
+    let allowed =
+        destination.transformation.hosts.iter().flat_map(|host| as_in_urls(host)).collect();
     Reach { url, path, own, allowed }
 }
 
-/// A host as it stands in an address that was read: in lower case, and without the port of HTTPS.
-fn as_in_urls(host: &str) -> String {
-    Address::read(&format!("https://{host}")).map_or_else(|| host.to_owned(), |read| read.host)
+/// A host as it stands in addresses that were read: in lower case, and without the port that the scheme stands for, which
+/// on this machine may be HTTP.
+fn as_in_urls(host: &str) -> BTreeSet<String> {
+    let read = |scheme| Address::read(&format!("{scheme}://{host}")).map(|address| address.host);
+    let mut hosts = BTreeSet::from_iter(read("https"));
+    hosts.extend(read("http").filter(|host| is_this_machine(host)));
+    if hosts.is_empty() { BTreeSet::from([host.to_owned()]) } else { hosts }
 }
 
 #[cfg(test)]
@@ -124,9 +130,12 @@ mod tests {
 
     #[test]
     fn a_host_that_is_allowed_is_compared_as_it_is_read() {
-        assert_eq!(as_in_urls("Hooks.example.com:443"), "hooks.example.com");
-        assert_eq!(as_in_urls("hooks.example.com:8443"), "hooks.example.com:8443");
-        assert_eq!(as_in_urls("localhost:9"), "localhost:9");
+        let read = |host| Vec::from_iter(as_in_urls(host));
+        assert_eq!(read("Hooks.example.com:443"), ["hooks.example.com"]);
+        assert_eq!(read("hooks.example.com:8443"), ["hooks.example.com:8443"]);
+        assert_eq!(read("hooks.example.com:80"), ["hooks.example.com:80"]);
+        assert_eq!(read("localhost:9"), ["localhost:9"]);
+        assert_eq!(read("localhost:80"), ["localhost", "localhost:80"]);
     }
 
     fn config(options: &str) -> Config {

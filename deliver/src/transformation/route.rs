@@ -54,12 +54,16 @@ impl Reach {
             );
             return Err(refused(message));
         }
-        let is_here = ["localhost", "127.0.0.1"].contains(&host.split(':').next().unwrap_or(""));
-        if scheme != "https" && !is_here {
+        if scheme != "https" && !is_this_machine(&host) {
             return Err(refused(format!("the handler calls {host} without TLS")));
         }
         Ok(Route::Elsewhere(format!("{scheme}://{host}"), path))
     }
+}
+
+/// Whether what is called does not leave this machine, so that it needs no TLS. `host` may have a port.
+pub fn is_this_machine(host: &str) -> bool {
+    ["localhost", "127.0.0.1"].contains(&host.split(':').next().unwrap_or(""))
 }
 
 #[cfg(test)]
