@@ -45,6 +45,8 @@ pub struct Plan {
     /// Destinations whose credentials are in the environment are the real ones.
     pub receivers: Receivers,
     pub environment: Vec<(String, String)>,
+    /// Where the binaries lie, unless it is where the build puts them.
+    pub binaries: Option<PathBuf>,
 }
 
 /// Whether anything may leave this machine.
@@ -89,8 +91,8 @@ impl Pipeline {
         let configuration = plan.configuration(&destinations);
         let file = plan.folder.join("tributary.yaml");
         std::fs::write(&file, configuration.render()).map_err(io("writing the configuration"))?;
-        let Plan { folder, listeners, environment, .. } = plan;
-        let setting = Setting { configuration: file, folder, environment, binaries: None };
+        let Plan { folder, listeners, environment, binaries, .. } = plan;
+        let setting = Setting { configuration: file, folder, environment, binaries };
         for binary in Binary::ALL {
             narrate(&format!("{} setup", binary.name()));
             setting.command(binary, "setup", SETUP_WITHIN)?;
@@ -177,8 +179,7 @@ impl Beside {
         let file = folder.join("tributary.yaml");
         std::fs::write(&file, configuration.render())
             .map_err(io("writing the configuration of another instance"))?;
-        let environment = self.setting.environment.clone();
-        let setting = Setting { configuration: file, folder, environment, binaries: None };
+        let setting = Setting { configuration: file, folder, ..self.setting.clone() };
         Ok(Prepared { binary, state_dir: configuration.state_dir, setting, admin_port })
     }
 }
@@ -207,10 +208,11 @@ impl Plan {
             secrets: None,
             folder: workspace::fresh_run_folder(name)?,
             listeners: Listeners::free()?,
-            reorder_window: Duration::from_secs(1),
+            reorder_window: Duration::from_secs(2),
             retry_delays: "[500ms, 1s]".to_owned(),
             receivers: Receivers::Emulated,
             environment: Vec::new(),
+            binaries: None,
         })
     }
 

@@ -1,4 +1,4 @@
-//! An earlier state of this workspace, built beside it, to be measured against.
+//! An earlier state of this workspace, built beside it, to be measured against or upgraded from.
 //!
 //! Its files are a worktree below the cache, as are the binaries that are built of it: they come from the same compiler,
 //! so that what differs is the code alone. Both are kept for the next time; worktrees of other revisions are removed.
@@ -65,7 +65,7 @@ impl Base {
 fn chosen<'a>(named: &'a str, tags: &'a str) -> Result<&'a str> {
     let named = Some(named).filter(|named| *named != NEWEST);
     named.or_else(|| tags.lines().next()).context(
-        "there is no release yet (no tag v*): name a tag, a commit or a branch, as in --against HEAD~1",
+        "there is no release yet (no tag v*): name a tag, a commit or a branch, such as HEAD~1",
     )
 }
 

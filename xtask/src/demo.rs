@@ -86,6 +86,7 @@ pub(crate) async fn start(
         retry_delays: "[10s, 1m, 10m, 1h, 6h]".to_owned(),
         receivers,
         environment,
+        binaries: None,
     };
     let pipeline = Pipeline::start(plan, &narrate).await?;
     steps.done("ingest, transform and deliver are ready");

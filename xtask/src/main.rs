@@ -19,6 +19,7 @@ mod report;
 mod soak;
 mod test;
 mod up;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,9 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Runs the whole pipeline for a long time at half the rate it can take, and says whether anything grows
     Soak(soak::Arguments),
+    /// Replaces an earlier version by this one while webhooks come, tries the way back, and says whether every event
+    /// arrived once and in order
+    Upgrade(upgrade::Arguments),
     /// Measures each binary beside released peers and the limits of this machine, and writes docs/benchmarks.md
     Bench(bench::Arguments),
     /// Gives arbitrary bytes to whatever reads bytes of others, guided by coverage
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Upgrade(arguments) => upgrade::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Chart(arguments) => chart::run(&arguments),

@@ -84,6 +84,7 @@ impl Ground {
             retry_delays: "[500ms, 1s, 2s]".to_owned(),
             receivers: Receivers::Emulated,
             environment,
+            binaries: None,
         };
         let pipeline = Pipeline::start_before(destinations, plan, narrate)?;
         Ok(Self { pipeline, relay, proxies, brokers, secrets, impossible })
