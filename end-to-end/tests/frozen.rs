@@ -19,7 +19,7 @@ const TIMES: u32 = 2;
 /// Longer than a broker may be silent before it counts as gone.
 const FROZEN: Duration = Duration::from_secs(11);
 const WELL: Duration = Duration::from_secs(5);
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(90);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 

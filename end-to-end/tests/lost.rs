@@ -23,7 +23,7 @@ use schemas::topics::Topic;
 use service::clock::{Clock, SystemClock};
 
 const WEBHOOKS: usize = 120;
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(1);
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
 
-mod declarations;
-
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,10 +15,10 @@ use end_to_end::{http, journeys, preflight, workspace};
 use service::clock::{Clock, SystemClock};
 use service::metrics::{Declared, Values, page};
 
-use declarations::declared;
+use crate::declarations::declared;
 
 const SEED: u64 = 71;
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Series of one process beside which a few more do not matter to any Prometheus.
@@ -29,7 +27,7 @@ const MOST_SERIES: usize = 1_500;
 const ABOVE: &str = "# Metrics
 
 <!-- Generated from the declarations in the code. Change those, and run `cargo test --release -p end-to-end --test \
-                     metrics`: it says where the page as it must be lies. -->
+                     together metrics`: it says where the page as it must be lies. -->
 
 Each binary shows these at `/metrics` on its admin port, beside those of the process (`process_…`). Counters and
 histograms whose labels can be listed stand at zero from the start.

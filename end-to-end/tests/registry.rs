@@ -27,7 +27,7 @@ use service::clock::{Clock, SystemClock};
 use stream::{Cluster, Reader};
 
 const PATIENCE: Duration = Duration::from_mins(1);
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(3);
 
 fn start(name: &str) -> Server {
     let folder = workspace::fresh_run_folder(&format!("{name}-{}", std::process::id())).unwrap();

@@ -5,8 +5,9 @@
 use std::io;
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::{Layer, Registry, layer::SubscriberExt};
 
 use crate::config::{LogFormat, Telemetry};
 
@@ -14,14 +15,8 @@ use crate::config::{LogFormat, Telemetry};
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The filter is not one.
-    #[error("`{filter}` is not a log filter")]
-    Filter {
-        /// What was asked for.
-        filter: String,
-        /// Where it goes wrong.
-        #[source]
-        cause: tracing_subscriber::filter::ParseError,
-    },
+    #[error("`{0}` is not a log filter")]
+    Filter(String),
     /// Something else already takes the logs of this process.
     #[error("logs are already being written")]
     Taken(#[source] tracing::subscriber::SetGlobalDefaultError),
@@ -36,19 +31,26 @@ pub fn init(telemetry: &Telemetry) -> Result<(), InitError> {
     tracing::subscriber::set_global_default(subscriber).map_err(InitError::Taken)
 }
 
+/// Reads a filter: a level, or levels of targets, with commas between them.
+///
+/// The library takes a level that is missing for `error`, so that `info,` would be less than `info`.
+pub(crate) fn targets(filter: &str) -> Option<Targets> {
+    let is_whole = |directive: &str| directive.split('=').all(|part| !part.trim().is_empty());
+    filter.split(',').all(is_whole).then(|| filter.parse().ok()).flatten()
+}
+
 fn subscriber(
     filter: &str,
     format: LogFormat,
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
-) -> Result<Box<dyn Subscriber + Send + Sync>, InitError> {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|cause| InitError::Filter { filter: filter.to_owned(), cause })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    Ok(match format {
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).finish()),
-        LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
-    })
+) -> Result<impl Subscriber + Send + Sync, InitError> {
+    let targets = targets(filter).ok_or_else(|| InitError::Filter(filter.to_owned()))?;
+    let lines = fmt::layer().with_writer(writer);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+    };
+    Ok(Registry::default().with(lines.with_filter(targets)))
 }
 
 #[cfg(test)]
@@ -100,6 +102,8 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_an_error() {
-        assert!(subscriber("info,=", LogFormat::Text, io::stderr).is_err());
+        for filter in ["", "info,=", "info,", "info,transform=", "=debug", "info,transform=loud"] {
+            assert!(subscriber(filter, LogFormat::Text, io::stderr).is_err(), "{filter}");
+        }
     }
 }

@@ -34,8 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     cargo("formatting", &["fmt", "--all", "--check"], &[])?;
     let deny = cargo_deny()?;
     step("licences, bans and sources", Command::new(&deny.program).args(&deny.arguments))?;
-    // With the feature without which the program of `cargo xtask fuzz` would not be compiled at all.
-    let features = ["--all-targets", "--features", "fuzz/coverage-guided"];
+    // With the features without which the program of `cargo xtask fuzz` and the steps would not be compiled at all.
+    let features = ["--all-targets", "--features", "fuzz/coverage-guided,bench/steps"];
     let clippy = ["clippy", "--workspace", "--release", "--locked"];
     cargo("lints", &[&clippy[..], &features, &["--", "-D", "warnings"]].concat(), &[])?;
     reference::check()?;
@@ -100,14 +100,16 @@ struct Group {
     threads: Option<usize>,
 }
 
-/// End-to-end tests that measure how soon something happens: nothing runs beside them.
-const ALONE: [&str; 4] = ["edge", "grid", "instances", "trace"];
-
-/// The crate of the end-to-end tests.
+/// The crate of the end-to-end tests, and its two programs.
 const END_TO_END: &str = "end-to-end";
+const TOGETHER: &str = "together";
+/// Tests that measure how soon something happens: nothing runs beside them.
+const ALONE: &str = "alone";
 
-/// All integration tests of the workspace. Those end to end wait more than they work, so that two go together also
-/// on two cores.
+/// End-to-end tests wait more than they work, so that more of them go together than there are cores.
+const AT_A_TIME: usize = 3;
+
+/// All integration tests of the workspace.
 fn groups(root: &Path) -> Result<[Group; 3]> {
     let mut small = Vec::new();
     for entry in root.read_dir().context("looking for the crates")? {
@@ -117,12 +119,10 @@ fn groups(root: &Path) -> Result<[Group; 3]> {
         }
     }
     small.sort();
-    let end_to_end = targets(&root.join(END_TO_END))?;
-    let (alone, together) =
-        end_to_end.into_iter().partition(|target| ALONE.contains(&target.as_str()));
+    let [together, alone] = [TOGETHER, ALONE].map(|target| vec![target.to_owned()]);
     Ok([
         Group { title: "integration tests", targets: small, threads: None },
-        Group { title: "end-to-end tests", targets: together, threads: Some(2) },
+        Group { title: "end-to-end tests", targets: together, threads: Some(AT_A_TIME) },
         Group { title: "end-to-end tests that measure", targets: alone, threads: Some(1) },
     ])
 }
@@ -228,14 +228,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_integration_test_is_in_one_group_and_what_measures_runs_alone() {
-        let [small, together, alone] = groups(&workspace::root()).unwrap();
-        assert!(small.targets.contains(&"mapping".to_owned()), "{small:?}");
-        assert!(together.targets.contains(&"transform".to_owned()), "{together:?}");
-        assert_eq!(alone.targets, ALONE);
-        let twice =
-            |target: &&String| small.targets.contains(target) || alone.targets.contains(target);
-        assert_eq!(together.targets.iter().find(twice), None);
+    fn the_integration_tests_of_every_crate_are_found() {
+        let [small, ..] = groups(&workspace::root()).unwrap();
+        for known in ["mapping", "calls", "page"] {
+            assert!(small.targets.contains(&known.to_owned()), "{small:?}");
+        }
+    }
+
+    #[test]
+    fn every_file_of_end_to_end_tests_is_a_module_of_one_program() {
+        let member = workspace::root().join(END_TO_END);
+        let programs = [TOGETHER, ALONE].map(|program| {
+            std::fs::read_to_string(member.join(format!("tests/{program}.rs"))).unwrap()
+        });
+        let mut files = targets(&member).unwrap();
+        files.retain(|file| ![TOGETHER, ALONE].contains(&file.as_str()));
+        assert!(!files.is_empty());
+        for file in files {
+            let declared = format!("mod {file};");
+            let holding = |program: &&String| program.lines().any(|line| line == declared);
+            assert_eq!(programs.iter().filter(holding).count(), 1, "{file}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::records::UnknownSchema;
 /// Pause before a registry that is away is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// How long an event of a later version waits for this one to be replaced.
+/// As long as it takes somebody to notice that only one of two was upgraded.
 const LATER_VERSION_PATIENCE: Duration = Duration::from_hours(1);
 
 /// How long it is believed that there is no such schema: the registry is not asked for every record of
@@ -72,6 +72,8 @@ enum Next {
 #[derive(Debug)]
 pub(super) struct Questions {
     registry: Option<Arc<Registry>>,
+    /// How long an event of a later version waits for this one to be replaced.
+    patience: Duration,
     asking: Option<AbortOnDropHandle<(UnknownSchema, Told)>>,
     waiting: VecDeque<InOrder>,
     /// Until when, and why, one is believed to be no schema of an event.
@@ -80,7 +82,13 @@ pub(super) struct Questions {
 
 impl Questions {
     pub(super) fn of(registry: Option<Arc<Registry>>) -> Self {
-        Self { registry, asking: None, waiting: VecDeque::new(), foreign: HashMap::new() }
+        Self {
+            registry,
+            patience: LATER_VERSION_PATIENCE,
+            asking: None,
+            waiting: VecDeque::new(),
+            foreign: HashMap::new(),
+        }
     }
 
     /// Whether something waits for an answer.
@@ -105,7 +113,10 @@ impl Questions {
         }
         self.asking = Some(AbortOnDropHandle::new(match schema {
             UnknownSchema::Fingerprint(fingerprint) => {
-                tokio::spawn(async move { (schema, await_replacement(fingerprint).await) })
+                let patience = self.patience;
+                tokio::spawn(
+                    async move { (schema, await_replacement(fingerprint, patience).await) },
+                )
             }
             UnknownSchema::Registered(id) => {
                 let Some(registry) = self.registry.clone() else {
@@ -201,10 +212,10 @@ impl<D: Destination> Line<D> {
 }
 
 /// Waits to be replaced by a version that knows the schema.
-async fn await_replacement(fingerprint: u64) -> Told {
+async fn await_replacement(fingerprint: u64, patience: Duration) -> Told {
     let reason = CodecError::UnknownFingerprint(fingerprint).to_string();
-    tracing::warn!(reason, patience = ?LATER_VERSION_PATIENCE, "events wait for their schema");
-    tokio::time::sleep(LATER_VERSION_PATIENCE).await;
+    tracing::warn!(reason, ?patience, "events wait for their schema");
+    tokio::time::sleep(patience).await;
     Told::Foreign(reason)
 }
 

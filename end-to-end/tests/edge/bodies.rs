@@ -4,8 +4,8 @@ use end_to_end::journeys::Provider;
 use end_to_end::sign::Secrets;
 use service::clock::{Clock, SystemClock};
 
-use crate::edge::{Circumstances, Edge};
-use crate::wire::{self, End, Outcome};
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire::{self, End, Outcome};
 
 /// What the test says for `ingest.max_body`.
 const LIMIT: usize = 65_536;

@@ -8,8 +8,8 @@ use service::clock::{Clock, SystemClock};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-use crate::edge::{Circumstances, Edge};
-use crate::wire::{self, End, Outcome};
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire::{self, End, Outcome};
 
 const SEED: u64 = 89;
 const WITHIN: Duration = Duration::from_mins(1);

@@ -4,8 +4,8 @@ use end_to_end::journeys::Provider;
 use end_to_end::sign::Secrets;
 use service::clock::{Clock, SystemClock};
 
-use crate::edge::{Circumstances, Edge};
-use crate::wire::{self, End, NOWHERE, Outcome};
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire::{self, End, NOWHERE, Outcome};
 
 const CHUNKED: &str = "transfer-encoding: chunked\r\n";
 const BODY: &str =

@@ -13,7 +13,7 @@ use service::clock::{Clock, SystemClock};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::wire::{self, Wire};
+use crate::edge::wire::{self, Wire};
 
 const SEED: u64 = 83;
 /// On kept connections, and as many on new ones.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::edge::{Circumstances, Edge};
-use crate::is_long;
-use crate::wire::Wire;
+use crate::edge::is_long;
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire::Wire;
 
 const OPENERS: usize = 8;
 const WITHIN: Duration = Duration::from_mins(2);

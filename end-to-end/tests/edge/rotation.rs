@@ -10,9 +10,9 @@ use end_to_end::workspace;
 use service::clock::{Clock, SystemClock};
 use tokio::time::{Instant, sleep};
 
-use crate::edge::{Circumstances, Edge};
-use crate::honest::Honest;
-use crate::wire;
+use crate::edge::honest::Honest;
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire;
 
 /// What is documented: a change of the file counts within it.
 const SEEN_WITHIN: Duration = Duration::from_secs(20);

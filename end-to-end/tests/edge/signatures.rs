@@ -4,8 +4,8 @@ use end_to_end::journeys::Provider;
 use end_to_end::sign::{Headers, Secrets};
 use service::clock::{Clock, SystemClock};
 
-use crate::edge::{Circumstances, Edge};
-use crate::wire;
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire;
 
 /// What is configured where nothing is said, in seconds: before and after.
 const TOLERANCE: i64 = 300;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::edge::{Circumstances, Edge};
-use crate::wire::{NOWHERE, PATIENCE, Wire};
+use crate::edge::server::{Circumstances, Edge};
+use crate::edge::wire::{NOWHERE, PATIENCE, Wire};
 
 /// What the tests say for `ingest.body_timeout`.
 const TIME_OUT: Duration = Duration::from_secs(3);

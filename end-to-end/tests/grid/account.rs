@@ -15,7 +15,7 @@ use schemas::codec::{Codec, Framing};
 use schemas::topics::Topic;
 use stream::{Cluster, Reader, Received};
 
-use crate::cell::PATIENCE;
+use crate::grid::cell::PATIENCE;
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

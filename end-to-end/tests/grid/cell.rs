@@ -16,8 +16,8 @@ use end_to_end::sender::Tally;
 use service::clock::{Clock, SystemClock};
 use tokio::sync::oneshot;
 
-use crate::account::{Books, Place, closed, counted, nothing_is_done_unseen};
-use crate::trouble::{MANNERS, Manner, TROUBLES, Trouble};
+use crate::grid::account::{Books, Place, closed, counted, nothing_is_done_unseen};
+use crate::grid::trouble::{MANNERS, Manner, TROUBLES, Trouble};
 
 const KILLS: usize = 3;
 const WEBHOOKS: usize = 120;

@@ -8,7 +8,7 @@ use end_to_end::authority::Authority;
 use end_to_end::broker::{Kind, Operation, Right};
 use end_to_end::processes::{Binary, Setting};
 
-use crate::installation::{Installation, PATIENCE, ground};
+use crate::secured::installation::{Installation, PATIENCE, ground};
 
 const POLL: Duration = Duration::from_millis(100);
 /// The variables by which the way to Kafka is changed for one run.

@@ -80,7 +80,7 @@ impl Installation {
             secrets: None,
             listeners: Listeners::free().unwrap(),
             state_dir: folder.join("state"),
-            reorder_window: Duration::from_secs(1),
+            reorder_window: Duration::from_secs(2),
             retry_delays: "[500ms, 1s]".to_owned(),
             rate_per_second: 700,
             customerio: Receiver::Emulator { base_url: destinations.customerio.base_url() },

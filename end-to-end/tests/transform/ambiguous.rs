@@ -24,10 +24,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::faults::{Round, grid, sample};
-use crate::feed::Feeding;
-use crate::installation::{Installation, Instance};
-use crate::ledger::Ledger;
-use crate::{is_long, seed};
+use crate::transform::feed::Feeding;
+use crate::transform::installation::{Installation, Instance};
+use crate::transform::ledger::Ledger;
+use crate::transform::{is_long, seed};
 
 /// So many are disturbed side by side: a fault costs waiting, not work.
 const SIDE_BY_SIDE: usize = 8;

@@ -9,10 +9,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::feed::Feeding;
-use crate::installation::Installation;
-use crate::ledger::Ledger;
-use crate::{is_long, seed};
+use crate::transform::feed::Feeding;
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
+use crate::transform::{is_long, seed};
 
 /// Restarts in the long run, and in the short one.
 const ROUNDS: (usize, usize) = (40, 4);

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use service::clock::{Clock, SystemClock};
 use stream::{Reader, Record};
 
-use crate::feed::raw;
-use crate::installation::{Installation, Instance};
-use crate::is_long;
-use crate::ledger::Ledger;
-use crate::links::append;
+use crate::transform::feed::raw;
+use crate::transform::installation::{Installation, Instance};
+use crate::transform::is_long;
+use crate::transform::ledger::Ledger;
+use crate::transform::links::append;
 
 /// Of each provider, with `TRIBUTARY_LONG_TESTS` and without.
 const SUBSCRIBERS: [usize; 2] = [2_500, 1_000];

@@ -10,8 +10,8 @@ use end_to_end::workspace;
 use service::clock::{Clock, SystemClock};
 use stream::Cluster;
 
-use crate::feed::SOURCE;
-use crate::ledger::Ledger;
+use crate::transform::feed::SOURCE;
+use crate::transform::ledger::Ledger;
 
 const SETUP_WITHIN: Duration = Duration::from_mins(1);
 const READY_WITHIN: Duration = Duration::from_mins(1);

@@ -6,10 +6,10 @@ use end_to_end::broker::Broker;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::feed::Feeding;
-use crate::installation::{Installation, SESSION_TIMEOUT};
-use crate::ledger::Ledger;
-use crate::{is_long, seed};
+use crate::transform::feed::Feeding;
+use crate::transform::installation::{Installation, SESSION_TIMEOUT};
+use crate::transform::ledger::Ledger;
+use crate::transform::{is_long, seed};
 
 /// A kill in the long run, and in the short one.
 const KILLS: (usize, usize) = (50, 8);

@@ -8,7 +8,7 @@ use schemas::event::LifecycleEvent;
 use schemas::topics::Topic;
 use stream::{Cluster, Reader};
 
-use crate::feed::{Feed, Told};
+use crate::transform::feed::{Feed, Told};
 
 /// Reads events and parked records from where it last stopped.
 pub(crate) struct Ledger {

@@ -14,9 +14,9 @@ use service::clock::{Clock, SystemClock};
 use stream::{Appender, Reader, Record};
 use tokio::runtime::Runtime;
 
-use crate::feed::raw;
-use crate::installation::Installation;
-use crate::ledger::Ledger;
+use crate::transform::feed::raw;
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
 
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 const RECOVERS_WITHIN: Duration = Duration::from_mins(1);

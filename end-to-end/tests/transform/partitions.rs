@@ -7,10 +7,10 @@ use end_to_end::broker::Broker;
 use schemas::topics::Topic;
 use stream::{Group, Membership, Polled, Progress, TopicPartition, Transactions};
 
-use crate::feed::Feeding;
-use crate::installation::Installation;
-use crate::ledger::Ledger;
-use crate::seed;
+use crate::transform::feed::Feeding;
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
+use crate::transform::seed;
 
 const EVENTS: usize = 150;
 const WITHIN: Duration = Duration::from_mins(1);

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use end_to_end::broker::Broker;
 
-use crate::feed::Crowd;
-use crate::installation::{Installation, Instance};
-use crate::is_long;
-use crate::ledger::Ledger;
+use crate::transform::feed::Crowd;
+use crate::transform::installation::{Installation, Instance};
+use crate::transform::is_long;
+use crate::transform::ledger::Ledger;
 
 /// Subscribers in the long run, and in the short one.
 const SUBSCRIBERS: (usize, usize) = (1_000_000, 20_000);

@@ -10,10 +10,10 @@ use schemas::topics::Topic;
 use stream::Reader;
 use tokio::runtime::Runtime;
 
-use crate::feed::Feeding;
-use crate::installation::Installation;
-use crate::ledger::Ledger;
-use crate::seed;
+use crate::transform::feed::Feeding;
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
+use crate::transform::seed;
 
 #[test]
 fn a_schema_that_may_not_follow_those_of_its_subject_stops_the_start_before_the_first_record() {

@@ -13,11 +13,11 @@ use schemas::samples::full_event;
 use schemas::topics::Topic;
 use tokio::runtime::Runtime;
 
-use crate::feed::{Feeding, SOURCE, raw};
-use crate::installation::Installation;
-use crate::ledger::Ledger;
-use crate::links::append;
-use crate::seed;
+use crate::transform::feed::{Feeding, SOURCE, raw};
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
+use crate::transform::links::append;
+use crate::transform::seed;
 
 const EVENTS: usize = 300;
 const WITHIN: Duration = Duration::from_mins(1);

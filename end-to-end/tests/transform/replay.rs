@@ -10,11 +10,11 @@ use schemas::headers::Header;
 use schemas::topics::Topic;
 use stream::Reader;
 
-use crate::feed::{Feeding, raw};
-use crate::installation::Installation;
-use crate::ledger::Ledger;
-use crate::links;
-use crate::seed;
+use crate::transform::feed::{Feeding, raw};
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
+use crate::transform::links;
+use crate::transform::seed;
 
 const RECOVERS_WITHIN: Duration = Duration::from_mins(1);
 const EVENTS: usize = 300;

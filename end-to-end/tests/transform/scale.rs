@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use end_to_end::broker::Broker;
 
-use crate::feed::Feeding;
-use crate::installation::Installation;
-use crate::ledger::Ledger;
-use crate::seed;
+use crate::transform::feed::Feeding;
+use crate::transform::installation::Installation;
+use crate::transform::ledger::Ledger;
+use crate::transform::seed;
 
 /// Kills; at each most of the former workers have a transaction open.
 const KILLS: usize = 4;

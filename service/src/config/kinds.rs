@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use strum::VariantNames;
 
+use crate::telemetry;
+
 /// One kind of value.
 #[derive(Clone)]
 pub(super) struct Kind<T> {
@@ -249,8 +251,7 @@ pub(super) fn json_pointer() -> Kind<String> {
 /// A directive of the log filter, judged by the library that will obey it.
 pub(super) fn log_filter() -> Kind<String> {
     Kind::new("a level such as `info`, or a filter such as `info,transform=debug`", |text| {
-        let valid = tracing_subscriber::EnvFilter::builder().parse(text).is_ok();
-        (valid && !text.is_empty()).then(|| text.to_owned())
+        telemetry::targets(text).map(|_| text.to_owned())
     })
 }
 

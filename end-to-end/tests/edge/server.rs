@@ -11,8 +11,8 @@ use end_to_end::workspace;
 use service::clock::{Clock, SystemClock};
 use tokio::time::{Instant, sleep};
 
-use crate::honest::{Honest, Report};
-use crate::wire::PATIENCE;
+use crate::edge::honest::{Honest, Report};
+use crate::edge::wire::PATIENCE;
 
 const WITHIN: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);

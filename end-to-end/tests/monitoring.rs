@@ -8,8 +8,6 @@
 
 mod catalogue;
 mod dashboards;
-#[path = "../declarations/mod.rs"]
-mod declarations;
 mod prometheus;
 mod queries;
 mod rules;

@@ -17,8 +17,8 @@ use schemas::{LifecycleEvent, Money, Timestamp};
 use serde_json::{Value, json};
 
 const FASTAVRO: &str = "fastavro==1.13.1";
-const PAGE: &str = include_str!("../../../docs/schema.md");
-const DRIVER: &str = include_str!("decode.py");
+const PAGE: &str = include_str!("../../docs/schema.md");
+const DRIVER: &str = include_str!("consumer/decode.py");
 /// The id that the reader knows the newest schema by.
 const REGISTERED: u32 = 7;
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use end_to_end::broker::Broker;
 
-use crate::cell::{Cell, Report, cells};
-use crate::trouble::{MANNERS, Trouble};
+use crate::grid::cell::{Cell, Report, cells};
+use crate::grid::trouble::{MANNERS, Trouble};
 
 /// Cells that run side by side: most of their time is waiting.
 const SIDE_BY_SIDE: usize = 3;

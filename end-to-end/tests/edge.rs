@@ -11,11 +11,11 @@
 
 mod bodies;
 mod contents;
-mod edge;
 mod heads;
 mod honest;
 mod opens;
 mod rotation;
+mod server;
 mod signatures;
 mod slow;
 mod wire;

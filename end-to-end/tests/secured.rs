@@ -21,7 +21,7 @@ use installation::{Installation, PATIENCE, ground};
 use serde_json::json;
 use service::clock::{Clock, SystemClock};
 
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(3);
 const WEBHOOKS: usize = 120;
 const REFUSED: usize = 4;
 

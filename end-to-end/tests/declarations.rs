@@ -1,5 +1,7 @@
 //! What the three binaries say that they show.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails it")]
+
 use service::metrics::{Declared, Dimensions, Registry};
 
 /// The declarations of each binary.
