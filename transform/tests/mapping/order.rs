@@ -1,6 +1,7 @@
 //! Disorder: within the window it changes nothing, behind it no status goes back and no money is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::envelope::RawRecord;
@@ -9,17 +10,24 @@ use schemas::event::Subscription;
 use schemas::state::{OrderKey, SubscriberState};
 use schemas::{Environment, LifecycleEvent, Status, Timestamp};
 use transform::order::key_of;
-use transform::sources::{Reading, Sources};
+use transform::rules::Rules;
+use transform::sources::Reading;
 
 use crate::fixture::{Fixture, PROVIDERS, read, stories};
-use crate::teller::Teller;
+use crate::teller::{self, Teller};
 
 /// Fewer than may be held for one subscriber.
 const MOST: usize = 60;
 
+/// Longer than the short window.
+const APART: Duration = Duration::from_secs(10);
+
 /// What happened in a story, in its order, each once.
 struct Happenings {
-    sources: Sources,
+    /// Of a window that everything arrives within.
+    long: Arc<Rules>,
+    /// Of one that is over before the next arrives.
+    short: Arc<Rules>,
     all: Vec<(OrderKey, RawRecord)>,
 }
 
@@ -38,12 +46,14 @@ impl Happenings {
             .take(MOST)
             .collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Self { sources, all }
+        let long = teller::rules(sources.clone(), Duration::from_hours(1));
+        let short = teller::rules(sources, Duration::from_secs(2));
+        Self { long, short, all }
     }
 
-    /// Delivers these, `apart` from each other, through a line with this window.
-    fn deliver(&self, these: &[usize], apart: Duration, window: Duration) -> Outcome {
-        let mut teller = Teller::new(self.sources.clone(), window);
+    /// Delivers these, `apart` from each other, through a line with these rules.
+    fn deliver(&self, these: &[usize], apart: Duration, rules: &Arc<Rules>) -> Outcome {
+        let (mut teller, window) = (Teller::by(Arc::clone(rules)), rules.window);
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap();
         let mut now = self.all.iter().map(|(key, _)| key.occurred_at).max().unwrap_or_default();
         let mut events = Vec::new();
@@ -62,7 +72,7 @@ impl Happenings {
 
     fn in_order(&self) -> Outcome {
         let all: Vec<usize> = (0..self.all.len()).collect();
-        self.deliver(&all, Duration::from_secs(10), Duration::from_secs(2))
+        self.deliver(&all, APART, &self.short)
     }
 }
 
@@ -115,8 +125,7 @@ fn any_order_of_arrival_within_the_window_tells_the_same() {
         let indices: Vec<usize> = (0..happenings.all.len()).collect();
         let config = ProptestConfig { cases: 16, ..ProptestConfig::default() };
         proptest!(config, |(shuffled in Just(indices).prop_shuffle())| {
-            let hour = Duration::from_hours(1);
-            let told = happenings.deliver(&shuffled, Duration::from_millis(7), hour);
+            let told = happenings.deliver(&shuffled, Duration::from_millis(7), &happenings.long);
             prop_assert_eq!(&told.events, &wanted.events, "{}", name);
             prop_assert_eq!(told.standing(), wanted.standing(), "{}", name);
             prop_assert_eq!(told.spent(), wanted.spent(), "{}", name);
@@ -135,10 +144,9 @@ fn what_comes_behind_the_window_moves_no_newer_status_and_loses_no_money() {
         let count = happenings.all.len();
         for late in 0..count.saturating_sub(1) {
             let mut these: Vec<usize> = (0..count).filter(|index| *index != late).collect();
-            let (apart, window) = (Duration::from_secs(10), Duration::from_secs(2));
-            let before = happenings.deliver(&these, apart, window).standing();
+            let before = happenings.deliver(&these, APART, &happenings.short).standing();
             these.push(late);
-            let after = happenings.deliver(&these, apart, window);
+            let after = happenings.deliver(&these, APART, &happenings.short);
             let occurred_at = happenings.all[late].0.occurred_at;
             for (subscription, (status, facts_at)) in before {
                 if facts_at >= occurred_at {

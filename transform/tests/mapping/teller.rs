@@ -1,9 +1,9 @@
 //! Takes records through a line, as a worker would, and keeps what came of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::envelope::RawRecord;
-use schemas::codec::{Codec, Framing};
 use schemas::headers::{Header, tick};
 use schemas::state::SubscriberState;
 use schemas::{LifecycleEvent, Timestamp};
@@ -22,12 +22,17 @@ const LARGEST_MESSAGE: usize = (1 << 20) + (64 << 10);
 
 /// A line with its own clock.
 pub(crate) struct Teller {
-    rules: Rules,
-    window: Duration,
+    rules: Arc<Rules>,
     line: Line<MemoryStore>,
     /// What the changelog says by now.
     log: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
     offset: i64,
+}
+
+/// The rules of a line that waits for so long.
+pub(crate) fn rules(sources: Sources, window: Duration) -> Arc<Rules> {
+    let times = Times { reorder_window: window, dedup_window: MEMORY, link_timeout: PATIENCE };
+    Arc::new(Rules::new(sources, times, LARGEST_MESSAGE).unwrap())
 }
 
 /// What a record led to.
@@ -54,10 +59,13 @@ impl Came {
 
 impl Teller {
     pub(crate) fn new(sources: Sources, window: Duration) -> Self {
-        let times = Times { reorder_window: window, dedup_window: MEMORY, link_timeout: PATIENCE };
-        let rules = Rules::new(sources, times, LARGEST_MESSAGE).unwrap();
+        Self::by(rules(sources, window))
+    }
+
+    /// For whoever needs many by the same rules: to make those, schemas are parsed.
+    pub(crate) fn by(rules: Arc<Rules>) -> Self {
         let line = Line::restored(MemoryStore::default(), 0, 0, Duration::ZERO, &rules).unwrap();
-        Self { rules, window, line, log: std::collections::BTreeMap::new(), offset: 0 }
+        Self { rules, line, log: std::collections::BTreeMap::new(), offset: 0 }
     }
 
     /// Takes a record that the broker appended at `at`.
@@ -69,7 +77,7 @@ impl Teller {
     pub(crate) fn tick(&mut self, at: Timestamp) -> Came {
         let mut came = self.take_raw(None, None, &tick(), at);
         if came.copies > 0 {
-            let window = i64::try_from(self.window.as_millis()).unwrap();
+            let window = i64::try_from(self.rules.window.as_millis()).unwrap();
             came.add(self.take_raw(None, None, &tick(), at.plus_millis(window)));
         }
         came
@@ -124,9 +132,8 @@ impl Teller {
 
     /// What is known of everybody.
     pub(crate) fn states(&self) -> Vec<(String, SubscriberState)> {
-        let codec = Codec::<SubscriberState>::new(Framing::SingleObject).unwrap();
         let known = |(key, value): (&Vec<u8>, &Vec<u8>)| {
-            (String::from_utf8(key.clone()).unwrap(), codec.decode(value).unwrap())
+            (String::from_utf8(key.clone()).unwrap(), self.rules.states.decode(value).unwrap())
         };
         self.log.iter().map(known).collect()
     }
