@@ -10,6 +10,7 @@ mod compose;
 mod demo;
 mod deployment;
 mod display;
+mod features;
 mod fuzz;
 mod image;
 mod plant;

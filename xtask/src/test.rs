@@ -13,7 +13,7 @@ use end_to_end::{preflight, python, workspace};
 
 use crate::compose;
 use crate::display::{Steps, say};
-use crate::{chart, image, reference};
+use crate::{chart, features, image, reference};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     cargo("formatting", &["fmt", "--all", "--check"], &[])?;
     let deny = cargo_deny()?;
     step("licences, bans and sources", Command::new(&deny.program).args(&deny.arguments))?;
+    features::check()?;
     // With the features without which the program of `cargo xtask fuzz` and the steps would not be compiled at all.
     let features = ["--all-targets", "--features", "fuzz/coverage-guided,bench/steps"];
     let clippy = ["clippy", "--workspace", "--release", "--locked"];
