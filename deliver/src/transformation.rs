@@ -33,7 +33,8 @@ use script::{Ambient, Kind};
 pub use handlers::{Handler, Handlers, run_scripts_if_asked};
 pub use ids::Ids;
 pub use outcome::{Considered, Corrected, Correction, Counts, Outcome};
-pub use route::{Reach, is_this_machine};
+pub use route::Reach;
+pub(crate) use route::is_this_machine;
 
 pub use sending::{Exchange, Sending};
 pub use surface::{Call, Part};

@@ -62,7 +62,7 @@ impl Reach {
 }
 
 /// Whether what is called does not leave this machine, so that it needs no TLS. `host` may have a port.
-pub fn is_this_machine(host: &str) -> bool {
+pub(crate) fn is_this_machine(host: &str) -> bool {
     ["localhost", "127.0.0.1"].contains(&host.split(':').next().unwrap_or(""))
 }
 
