@@ -34,7 +34,7 @@ pub(crate) fn run(ground: &Ground) -> Result<Report> {
         let disorder = window.mul_f64(0.3);
         let soak = Soak { reorder_window: window, disorder, calm, ..Soak::usual(length, SEED) };
         let clocks = Clocks::read();
-        let running = soak::run_at(&ground.broker, soak, &say, |pipeline| {
+        let running = soak::run_at(&ground.broker, None, soak, &say, |pipeline| {
             let topic = Topic::Events.name(&pipeline.configuration.topic_prefix);
             Follower::start(ground.cluster(), topic)
         });

@@ -8,6 +8,8 @@ use crate::letter::{Letter, Position};
 
 /// `dead ...`: sees and deals with what was parked.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
+// Whose arguments hold these has a group of that name.
+#[group(skip)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

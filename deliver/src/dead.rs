@@ -176,6 +176,11 @@ mod tests {
     }
 
     #[test]
+    fn the_command_line_is_sound() {
+        Arguments::augment_args(clap::Command::new("dead")).debug_assert();
+    }
+
+    #[test]
     fn a_redriven_event_goes_to_the_retry_topic_as_if_it_was_never_tried() {
         let tried = RetryHeaders {
             attempts: 4,

@@ -30,7 +30,7 @@ mod tests;
 use schemas::LifecycleEvent;
 use script::{Ambient, Kind};
 
-pub use handlers::{Handler, Handlers, run_scripts_if_asked};
+pub use handlers::{Handler, Handlers, WORKER, run_scripts_if_asked};
 pub use ids::Ids;
 pub use outcome::{Considered, Corrected, Correction, Counts, Outcome};
 pub use route::Reach;

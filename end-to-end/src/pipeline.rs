@@ -45,7 +45,7 @@ pub struct Plan {
     /// Destinations whose credentials are in the environment are the real ones.
     pub receivers: Receivers,
     pub environment: Vec<(String, String)>,
-    /// Where the binaries lie, unless it is where the build puts them.
+    /// Where the binaries lie, unless they were built as this program was.
     pub binaries: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! The three release binaries: built, started, watched, killed.
+//! The three binaries: built, started, watched, killed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,9 @@ use crate::{Narrate, http, preflight, workspace};
 
 /// The option by which librdkafka tells the broker who it is.
 const CLIENT_ID: &str = "TRIBUTARY__KAFKA__PROPERTIES__CLIENT_ID";
+
+/// Where Cargo puts what is shipped, in its target folder.
+const RELEASE: &str = "release";
 
 const POLL: Duration = Duration::from_millis(50);
 const BUILD_POLL: Duration = Duration::from_millis(250);
@@ -50,20 +53,54 @@ pub enum ProcessError {
     NotReady { name: &'static str, within: Duration, log: String },
 }
 
-/// Builds all binaries in the release profile. Cargo's own lines are passed on as they come.
+/// Builds all binaries as the tests and the demo run them, beside this program. Cargo's own lines are passed on as they
+/// come.
 ///
 /// # Errors
 /// When the machine lacks a tool, or the build fails; then with the end of Cargo's output.
 pub fn build(folder: &Path, narrate: Narrate<'_>) -> Result<(), ProcessError> {
-    build_of(&workspace::root(), None, folder, narrate)
+    // The whole workspace, as the tests do: features are unified alike, and nothing is built twice.
+    cargo_build(&workspace::root(), &["--bins"], None, folder, narrate)
 }
 
-/// The same of another state of this workspace, by the same compiler and into a target folder of its own.
+/// Builds the three as they are shipped, and another program in the same way. Gives the folder in which all of them lie.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_of(
+pub fn build_release(
+    beside: Option<&str>,
+    folder: &Path,
+    narrate: Narrate<'_>,
+) -> Result<PathBuf, ProcessError> {
+    let programs = release_of(Binary::ALL.map(Binary::name).into_iter().chain(beside));
+    cargo_build(&workspace::root(), &programs, None, folder, narrate)?;
+    Ok(target().join(RELEASE))
+}
+
+/// Builds the three of another state of this workspace as they are shipped, by the same compiler and into a target folder of
+/// its own. Gives the folder in which they lie.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_release_of(
     root: &Path,
+    target: &Path,
+    folder: &Path,
+    narrate: Narrate<'_>,
+) -> Result<PathBuf, ProcessError> {
+    let programs = release_of(Binary::ALL.map(Binary::name));
+    cargo_build(root, &programs, Some(target), folder, narrate)?;
+    Ok(target.join(RELEASE))
+}
+
+fn release_of<'a>(programs: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let programs = programs.into_iter().flat_map(|program| ["--bin", program]);
+    std::iter::once("--release").chain(programs).collect()
+}
+
+fn cargo_build(
+    root: &Path,
+    what: &[&str],
     target: Option<&Path>,
     folder: &Path,
     narrate: Narrate<'_>,
@@ -71,11 +108,10 @@ pub fn build_of(
     preflight::ensure(preflight::BUILD, narrate)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut building = Program::new(cargo, folder.join("build.log"))
-        .arguments(["build", "--release", "--locked", "--manifest-path"])
+        .arguments(["build", "--locked", "--workspace", "--manifest-path"])
         .arguments([root.join("Cargo.toml")])
         .arguments(target.iter().flat_map(|target| [Path::new("--target-dir"), *target]))
-        // The whole workspace, as the tests do: features are unified alike, and nothing is built twice.
-        .arguments(["--workspace", "--bins"])
+        .arguments(what)
         .start()
         .map_err(|source| ProcessError::Io { doing: "starting", name: "cargo build", source })?;
     loop {
@@ -92,14 +128,20 @@ pub fn build_of(
     }
 }
 
-/// Where the build puts a binary. Cargo marks its target folder with a tag file, and this program lies in it too.
+/// Where a binary lies that was built as this program was: beside it, or beside the folder of the tests.
 pub fn path(binary: Binary) -> PathBuf {
+    let target = target();
     let own = std::env::current_exe().unwrap_or_default();
-    let target = own
-        .ancestors()
+    let profile = own.strip_prefix(&target).ok().and_then(|own| own.components().next());
+    profile.map_or_else(|| target.join("debug"), |profile| target.join(profile)).join(binary.name())
+}
+
+/// Cargo marks its target folder with a tag file, and this program lies in it.
+fn target() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.ancestors()
         .find(|folder| folder.join("CACHEDIR.TAG").is_file())
-        .map_or_else(|| workspace::root().join("target"), Path::to_path_buf);
-    target.join("release").join(binary.name())
+        .map_or_else(|| workspace::root().join("target"), Path::to_path_buf)
 }
 
 /// How a binary is run.
@@ -109,7 +151,7 @@ pub struct Setting {
     /// Where its log goes, as `<binary>.log`.
     pub folder: PathBuf,
     pub environment: Vec<(String, String)>,
-    /// Where the binaries lie, unless it is where the build puts them.
+    /// Where the binaries lie, unless they were built as this program was ([`path`]).
     pub binaries: Option<PathBuf>,
 }
 

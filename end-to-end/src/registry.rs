@@ -125,6 +125,9 @@ fn program(files: &Path, port: u16, log: PathBuf) -> Program {
     Program::new("java", log)
         .arguments([
             "-Xmx256m".to_owned(),
+            // Soon there, at half the processor time.
+            "-XX:TieredStopAtLevel=1".to_owned(),
+            "-XX:+UseSerialGC".to_owned(),
             "-Dquarkus.http.host=127.0.0.1".to_owned(),
             format!("-Dquarkus.http.port={port}"),
             "-Dregistry.rules.global.compatibility=FULL".to_owned(),

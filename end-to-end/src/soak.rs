@@ -10,6 +10,7 @@ mod gauges;
 mod load;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use service::clock::{Clock, SystemClock};
@@ -129,24 +130,25 @@ impl fmt::Display for Verdict {
 /// When something cannot be started, or does not answer any more: then there is nothing to judge.
 pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError> {
     let folder = workspace::fresh_run_folder("soak").map_err(io("making a folder"))?;
-    processes::build(&folder, narrate).map_err(PipelineError::from)?;
+    let binaries = processes::build_release(None, &folder, narrate).map_err(PipelineError::from)?;
     let broker = Broker::start_alone(&folder, narrate)?;
-    let (verdict, ()) = run_at(&broker, soak, narrate, |_| ()).await?;
+    let (verdict, ()) = run_at(&broker, Some(binaries), soak, narrate, |_| ()).await?;
     Ok(verdict)
 }
 
-/// The same at a broker that is there, with binaries that are built. `beside` is called as soon as all of them are
+/// The same at a broker that is there, with binaries that were built, as this program was unless a folder is named. `beside` is called as soon as all of them are
 /// ready; what it starts is given back at the end.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_at<B>(
     broker: &Broker,
+    binaries: Option<PathBuf>,
     soak: Soak,
     narrate: Narrate<'_>,
     beside: impl FnOnce(&Pipeline) -> B,
 ) -> Result<(Verdict, B), SoakError> {
-    let mut pipeline = start(broker, soak, narrate).await?;
+    let mut pipeline = start(broker, binaries, soak, narrate).await?;
     let clocks = Clocks::read(&pipeline.destinations);
     let beside = beside(&pipeline);
 
@@ -202,11 +204,12 @@ fn io(doing: &'static str) -> impl Fn(std::io::Error) -> PipelineError {
 
 async fn start(
     broker: &Broker,
+    binaries: Option<PathBuf>,
     soak: Soak,
     narrate: Narrate<'_>,
 ) -> Result<Pipeline, PipelineError> {
     let plan = Plan::for_test("soak", broker).map_err(io("choosing ports"))?;
-    let mut plan = Plan { reorder_window: soak.reorder_window, ..plan };
+    let mut plan = Plan { reorder_window: soak.reorder_window, binaries, ..plan };
     let memory = ("TRIBUTARY__TRANSFORM__STORE_MEMORY".to_owned(), STORE_MEMORY.to_owned());
     plan.environment.push(memory);
     Pipeline::start(plan, narrate).await

@@ -224,8 +224,9 @@ fn count(process: &Process, name: &str, labels: &[&str]) -> usize {
 async fn while_the_only_broker_is_away_webhooks_are_refused_and_afterwards_all_goes_on_by_itself() {
     let folder = workspace::fresh_run_folder("lost-broker-kafka").unwrap();
     let mut broker = tokio::task::block_in_place(|| Broker::start_apart(&folder, &|_| ()).unwrap());
-    let environment = vec![("TRIBUTARY__TRANSFORM__REORDER_WINDOW".to_owned(), "20s".to_owned())];
-    let plan = Plan { environment, ..Plan::for_test("lost-broker", &broker).unwrap() };
+    // Longer than it is away, and than a refused sender then waits before it comes again.
+    let reorder_window = Duration::from_secs(45);
+    let plan = Plan { reorder_window, ..Plan::for_test("lost-broker", &broker).unwrap() };
     let mut pipeline = Pipeline::start(plan, &|_| ()).await.unwrap();
     let journeys = journeys::generate(4, SystemClock::new().now_millis(), WEBHOOKS);
     let shape = Shape::disordered(4, Duration::from_secs(4));

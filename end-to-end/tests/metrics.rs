@@ -26,7 +26,7 @@ const MOST_SERIES: usize = 1_500;
 
 const ABOVE: &str = "# Metrics
 
-<!-- Generated from the declarations in the code. Change those, and run `cargo test --release -p end-to-end --test \
+<!-- Generated from the declarations in the code. Change those, and run `cargo test -p end-to-end --test \
                      together metrics`: it says where the page as it must be lies. -->
 
 Each binary shows these at `/metrics` on its admin port, beside those of the process (`process_…`). Counters and

@@ -55,9 +55,9 @@ impl Base {
             make(&root, commit)?;
         }
         let target = folder.join("target");
-        processes::build_of(&root, Some(&target), log, narrate)
+        let binaries = processes::build_release_of(&root, &target, log, narrate)
             .with_context(|| format!("building {revision}"))?;
-        Ok(Built { name: format!("{revision} ({short})"), binaries: target.join("release") })
+        Ok(Built { name: format!("{revision} ({short})"), binaries })
     }
 }
 

@@ -31,14 +31,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = workspace::fresh_run_folder("bench").context("making a folder")?;
     let steps = Steps::new();
     let narrate = |news: &str| steps.news(news);
-    processes::build(&folder, &narrate)?;
+    let binaries = processes::build_release(Some("bench"), &folder, &narrate)?;
     let what = match base {
         None => vec!["measure".into()],
         Some(base) => against(&base.build(&folder, &narrate)?),
     };
     steps.finish();
-    let own = std::env::current_exe().context("finding this program")?;
-    let status = Command::new(own.with_file_name("bench"))
+    // Where it lies, it finds the binaries.
+    let status = Command::new(binaries.join("bench"))
         .args(what)
         .args(&arguments.stages)
         .args(arguments.quick.then_some("--quick"))

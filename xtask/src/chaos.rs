@@ -61,7 +61,7 @@ too rare for a run, and found by searching what can happen (transform/tests/prot
   ambiguous commit reused                  NewProducerAfterDoubt, ChangelogAfterDoubt
   the end of the changelog read as the LSO HighWatermark
   a timer's transaction without offsets    OffsetsAlways
-  see them found: cargo test -p transform --release --test protocol -- --nocapture";
+  see them found: cargo test -p transform --test protocol -- --nocapture";
 
 #[tokio::main]
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {

@@ -101,7 +101,7 @@ fn build() -> Result<PathBuf> {
     let root = workspace::root();
     // Of the whole workspace, so that features are unified as for the tests and nothing else is built again.
     let status = Command::new(cargo)
-        .args(["build", "--release", "--locked", "--workspace", "--bin", "fuzz"])
+        .args(["build", "--locked", "--workspace", "--bin", "fuzz"])
         .args(["--features", "fuzz/coverage-guided"])
         .env("RUSTC_WORKSPACE_WRAPPER", root.join("fuzz").join("instrumented-rustc"))
         .current_dir(&root)

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: what CI runs, in the order in which it fails cheapest.
 //!
-//! One profile serves everything (`--release`), so that librdkafka and OpenSSL are built once. The tests share one
-//! broker, which is started here and told to them as `KAFKA_BROKERS`.
+//! One profile serves everything, so that librdkafka and OpenSSL are built once. The tests share one broker, which is
+//! started here and told to them as `KAFKA_BROKERS`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -37,20 +37,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     features::check()?;
     // With the features without which the program of `cargo xtask fuzz` and the steps would not be compiled at all.
     let features = ["--all-targets", "--features", "fuzz/coverage-guided,bench/steps"];
-    let clippy = ["clippy", "--workspace", "--release", "--locked"];
+    let clippy = ["clippy", "--workspace", "--locked"];
     cargo("lints", &[&clippy[..], &features, &["--", "-D", "warnings"]].concat(), &[])?;
     reference::check()?;
     alerts()?;
     chart::check()?;
     compose::check()?;
     // The end-to-end tests start the binaries, which `cargo test` alone does not build.
-    cargo("build", &["build", "--workspace", "--bins", "--release", "--locked"], &[])?;
+    cargo("build", &["build", "--workspace", "--bins", "--locked"], &[])?;
     let folder = workspace::fresh_run_folder("test").context("making a folder for the run")?;
     let broker = Broker::start(&folder, &|news| say(&format!("  {news}")))?;
     let images = image::check(&broker, &folder)?;
     let environment = environment(&broker, arguments);
     // Always the whole workspace, so that features are unified alike and nothing is built twice.
-    let test = ["test", "--workspace", "--release", "--locked"];
+    let test = ["test", "--workspace", "--locked"];
     cargo("unit tests", &[&test[..], &["--lib", "--bins"]].concat(), &environment)?;
     cargo("examples in the documentation", &[&test[..], &["--doc"]].concat(), &environment)?;
     // A run is long: it tells of everything that fails, not of the first.
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_program_that_was_replaced_while_it_ran_is_found_again() {
-        let replaced = Path::new("target/release/xtask (deleted)");
-        assert_eq!(beside(replaced), Path::new("target/release/xtask"));
+        let replaced = Path::new("target/debug/xtask (deleted)");
+        assert_eq!(beside(replaced), Path::new("target/debug/xtask"));
     }
 }

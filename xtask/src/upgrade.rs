@@ -82,13 +82,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = workspace::fresh_run_folder("upgrade").context("making a folder for the run")?;
     let steps = Steps::new();
     let narrate = |news: &str| steps.news(news);
-    processes::build(&folder, &narrate)?;
+    let this = processes::build_release(None, &folder, &narrate)?;
     steps.done("built ingest, transform and deliver");
     let base = base.build(&folder, &narrate)?;
     steps.done(&format!("built those of {}", base.name));
     let broker = Broker::start(&folder, &narrate)?;
     steps.done(&format!("Apache Kafka answers at {}", broker.address()));
-    let stage = start(folder, &broker, &base, &narrate).await?;
+    let stage = start(folder, &broker, (&base, this), &narrate).await?;
     steps.done(&format!("ingest, transform and deliver of {} are ready", base.name));
     steps.finish();
     let logs = pipeline::logs(&stage.this.folder);
@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
 async fn start(
     folder: PathBuf,
     broker: &Broker,
-    base: &Built,
+    (base, this): (&Built, PathBuf),
     narrate: end_to_end::Narrate<'_>,
 ) -> Result<Stage> {
     let destinations = Destinations::start().await.context("starting the emulators")?;
@@ -124,7 +124,8 @@ async fn start(
         std::fs::create_dir_all(&folder).context("making a folder for logs")?;
         Ok(Setting { folder, binaries, ..pipeline.setting.clone() })
     };
-    let (earlier, this) = (of("earlier", pipeline.setting.binaries.clone())?, of("this", None)?);
+    let (earlier, this) =
+        (of("earlier", pipeline.setting.binaries.clone())?, of("this", Some(this))?);
     Ok(Stage { pipeline, earlier, this })
 }
 

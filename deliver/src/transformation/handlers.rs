@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use script::{Ambient, Fault, Output, Script, Unread, Worker};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// The argument with which this program does nothing but run scripts.
-const WORKER: &str = "transformation-worker";
+/// The argument with which a program does nothing but run scripts ([`run_scripts_if_asked`]).
+pub const WORKER: &str = "transformation-worker";
 
 /// Runs scripts, where another process of this program has begun this one for that, until it asks no more. Neither a
 /// configuration nor a log is within reach of what runs there.

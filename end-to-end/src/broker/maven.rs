@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::guard::Guard;
+use super::settings::Roles;
 use super::{BrokerError, KAFKA_VERSION, io, settings};
 use crate::Narrate;
 use crate::java::{self, Artefact, Content, JavaError, Release};
@@ -19,6 +20,9 @@ const KAFKA: Release = Release {
         Artefact { group: "org.apache.logging.log4j", name: "log4j-slf4j-impl", version: "2.25.4" },
     ]),
 };
+
+/// For what is soon over or one of several on this machine: half the processor time until it is there.
+const SOON_THERE: [&str; 2] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
 const LOGGING: &str = r#"<Configuration status="ERROR">
   <Appenders><Console name="out"><PatternLayout pattern="%d %p %c{1}: %m%n"/></Console></Appenders>
@@ -48,7 +52,7 @@ pub(super) fn prepare(
         .map_err(io("writing server.properties"))?;
     let logging = data.join("log4j2.xml");
     std::fs::write(&logging, LOGGING).map_err(io("writing log4j2.xml"))?;
-    let java = |main_class: &str| {
+    let java = |main_class: &str, options: &[&str]| {
         let arguments = [
             "-Xmx512m".to_owned(),
             format!("-Dlog4j2.configurationFile={}", logging.display()),
@@ -56,14 +60,17 @@ pub(super) fn prepare(
             format!("{}/*", classes.display()),
             main_class.to_owned(),
         ];
-        Program::new("java", log).arguments(arguments)
+        Program::new("java", log).arguments(options).arguments(arguments)
     };
     let users = guard.map(Guard::format_arguments).unwrap_or_default();
     // Not in the log: what it says of users is how to be taken for them.
-    let formats = Program { log: data.join("format.log"), ..java("kafka.tools.StorageTool") };
+    let formats =
+        Program { log: data.join("format.log"), ..java("kafka.tools.StorageTool", &SOON_THERE) };
     format(&formats, &configuration, users)?;
     let farewell = format!("rm -rf '{}'", data.display());
-    Ok(java("kafka.Kafka").arguments([&configuration]).farewell(farewell))
+    let is_alone = node.roles == Roles::Both && node.controllers.len() == 1;
+    let options: &[&str] = if is_alone { &[] } else { &SOON_THERE };
+    Ok(java("kafka.Kafka", options).arguments([&configuration]).farewell(farewell))
 }
 
 fn format(

@@ -50,7 +50,7 @@ impl Ground {
     pub(super) async fn prepare(chaos: Chaos, narrate: Narrate<'_>) -> Result<Self, ChaosError> {
         let io = |doing| move |source| ChaosError::Io { doing, source };
         let folder = workspace::fresh_run_folder("chaos").map_err(io("making a folder"))?;
-        processes::build(&folder, narrate)?;
+        let binaries = processes::build_release(None, &folder, narrate)?;
         let impossible = impossible();
         let (brokers, proxies) = cluster(chaos.brokers, &folder, narrate)?;
         let secrets = folder.join("secrets");
@@ -84,7 +84,7 @@ impl Ground {
             retry_delays: "[500ms, 1s, 2s]".to_owned(),
             receivers: Receivers::Emulated,
             environment,
-            binaries: None,
+            binaries: Some(binaries),
         };
         let pipeline = Pipeline::start_before(destinations, plan, narrate)?;
         Ok(Self { pipeline, relay, proxies, brokers, secrets, impossible })
