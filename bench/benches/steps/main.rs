@@ -1,5 +1,6 @@
 //! What one event costs in each pure step that it goes through, by itself: without Kafka, without a connection, on one
-//! thread. `cargo bench -p bench --features steps` measures them; with `-- plan` behind it, those whose name says so.
+//! thread. `cargo bench --workspace --bench steps --features bench/steps` measures them; with `-- plan` behind it, those
+//! whose name says so.
 //!
 //! Only what is public of the crates is called, so that a step is what its caller sees of it:
 //!
