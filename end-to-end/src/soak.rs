@@ -136,8 +136,8 @@ pub async fn run(soak: Soak, narrate: Narrate<'_>) -> Result<Verdict, SoakError>
     Ok(verdict)
 }
 
-/// The same at a broker that is there, with binaries that were built, as this program was unless a folder is named. `beside` is called as soon as all of them are
-/// ready; what it starts is given back at the end.
+/// The same at a broker that is there, with the binaries of a folder, or those that were built as this program was.
+/// `beside` is called as soon as all of them are ready; what it starts is given back at the end.
 ///
 /// # Errors
 /// As [`run`].
